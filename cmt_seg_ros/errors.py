@@ -1,0 +1,47 @@
+"""Every error this package raises on purpose, in one tree.
+
+A message says what is wrong, which value, what is allowed and what to do. Only the command line
+turns these into an exit status; nodes turn them into a log line and a count.
+"""
+
+from __future__ import annotations
+
+
+class CmtSegError(Exception):
+    """Base of all errors of this package."""
+
+
+class ConfigError(CmtSegError):
+    """A parameter, a key of a YAML file or a command-line option is not allowed."""
+
+
+class FrameError(CmtSegError):
+    """One image cannot be used: malformed, of an unknown encoding, too large, out of order.
+
+    Attributes:
+        reason: short key under which the frame is counted in diagnostics, e.g. ``"bad_encoding"``.
+    """
+
+    def __init__(self, message: str, reason: str = "malformed") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class SourceError(CmtSegError):
+    """A video, a folder of images, a bag or a scene cannot be read."""
+
+
+class ModelError(CmtSegError):
+    """A model package is missing, damaged, or does not match its ``model.yaml``."""
+
+
+class DeviceError(CmtSegError):
+    """No device of the requested chain can run the model."""
+
+
+class DatasetError(CmtSegError):
+    """A training data set is missing or not laid out as documented."""
+
+
+class TrackingError(CmtSegError):
+    """Masks cannot be tracked: wrong type, sizes that differ, a frame out of order."""

@@ -1,0 +1,117 @@
+"""LabelSet: what the numbers in a mask mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.structures import U8
+
+IGNORE_ID = 255
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class: id (0-254), name, colour (red, green, blue; 0-255), whether it is an object."""
+
+    id: int
+    name: str
+    color: tuple[int, int, int]
+    is_object: bool = False
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The classes of a model or a data set; ids run 0, 1, ... without gaps; 255 = unlabelled.
+
+    Raises:
+        ConfigError: no classes, ids with gaps, a name twice, a colour outside 0-255.
+    """
+
+    classes: tuple[LabelClass, ...]
+
+    def __post_init__(self) -> None:
+        ids = [c.id for c in self.classes]
+        if not ids or ids != list(range(len(ids))) or len(ids) > IGNORE_ID:
+            raise ConfigError(f"class ids are {ids}; they must be 0, 1, 2, ... in order, at most 255 of them")
+        names = [c.name for c in self.classes]
+        if len(set(names)) != len(names):
+            raise ConfigError(f"class names are {names}; each may occur once")
+        for c in self.classes:
+            if len(c.color) != 3 or not all(0 <= v <= 255 for v in c.color):
+                raise ConfigError(f"colour of class {c.name!r} is {c.color}; it must be three numbers in 0-255")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in the order of their ids."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """Ids of the classes that are objects."""
+        return tuple(c.id for c in self.classes if c.is_object)
+
+    @cached_property
+    def is_object_lut(self) -> U8:
+        """(256,) uint8, 255 at ids of object classes, else 0."""
+        lut = np.zeros(256, np.uint8)
+        lut[list(self.object_ids)] = 255
+        return lut
+
+    @cached_property
+    def bgr_lut(self) -> U8:
+        """(256, 3) uint8, colour of each id as blue, green, red; black for unlabelled."""
+        lut = np.zeros((256, 3), np.uint8)
+        for c in self.classes:
+            lut[c.id] = c.color[::-1]
+        return lut
+
+    def name_of(self, class_id: int) -> str:
+        """Name of a class id; ``"unlabelled"`` for 255."""
+        return self.classes[class_id].name if class_id < len(self.classes) else "unlabelled"
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Plain lists and dicts for YAML and JSON."""
+        return [{"id": c.id, "name": c.name, "color": list(c.color), "is_object": c.is_object} for c in self.classes]
+
+    @classmethod
+    def from_list(cls, rows: Sequence[Mapping[str, Any]]) -> LabelSet:
+        """The reverse of :meth:`to_list`.
+
+        Raises:
+            ConfigError: a row without id, name or colour, or with a key that is not known.
+        """
+        classes = []
+        for row in rows:
+            unknown = set(row) - {"id", "name", "color", "is_object"}
+            if unknown or not {"id", "name", "color"} <= set(row):
+                raise ConfigError(f"class entry {dict(row)} must have id, name, color and may have is_object, nothing else")
+            color = tuple(int(v) for v in row["color"])
+            classes.append(LabelClass(int(row["id"]), str(row["name"]), color, bool(row.get("is_object", False))))  # type: ignore[arg-type]
+        return cls(tuple(classes))
+
+
+# The 11 classes of CamVid in the SegNet split (Badrinarayanan et al. 2017), with its usual colours.
+CAMVID = LabelSet(
+    (
+        LabelClass(0, "Sky", (128, 128, 128)),
+        LabelClass(1, "Building", (128, 0, 0)),
+        LabelClass(2, "Pole", (192, 192, 128)),
+        LabelClass(3, "Road", (128, 64, 128)),
+        LabelClass(4, "Pavement", (60, 40, 222)),
+        LabelClass(5, "Tree", (128, 128, 0)),
+        LabelClass(6, "SignSymbol", (192, 128, 128)),
+        LabelClass(7, "Fence", (64, 64, 128)),
+        LabelClass(8, "Car", (64, 0, 128), is_object=True),
+        LabelClass(9, "Pedestrian", (64, 64, 0), is_object=True),
+        LabelClass(10, "Bicyclist", (0, 128, 192), is_object=True),
+    )
+)

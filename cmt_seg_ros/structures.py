@@ -1,0 +1,146 @@
+"""What the layers hand each other: frozen dataclasses of numpy arrays.
+
+Shapes are (height, width[, channels]). Boxes are (left, top, right, bottom) in pixels, right and
+bottom exclusive. Stamps are integer nanoseconds, as in ROS.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+U8 = npt.NDArray[np.uint8]
+U16 = npt.NDArray[np.uint16]
+F64 = npt.NDArray[np.float64]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class GroundTruth:
+    """What is exactly known of a frame (a synthetic scene knows all, a data set only some).
+
+    Attributes:
+        class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled.
+        objectness: (H, W) uint8, 255 where the class is an object, else 0.
+        instance_ids: (H, W) uint16, object id per pixel, 0 = none; None where unknown. An id stays
+            with its object for the whole sequence.
+        camera_pose: (4, 4) float64, world from camera, metres; camera axes x right, y down,
+            z forward; None where unknown.
+        intrinsics: (3, 3) float64 pinhole matrix in pixels; None where unknown.
+    """
+
+    class_ids: U8
+    objectness: U8
+    instance_ids: U16 | None = None
+    camera_pose: F64 | None = None
+    intrinsics: F64 | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One image of one camera.
+
+    Attributes:
+        camera: name of the camera; batching and counting go by it.
+        stamp_ns: time of capture, ns.
+        pixels: (H, W, C) or (H, W) uint8 in the channel order of ``encoding``; rows may be padded
+            (a strided view), the last axis is contiguous.
+        encoding: ROS name: bgr8, rgb8, bgra8, rgba8, mono8, 8UC3.
+        frame_id: ROS coordinate frame, handed through.
+        name: where it came from (a file's stem, a frame number); used to name outputs.
+        truth: ground truth, where known.
+    """
+
+    camera: str
+    stamp_ns: int
+    pixels: U8
+    encoding: str = "bgr8"
+    frame_id: str = ""
+    name: str = ""
+    truth: GroundTruth | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Masks of one frame, at the frame's own size.
+
+    Attributes:
+        camera, stamp_ns, frame_id, name: as of the frame.
+        class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled.
+        objectness: (H, W) uint8, 0 or 255.
+        confidence: (H, W) uint8, fused probability of the published class, 0-255 for 0-1.
+    """
+
+    camera: str
+    stamp_ns: int
+    class_ids: U8
+    objectness: U8
+    confidence: U8
+    frame_id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """One connected piece of one object class in one frame.
+
+    Attributes:
+        class_id: id of an object class.
+        box_px: (left, top, right, bottom), right and bottom exclusive.
+        centroid_px: (x, y) mean of its pixels.
+        area_px: number of its pixels.
+        score: share of its pixels that the objectness mask confirms, 0-1.
+        mask: (h, w) uint8 0/1, cut to the box.
+    """
+
+    class_id: int
+    box_px: tuple[int, int, int, int]
+    centroid_px: tuple[float, float]
+    area_px: int
+    score: float
+    mask: U8
+
+
+class TrackState(enum.IntEnum):
+    """Life of a track; the numbers are those of ``msg/Track.msg``."""
+
+    TENTATIVE = 0
+    CONFIRMED = 1
+    OCCLUDED = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """One object at one instant.
+
+    Attributes:
+        track_id: 1, 2, ...; never used again by the same tracker.
+        class_id: id of its object class.
+        box_px: matched box (left, top, right, bottom); the predicted one while occluded.
+        velocity_px_s: (x, y) of the box centre, pixels per second.
+        score: of the last matched segment, 0-1.
+        state: see TrackState.
+        age_s: seconds since it was first seen.
+        unseen_s: seconds since it was last matched, 0 in a frame that shows it.
+        mask: (h, w) uint8 0/1 cut to the box; None while occluded.
+    """
+
+    track_id: int
+    class_id: int
+    box_px: Box
+    velocity_px_s: tuple[float, float]
+    score: float
+    state: TrackState
+    age_s: float
+    unseen_s: float
+    mask: U8 | None = None
+
+
