@@ -1,0 +1,1 @@
+"""The command `cmt-seg`: one parser, one error boundary, a thin file a command."""

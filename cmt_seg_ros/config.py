@@ -1,0 +1,167 @@
+"""The only place with defaults. YAML files and ROS parameters override them by the same name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cmt_seg_ros.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class TrackerConfig:
+    """How masks become tracks.
+
+    Lengths are in object sizes (the square root of the box's area) and times in seconds, so that one
+    set of numbers serves every image size, distance and frame rate.
+
+    Attributes:
+        min_area_fraction: smaller segments are ignored; share of the image's area, 0-1.
+        start_score: a segment confirmed by less than this share of the objectness mask can continue
+            a track but not start one; 0-1.
+        min_hits: frames in which an object must be seen before its track is confirmed.
+        max_lost_s: a track unseen for longer is removed, s.
+        max_gap_s: after a longer pause of the stream all tracks are dropped, s.
+        min_similarity: least similarity of a track and its segment, 0-1.
+        min_iou: pairs out of reach are matched only if their boxes overlap by this IoU, 0-1.
+        reach_sigmas: how far from its predicted centre a track looks, standard deviations.
+        class_penalty: taken off the similarity where the classes differ, 0-1; 1 forbids the pair.
+        position_noise: standard deviation of a segment's centre, sizes.
+        size_noise: standard deviation of a segment's width and height, sizes.
+        acceleration: how fast velocity changes, sizes / s^1.5 (white noise).
+        growth_acceleration: how fast the growth of width and height changes, sizes / s^1.5.
+        start_speed: standard deviation of the velocity of a new object, sizes/s.
+        start_growth: standard deviation of the growth of a new object, sizes/s.
+
+    Raises:
+        ConfigError: a value is outside its range.
+    """
+
+    min_area_fraction: float = 0.0003
+    start_score: float = 0.5
+    min_hits: int = 3
+    max_lost_s: float = 1.0
+    max_gap_s: float = 5.0
+    min_similarity: float = 0.2
+    min_iou: float = 0.2
+    reach_sigmas: float = 4.0
+    class_penalty: float = 0.3
+    position_noise: float = 0.1
+    size_noise: float = 0.1
+    acceleration: float = 1.0
+    growth_acceleration: float = 0.3
+    start_speed: float = 3.0
+    start_growth: float = 0.5
+
+    def __post_init__(self) -> None:
+        shares = ("min_area_fraction", "start_score", "min_similarity", "min_iou", "class_penalty")
+        lengths = ("reach_sigmas", "position_noise", "size_noise", "acceleration", "growth_acceleration")
+        for name in shares:
+            _check_range("tracker", name, getattr(self, name), 0.0, 1.0)
+        for name in (*lengths, "start_speed", "start_growth", "max_lost_s", "max_gap_s"):
+            _check_range("tracker", name, getattr(self, name), 1e-6, 1e6)
+        _check_range("tracker", "min_hits", self.min_hits, 1, 1000)
+
+
+def _check_range(block: str, name: str, value: float, low: float, high: float) -> None:
+    """Refuse a number outside [low, high]; nan is outside every range."""
+    if not low <= value <= high:
+        raise ConfigError(f"{block}.{name} is {value}; it must be a number from {low:g} to {high:g}")
+
+
+def _check_choice(block: str, name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{block}.{name} is {value!r}; allowed: {', '.join(map(repr, allowed))}")
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """What the pipeline loads and how it runs.
+
+    Attributes:
+        model: name of a shipped model package, or a path to a package folder.
+        device: OpenVINO devices in order of preference, e.g. "NPU,GPU,CPU"; the first that works is used.
+        precision: "auto" (the device's own choice), "f32", "bf16" or "f16".
+        max_batch_size: most frames of different cameras inferred together.
+        max_wait_ms: how long a frame may wait for frames of other cameras, ms.
+        drop_policy: "oldest" (live: a newer frame replaces a waiting one) or "none" (lossless replay).
+        max_image_px: largest accepted image, width x height, pixels.
+        score_threshold: pixels whose class is less probable become unlabelled (255), 0-1.
+        object_threshold: pixels more probably object than this are objects, 0-1.
+        overlay_alpha: weight of the class colours in overlays, 0-1.
+
+    Raises:
+        ConfigError: a value is outside its range.
+    """
+
+    model: str = "cmt-mchh-lite-camvid"
+    device: str = "GPU,CPU"
+    precision: str = "auto"
+    max_batch_size: int = 4
+    max_wait_ms: float = 5.0
+    drop_policy: str = "oldest"
+    max_image_px: int = 40_000_000
+    score_threshold: float = 0.0
+    object_threshold: float = 0.5
+    overlay_alpha: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
+            raise ConfigError("segmentation.model is empty; name a model package, e.g. cmt-mchh-lite-camvid")
+        if not self.devices:
+            raise ConfigError(f"segmentation.device is {self.device!r}; expected devices in order, e.g. 'GPU,CPU'")
+        _check_choice("segmentation", "precision", self.precision, ("auto", "f32", "bf16", "f16"))
+        _check_choice("segmentation", "drop_policy", self.drop_policy, ("oldest", "none"))
+        _check_range("segmentation", "max_batch_size", self.max_batch_size, 1, 64)
+        _check_range("segmentation", "max_wait_ms", self.max_wait_ms, 0.0, 10_000.0)
+        _check_range("segmentation", "max_image_px", self.max_image_px, 1024, 1_000_000_000)
+        for name in ("score_threshold", "object_threshold", "overlay_alpha"):
+            _check_range("segmentation", name, getattr(self, name), 0.0, 1.0)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The device chain as a tuple of upper-case names."""
+        return tuple(d.strip().upper() for d in self.device.split(",") if d.strip())
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """What the source node plays. At most one of video, images and bag; none of them: the synthetic scene.
+
+    Attributes:
+        video: a video file.
+        images: a folder of images, played in the order of their names.
+        bag: a rosbag2 folder, an .mcap file or a ROS 1 .bag.
+        bag_topic: image topic of the bag; empty: the first one.
+        fps: frames per second; 0: the clip's own rate (images and scene: 15).
+        frames: stop after that many frames; 0: all of them (the scene: 300).
+        loop: begin again at the end, with stamps that go on.
+        drop_policy: "oldest" (keep the rate, whoever listens) or "none" (lossless: wait for each mask).
+        scene_width, scene_height: size of the synthetic scene, pixels.
+        scene_seed: which street the synthetic scene shows.
+
+    Raises:
+        ConfigError: a value is outside its range, or more than one clip is named.
+    """
+
+    video: str = ""
+    images: str = ""
+    bag: str = ""
+    bag_topic: str = ""
+    fps: float = 0.0
+    frames: int = 0
+    loop: bool = False
+    drop_policy: str = "oldest"
+    scene_width: int = 640
+    scene_height: int = 360
+    scene_seed: int = 0
+
+    def __post_init__(self) -> None:
+        clips = [name for name in ("video", "images", "bag") if getattr(self, name)]
+        if len(clips) > 1:
+            raise ConfigError(f"source has {' and '.join(clips)}; name at most one of video, images, bag")
+        _check_choice("source", "drop_policy", self.drop_policy, ("oldest", "none"))
+        _check_range("source", "fps", self.fps, 0.0, 1000.0)
+        _check_range("source", "frames", self.frames, 0, 10**9)
+        _check_range("source", "scene_width", self.scene_width, 64, 4096)
+        _check_range("source", "scene_height", self.scene_height, 64, 4096)
+        _check_range("source", "scene_seed", self.scene_seed, 0, 2**31 - 1)

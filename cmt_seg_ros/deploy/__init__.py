@@ -1,0 +1,1 @@
+"""From a torch network to a model package that OpenVINO runs."""

@@ -1,0 +1,116 @@
+"""torch -> OpenVINO IR (fp16) -> model package, with the labels of both compared on images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cmt_seg_ros import __version__
+from cmt_seg_ros.errors import ModelError
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
+from cmt_seg_ros.runtime.model_package import FORMAT_VERSION, ModelPackage
+from cmt_seg_ros.structures import U8
+
+# What EfficientNet-Lite was trained with; part of model.yaml, applied inside the compiled graph.
+MEAN, SCALE = 127.0, 128.0
+
+
+class Deployed(nn.Module):
+    """The network with probabilities out: wraps it, never edits it.
+
+    Input (N, 3, H, W) normalised float; output class probabilities (N, C, h, w) and object
+    probability (N, 1, h, w), at the network's own output resolution.
+    """
+
+    def __init__(self, network: CmtMchh) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        fused, objectness = self.network(x)
+        return fused.softmax(1), objectness.softmax(1)[:, 1:]
+
+
+def to_openvino(network: CmtMchh, height: int, width: int) -> ov.Model:
+    """Convert; batch, height and width of the result can be reshaped to anything."""
+    deployed = Deployed(network.float().eval().to(memory_format=torch.contiguous_format))  # type: ignore[call-overload]
+    example = torch.zeros(1, 3, height, width)
+    model = ov.convert_model(deployed, example_input=example, input=[("x", [-1, 3, -1, -1])])
+    for port, name in zip(model.outputs, ("probabilities", "object_probability")):
+        port.get_tensor().set_names({name})
+    return model
+
+
+def write_package(
+    network: CmtMchh,
+    labels: LabelSet,
+    folder: Path,
+    input_size: tuple[int, int],
+    card: dict[str, Any],
+) -> ModelPackage:
+    """Write ``model.{xml,bin,yaml}`` and ``weights.safetensors`` and read them back.
+
+    Args:
+        network: trained network.
+        labels: its classes.
+        folder: becomes the package; its name is the model's name.
+        input_size: (height, width) the network was trained for; images are scaled to that area.
+        card: free keys of model.yaml: data, terms, scores, how to reproduce.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ov.save_model(to_openvino(network, *input_size), folder / "model.xml", compress_to_fp16=True)
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "weights.safetensors")
+    files = ("model.xml", "model.bin", "weights.safetensors")
+    description = {
+        "format": FORMAT_VERSION,
+        "name": folder.name,
+        "made_with": f"cmt_seg_ros {__version__}",
+        "input": {"height": input_size[0], "width": input_size[1], "color": "rgb", "mean": MEAN, "scale": SCALE},
+        "classes": labels.to_list(),
+        "network": {"family": "cmt_mchh", **network.config.to_dict()},
+        **card,
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
+    }
+    (folder / "model.yaml").write_text(yaml.safe_dump(description, sort_keys=False, width=100))
+    return ModelPackage.load(str(folder))
+
+
+def load_network(package: ModelPackage) -> CmtMchh:
+    """Rebuild the torch network of a package from its weights.
+
+    Raises:
+        ModelError: the package describes another family of networks.
+    """
+    values = dict(package.description.get("network", {}))
+    if values.pop("family", None) != "cmt_mchh":
+        raise ModelError(f"{package.folder}: network family is not cmt_mchh; only that one can be rebuilt")
+    network = CmtMchh(CmtMchhConfig.from_dict(values))
+    network.load_state_dict(load_file(package.folder / "weights.safetensors"))
+    return network.eval()
+
+
+def label_agreement(package: ModelPackage, network: CmtMchh, images: Sequence[U8]) -> float:
+    """Share of pixels, 0-1, that the IR (f32, on the CPU) and the torch network label alike.
+
+    Args:
+        images: (H, W, 3) uint8 blue-green-red, all of one size.
+    """
+    compiled = ov.Core().compile_model(package.read_ir(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    equal = []
+    for image in images:
+        x = (image[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) - MEAN) / SCALE
+        with torch.no_grad():
+            ours = network(torch.from_numpy(np.ascontiguousarray(x))).fused.argmax(1).numpy()
+        theirs = compiled(np.ascontiguousarray(x))["probabilities"].argmax(1)
+        equal.append(float(np.mean(ours == theirs)))
+    return float(np.mean(equal))

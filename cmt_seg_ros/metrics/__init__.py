@@ -1,0 +1,1 @@
+"""How good masks and tracks are: pure functions on arrays, numpy and scipy only."""

@@ -1,0 +1,66 @@
+"""How alike two sets of objects are in one frame: IoU of boxes and of instance masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cmt_seg_ros.structures import F64
+
+I64 = npt.NDArray[np.int64]
+
+
+def box_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> F64:
+    """Intersection over union of every pair of boxes.
+
+    Args:
+        first: (N, 4) boxes (left, top, right, bottom) in pixels, right and bottom exclusive.
+        second: (M, 4) boxes, likewise.
+
+    Returns:
+        (N, M) float64 in 0-1; 0 where a box has no area.
+    """
+    a = np.asarray(first, np.float64).reshape(-1, 1, 4)
+    b = np.asarray(second, np.float64).reshape(1, -1, 4)
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    inter: F64 = np.prod(np.clip(sides, 0, None), axis=-1)
+    union = np.prod(a[..., 2:] - a[..., :2], axis=-1) + np.prod(b[..., 2:] - b[..., :2], axis=-1) - inter
+    iou: F64 = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return iou
+
+
+def mask_iou(
+    truth: npt.NDArray[np.unsignedinteger], prediction: npt.NDArray[np.unsignedinteger]
+) -> tuple[I64, I64, F64]:
+    """Intersection over union of every pair of instances of two instance-id images.
+
+    Args:
+        truth: (H, W) unsigned integers, instance id per pixel, 0 = none.
+        prediction: (H, W) unsigned integers, likewise.
+
+    Returns:
+        ids in the truth (N,) and in the prediction (M,), int64 and ascending, and the (N, M)
+        float64 IoU in 0-1: a frame as the functions of :mod:`cmt_seg_ros.metrics.tracking` take it.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth is {truth.shape}, prediction {prediction.shape}; both must have one shape")
+    truth_ids, rows = _dense(truth)
+    other_ids, columns = _dense(prediction)
+    shape = (len(truth_ids), len(other_ids))
+    joint = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
+    areas, other_areas = joint.sum(axis=1)[1:, None], joint.sum(axis=0)[None, 1:]
+    inter = joint[1:, 1:].astype(np.float64)
+    union = areas + other_areas - inter
+    return truth_ids[1:], other_ids[1:], np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+
+
+def _dense(ids: npt.NDArray[np.unsignedinteger]) -> tuple[I64, I64]:
+    """Ids in use, 0 first even if no pixel has it, and for each pixel the index of its id."""
+    # A table over the ids is several times faster than np.unique, which sorts all pixels.
+    used = np.zeros(int(ids.max(initial=0)) + 1, bool)
+    used[ids.ravel()] = True
+    used[0] = True
+    return np.flatnonzero(used).astype(np.int64), (np.cumsum(used) - 1)[ids.ravel()]

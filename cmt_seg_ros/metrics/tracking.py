@@ -1,0 +1,209 @@
+"""Quality of tracks against ground truth: HOTA, CLEAR MOT and IDF1, as TrackEval computes them.
+
+HOTA: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2020.
+CLEAR: Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance", 2008.
+IDF1: Ristani et al., "Performance Measures and a Data Set for Multi-Target Tracking", 2016.
+
+The numbers equal those of github.com/JonathonLuiten/TrackEval 1.3.0, quirks included; tests compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from cmt_seg_ros.structures import F64
+
+I64 = npt.NDArray[np.int64]
+
+ALPHAS: F64 = np.arange(0.05, 0.99, 0.05, dtype=np.float64)
+"""(19,) float64, the similarity thresholds 0.05, 0.10, ..., 0.95 over which HOTA is averaged."""
+
+_EPS = np.finfo(np.float64).eps
+
+FrameMatch = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
+"""One frame: (N,) ids of the truth, (M,) ids of the tracks, (N, M) similarity in 0-1."""
+
+
+@dataclass(frozen=True, eq=False)
+class HotaScores:
+    """Counts and association accuracy of one or more sequences at each of :data:`ALPHAS`.
+
+    Attributes:
+        tp, fn, fp: (19,) int64, matched, missed and invented detections.
+        ass_a_alpha: (19,) float64, association accuracy, 0-1.
+    """
+
+    tp: I64
+    fn: I64
+    fp: I64
+    ass_a_alpha: F64
+
+    @property
+    def det_a_alpha(self) -> F64:
+        """(19,) float64, detection accuracy (a Jaccard index), 0-1."""
+        jaccard: F64 = self.tp / np.maximum(1, self.tp + self.fn + self.fp)
+        return jaccard
+
+    @property
+    def hota(self) -> float:
+        """Mean over the thresholds of sqrt(DetA x AssA), 0-1."""
+        return float(np.sqrt(self.det_a_alpha * self.ass_a_alpha).mean())
+
+    @property
+    def det_a(self) -> float:
+        """Detection accuracy, mean over the thresholds, 0-1."""
+        return float(self.det_a_alpha.mean())
+
+    @property
+    def ass_a(self) -> float:
+        """Association accuracy, mean over the thresholds, 0-1."""
+        return float(self.ass_a_alpha.mean())
+
+
+@dataclass(frozen=True)
+class ClearScores:
+    """CLEAR counts at one threshold: matches, misses, false positives, identity switches."""
+
+    tp: int
+    fn: int
+    fp: int
+    id_switches: int
+
+    @property
+    def mota(self) -> float:
+        """1 - (FN + FP + switches) / truth: 1 is perfect, below 0 is possible, 0 without any truth."""
+        truth = self.tp + self.fn
+        return (self.tp - self.fp - self.id_switches) / truth if truth else 0.0
+
+
+@dataclass(frozen=True)
+class IdentityScores:
+    """Detections under the best one-to-one pairing of whole trajectories."""
+
+    idtp: int
+    idfn: int
+    idfp: int
+
+    @property
+    def idf1(self) -> float:
+        """Share of detections that carry the right identity (an F1 score), 0-1."""
+        return self.idtp / max(1.0, self.idtp + 0.5 * self.idfn + 0.5 * self.idfp)
+
+
+def hota(frames: Iterable[FrameMatch]) -> HotaScores:
+    """HOTA of one sequence.
+
+    Args:
+        frames: the frames in order; see :data:`FrameMatch`.
+
+    Raises:
+        ValueError: a similarity matrix that does not fit its ids, or an id twice in a frame.
+    """
+    prepared, num_truth, num_tracks = _prepare(frames)
+    truth_count = np.zeros((num_truth, 1))
+    track_count = np.zeros((1, num_tracks))
+    overlap = np.zeros((num_truth, num_tracks))
+    for rows, columns, sim in prepared:  # first pass: how well each pair of identities agrees over all frames
+        denominator = sim.sum(0)[None, :] + sim.sum(1)[:, None] - sim
+        overlap[np.ix_(rows, columns)] += np.divide(sim, denominator, out=np.zeros_like(sim), where=denominator > _EPS)
+        truth_count[rows] += 1
+        track_count[0, columns] += 1
+    alignment = overlap / np.maximum(_EPS, truth_count + track_count - overlap)
+    tp = np.zeros(len(ALPHAS), np.int64)
+    matches = np.zeros((len(ALPHAS), num_truth, num_tracks))
+    for rows, columns, sim in prepared:  # second pass: one matching a frame, shared by all thresholds
+        i, j = linear_sum_assignment(alignment[np.ix_(rows, columns)] * sim, maximize=True)
+        reached = sim[i, j][None, :] >= ALPHAS[:, None] - _EPS
+        matches[:, rows[i], columns[j]] += reached
+        tp += reached.sum(axis=1)
+    jaccard = matches / np.maximum(1, truth_count + track_count - matches)
+    ass_a = (matches * jaccard).sum(axis=(1, 2)) / np.maximum(1, tp)
+    return HotaScores(tp, int(truth_count.sum()) - tp, int(track_count.sum()) - tp, ass_a)
+
+
+def combine_hota(sequences: Sequence[HotaScores]) -> HotaScores:
+    """HOTA over several sequences: counts add up, association is weighted by matches, as in TrackEval.
+
+    Raises:
+        ValueError: no sequences.
+    """
+    if not sequences:
+        raise ValueError("no sequences to combine; at least one is needed")
+    tp = np.sum([s.tp for s in sequences], axis=0)
+    ass_a = np.sum([s.tp * s.ass_a_alpha for s in sequences], axis=0) / np.maximum(1, tp)
+    return HotaScores(tp, np.sum([s.fn for s in sequences], axis=0), np.sum([s.fp for s in sequences], axis=0), ass_a)
+
+
+def clear_mot(frames: Iterable[FrameMatch], threshold: float = 0.5) -> ClearScores:
+    """CLEAR MOT of one sequence.
+
+    Args:
+        frames: the frames in order; see :data:`FrameMatch`.
+        threshold: least similarity of a match, 0-1.
+
+    Raises:
+        ValueError: as :func:`hota`.
+    """
+    prepared, num_truth, _ = _prepare(frames)
+    last = np.full(num_truth, -1)  # track that last showed each true object: a change is a switch
+    previous = np.full(num_truth, -1)  # the same, but of the frame before only: preferred in matching
+    tp = switches = 0
+    for rows, columns, sim in prepared:
+        if not len(rows) or not len(columns):
+            continue  # TrackEval keeps `previous` over such frames, and so do we
+        score = 1000.0 * (columns[None, :] == previous[rows][:, None]) + sim
+        score[sim < threshold - _EPS] = 0
+        i, j = linear_sum_assignment(score, maximize=True)
+        matched = score[i, j] > _EPS
+        truth, track = rows[i[matched]], columns[j[matched]]
+        switches += int(np.count_nonzero((last[truth] >= 0) & (last[truth] != track)))
+        last[truth] = track
+        previous[:] = -1
+        previous[truth] = track
+        tp += len(truth)
+    num_rows, num_columns = (sum(len(frame[side]) for frame in prepared) for side in (0, 1))
+    return ClearScores(tp, num_rows - tp, num_columns - tp, switches)
+
+
+def identity(frames: Iterable[FrameMatch], threshold: float = 0.5) -> IdentityScores:
+    """IDF1 of one sequence.
+
+    Args:
+        frames: the frames in order; see :data:`FrameMatch`.
+        threshold: least similarity of a match, 0-1.
+
+    Raises:
+        ValueError: as :func:`hota`.
+    """
+    prepared, num_truth, num_tracks = _prepare(frames)
+    together = np.zeros((num_truth, num_tracks), np.int64)
+    for rows, columns, sim in prepared:
+        together[np.ix_(rows, columns)] += sim >= threshold
+    # Fewest IDFN + IDFP is most IDTP, because IDTP + IDFN and IDTP + IDFP are fixed.
+    idtp = int(together[linear_sum_assignment(together, maximize=True)].sum())
+    num_rows, num_columns = (sum(len(frame[side]) for frame in prepared) for side in (0, 1))
+    return IdentityScores(idtp, num_rows - idtp, num_columns - idtp)
+
+
+def _prepare(frames: Iterable[FrameMatch]) -> tuple[list[tuple[I64, I64, F64]], int, int]:
+    """Check the frames and number the ids of either side 0, 1, ...; return how many there are."""
+    raw = []
+    for index, (truth, tracks, similarity) in enumerate(frames):
+        ids = np.asarray(truth, np.int64).ravel(), np.asarray(tracks, np.int64).ravel()
+        shape = len(ids[0]), len(ids[1])
+        # An empty list is the natural way to write a frame without objects; give it the shape of the ids.
+        sim = np.asarray(similarity, np.float64) if np.size(similarity) or 0 not in shape else np.zeros(shape)
+        if sim.shape != shape or any(len(np.unique(side)) != len(side) for side in ids):
+            raise ValueError(
+                f"frame {index}: similarity is {sim.shape} for {len(ids[0])} true objects and {len(ids[1])} tracks, "
+                f"ids {ids[0].tolist()} and {ids[1].tolist()}; it must be (true, tracks) and each id may occur once"
+            )
+        raw.append((*ids, sim))
+    known = [np.unique(np.concatenate([frame[side] for frame in raw] or [np.zeros(0, np.int64)])) for side in (0, 1)]
+    prepared = [(np.searchsorted(known[0], a), np.searchsorted(known[1], b), sim) for a, b, sim in raw]
+    return prepared, len(known[0]), len(known[1])

@@ -1,0 +1,1 @@
+"""PyTorch networks: one paper, one file, one row in the table."""

@@ -1,0 +1,5 @@
+"""CMT-MCHH: coupled multi-task network with multi-scale context and hierarchical hyper-features."""
+
+from cmt_seg_ros.networks.cmt_mchh.network import CmtMchh, CmtMchhConfig
+
+__all__ = ["CmtMchh", "CmtMchhConfig"]

@@ -1,0 +1,1 @@
+"""OpenVINO + numpy: from frames to masks. Read pipeline.py first."""

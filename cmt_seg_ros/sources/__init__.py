@@ -1,0 +1,1 @@
+"""Iterators of Frame that need no ROS: video files, folders of images, bags, a synthetic street."""

@@ -1,0 +1,191 @@
+"""Draws cars and people from their geometry into a canvas, oversampled so that outlines are smooth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from cmt_seg_ros.sources.scene.camera import NEAR_M, View
+from cmt_seg_ros.sources.scene.canvas import Canvas
+from cmt_seg_ros.sources.scene.cars import PAINTS, CarMesh, shade_faces
+from cmt_seg_ros.sources.scene.light import Light
+from cmt_seg_ros.sources.scene.people import Limb, Wheel
+from cmt_seg_ros.structures import F64, U8
+
+_SHIFT = 4
+_ARC = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 6)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a figure stands: metres, radians; ``sunlit`` 0-1 is the share of direct light there."""
+
+    x: float
+    y: float
+    heading: float
+    sunlit: float
+
+    def to_world(self, points: F64) -> F64:
+        """(..., 3) points of the figure's frame in the world."""
+        c, s = math.cos(self.heading), math.sin(self.heading)
+        turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+        return np.asarray(points @ turn + np.array([self.x, self.y, 0.0]), np.float64)
+
+
+class _Sheet:
+    """Oversampled transparent patch over a box of the canvas."""
+
+    def __init__(self, box: tuple[int, int, int, int], factor: int) -> None:
+        self.box, self.factor = box, factor
+        self.image: U8 = np.zeros(((box[3] - box[1]) * factor, (box[2] - box[0]) * factor, 4), np.uint8)
+
+    def fixed(self, pixels: F64) -> np.ndarray:
+        """Image pixels as fixed-point coordinates of the sheet."""
+        at = (pixels - (self.box[0], self.box[1]) + 0.5) * self.factor - 0.5
+        return np.rint(np.clip(at, -16000, 16000) * (1 << _SHIFT)).astype(np.int32)
+
+    def put(self, canvas: Canvas, class_id: int, instance_id: int) -> None:
+        """Shrinks and blends."""
+        x0, y0, x1, y1 = self.box
+        patch = self.image
+        if self.factor > 1:
+            patch = cv2.resize(patch, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
+        canvas.premultiplied(patch, x0, y0, class_id, instance_id)
+
+
+def _factor(box: tuple[int, int, int, int]) -> int:
+    """Oversampling: the smaller the figure, the more."""
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return 4 if area < 1200 else 3 if area < 5000 else 2
+
+
+def draw_car(canvas: Canvas, view: View, light: Light, mesh: CarMesh, place: Place, paint: int, class_id: int, instance_id: int) -> None:
+    """Draws one car."""
+    world = place.to_world(mesh.quads)
+    pixels, depth = view.project(world)
+    normals = place.to_world(mesh.normals) - np.array([place.x, place.y, 0.0])
+    to_camera = view.position - world.mean(1)
+    distance = np.linalg.norm(to_camera, axis=1)
+    to_camera /= distance[:, None]
+    keep = ((normals * to_camera).sum(1) > 0) & (depth.min(1) > NEAR_M)
+    if not keep.any():
+        return
+    box = canvas.clip(pixels[keep].reshape(-1, 2).min(0), pixels[keep].reshape(-1, 2).max(0))
+    if box is None:
+        return
+    sun_gain = np.asarray(light.sun_gain) * place.sunlit
+    norm = float(np.mean(light.sky_gain) + np.mean(light.sun_gain) * light.sun[2])
+    ground = 95.0 * (light.shadow + (1 - light.shadow) * place.sunlit) * np.ones(3)
+    color = shade_faces(
+        mesh, normals, to_camera, PAINTS[paint % len(PAINTS)], np.asarray(light.sun), sun_gain / norm,
+        np.asarray(light.sky_gain) / norm, np.asarray(light.horizon) * 0.92, ground,
+    )  # fmt: skip
+    haze = light.haze_at(view.depth_of(place.x, place.y))
+    color = np.clip(color * (1 - haze) + haze * np.asarray(light.haze), 0, 255)
+    sheet = _Sheet(box, _factor(box))
+    corners = sheet.fixed(pixels)
+    order = np.flatnonzero(keep)
+    order = order[np.argsort(-(distance - mesh.bias)[order], kind="stable")]
+    image, colors = sheet.image, color.tolist()
+    for i in order.tolist():
+        b, g, r = colors[i]
+        cv2.fillConvexPoly(image, corners[i], (b, g, r, 255.0), cv2.LINE_8, _SHIFT)
+    sheet.put(canvas, class_id, instance_id)
+
+
+def draw_person(
+    canvas: Canvas, view: View, light: Light, limbs: list[Limb], wheels: list[Wheel], place: Place, class_id: int, instance_id: int
+) -> None:
+    """Draws one walker, or one rider with the bicycle."""
+    ends = place.to_world(np.array([(limb.a, limb.b) for limb in limbs], np.float64))
+    pixels, depth = view.project(ends)
+    if depth.min() < 1.0:
+        return
+    radii = np.array([(limb.ra, limb.rb) for limb in limbs]) * view.focal / depth
+    reach = radii.max(1)[:, None]
+    rims = [_rim(view, place, wheel) for wheel in wheels]
+    cloud = np.concatenate([pixels.min(1) - reach, pixels.max(1) + reach] + [rim for rim, _ in rims])
+    box = canvas.clip(cloud.min(0), cloud.max(0))
+    if box is None:
+        return
+    sheet = _Sheet(box, _factor(box))
+    centre = view.depth_of(place.x, place.y)
+    for rim, spokes in rims:
+        _draw_wheel(sheet, rim, spokes, max(1, round(0.036 * view.focal / centre * sheet.factor)))
+    _draw_limbs(sheet, light, limbs, pixels, radii, depth, place.sunlit, light.haze_at(centre))
+    sheet.put(canvas, class_id, instance_id)
+
+
+def _rim(view: View, place: Place, wheel: Wheel) -> tuple[F64, F64]:
+    """(28, 2) pixels of the tyre's middle line and (2,) of the hub."""
+    t = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+    x, y, z = wheel.hub
+    r = wheel.radius - 0.018
+    ring = np.stack([x + r * np.cos(t), np.full_like(t, y), z + r * np.sin(t)], 1)
+    pixels, _ = view.project(place.to_world(np.vstack([ring, np.array([[x, y, z]])])))
+    return pixels[:-1], pixels[-1]
+
+
+def _draw_wheel(sheet: _Sheet, rim: F64, hub: F64, thickness: int) -> None:
+    ring, middle = sheet.fixed(rim), sheet.fixed(hub)
+    for i in range(0, len(ring), 4):
+        cv2.line(sheet.image, middle.tolist(), ring[i].tolist(), (96, 98, 98, 150), 1, cv2.LINE_8, _SHIFT)
+    cv2.polylines(sheet.image, [ring], True, (30, 30, 32, 255), thickness, cv2.LINE_8, _SHIFT)
+
+
+def _draw_limbs(
+    sheet: _Sheet, light: Light, limbs: list[Limb], pixels: F64, radii: F64, depth: F64, sunlit: float, haze: float
+) -> None:
+    """Each limb in three tones from the shaded to the sunny side, far limbs first."""
+    side = -1.0 if light.sun[1] > 0 else 1.0
+    toward = np.array([side * 0.75, -0.5])
+    norm = float(np.mean(light.sky_gain) + np.mean(light.sun_gain) * light.sun[2])
+    sky = np.asarray(light.sky_gain) / norm
+    sun = np.asarray(light.sun_gain) / norm * sunlit
+    base = np.array([limb.color for limb in limbs], np.float64)
+    far_haze = haze * np.asarray(light.haze)
+    order = np.argsort(-depth.mean(1), kind="stable").tolist()
+    layers = []
+    for shrink, shift, sky_share, sun_share in ((1.0, 0.0, 0.55, 0.08), (0.80, 0.20, 0.68, 0.42), (0.48, 0.40, 0.80, 0.78)):
+        outline = _capsules(pixels + shift * radii[..., None] * toward, radii * shrink)
+        color = np.clip(base * (sky * sky_share + sun * sun_share) * (1 - haze) + far_haze, 0, 255)
+        layers.append((sheet.fixed(outline), color.tolist()))
+    for i in order:
+        for outline, color in layers:
+            b, g, r = color[i]
+            cv2.fillConvexPoly(sheet.image, outline[i], (b, g, r, 255.0), cv2.LINE_8, _SHIFT)
+
+
+def _capsules(ends: F64, radii: F64) -> F64:
+    """(N, 12, 2) outlines of tapered capsules given (N, 2, 2) ends and (N, 2) radii, pixels."""
+    along = ends[:, 1] - ends[:, 0]
+    angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
+    tip, tail = angle + _ARC, angle + np.pi + _ARC
+    a = ends[:, 1, None] + radii[:, 1, None, None] * np.stack([np.cos(tip), np.sin(tip)], -1)
+    b = ends[:, 0, None] + radii[:, 0, None, None] * np.stack([np.cos(tail), np.sin(tail)], -1)
+    return np.concatenate([a, b], 1)
+
+
+def soft_box(softness: float, darkest: float) -> U8:
+    """(64, 64) uint8 light under a thing: ``darkest`` (0-1) in the middle, 255 at the rim."""
+    t = np.abs(np.linspace(-1, 1, 64))
+    x, y = np.meshgrid(t, t)
+    edge = np.clip((1.0 - (x**6 + y**6) ** (1 / 6)) / softness, 0, 1)
+    edge = edge * edge * (3 - 2 * edge)
+    return np.rint(255 * (1 - (1 - darkest) * edge)).astype(np.uint8)
+
+
+def draw_shadow(canvas: Canvas, view: View, mask: U8, centre: tuple[float, float], heading: float, size: tuple[float, float]) -> None:
+    """Darkens the ground in a (length, width) metres box round ``centre``."""
+    along = np.array([math.cos(heading), math.sin(heading), 0.0])
+    across = np.array([-along[1], along[0], 0.0])
+    start = np.array([centre[0], centre[1], 0.0]) - along * size[0] / 2 - across * size[1] / 2
+    corners, depth = view.project(
+        np.array([start + along * size[0] * i + across * size[1] * j for i, j in ((0, 0), (1, 0), (1, 1), (0, 1))])
+    )
+    if depth.min() < 0.5:
+        return
+    canvas.darken(mask, view.plane(start, along * size[0] / 63, across * size[1] / 63), corners)

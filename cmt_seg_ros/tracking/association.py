@@ -1,0 +1,84 @@
+"""Which segment shows which track: a similarity for every pair, then the best assignment.
+
+Pure functions on arrays; N tracks, M segments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.structures import F64
+
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """One side of the association: what is predicted of tracks, or what segments show.
+
+    Attributes:
+        boxes: (N, 4) float64, left, top, right, bottom, pixels.
+        class_ids: (N,) int64.
+    """
+
+    boxes: F64
+    class_ids: I64
+
+
+def similarity(tracks: Boxes, reach_px: F64, segments: Boxes, config: TrackerConfig) -> F64:
+    """How well each segment fits each track.
+
+    The mean of three terms in 0-1: overlap (box IoU), nearness (1 at the predicted centre, 0 at the
+    limit of reach) and shape (ratio of widths times ratio of heights). Overlap alone fails small fast
+    objects, which leave their box between two frames; nearness alone fails large ones, whose centre
+    jumps when a part is hidden. ``config.class_penalty`` is taken off where the classes differ.
+
+    Args:
+        tracks: N predictions for the time of the frame.
+        reach_px: (N,) float64, how far each track's centre may be off, pixels.
+        segments: M segments of the frame.
+        config: limits and penalty.
+
+    Returns:
+        (N, M) float64, at most 1; -inf where a pair neither overlaps by ``config.min_iou`` nor is in
+        reach.
+    """
+    iou = box_iou(tracks.boxes, segments.boxes)
+    (centre_t, size_t), (centre_s, size_s) = _centres_and_sizes(tracks.boxes), _centres_and_sizes(segments.boxes)
+    distance = np.linalg.norm(centre_t[:, None] - centre_s[None], axis=-1)
+    nearness = np.clip(1 - distance / reach_px[:, None], 0, None)
+    ratio = np.minimum(size_t[:, None], size_s[None]) / np.maximum(size_t[:, None], size_s[None])
+    score = (iou + nearness + ratio.prod(axis=-1)) / 3
+    score -= config.class_penalty * (tracks.class_ids[:, None] != segments.class_ids[None])
+    return np.where((nearness > 0) | (iou >= config.min_iou), score, -np.inf)
+
+
+def assign(score: F64, least: float) -> tuple[list[tuple[int, int]], I64, I64]:
+    """Pair rows and columns one to one so that the sum of scores is greatest.
+
+    Args:
+        score: (N, M) float64; -inf = never.
+        least: pairs below this are not made.
+
+    Returns:
+        the pairs (row, column) by row, the rows left over, the columns left over, both ascending.
+    """
+    allowed = score >= least
+    # A pair that is not allowed gains nothing, the same as leaving both alone.
+    rows, columns = linear_sum_assignment(np.where(allowed, score - least, 0.0), maximize=True)
+    made = allowed[rows, columns]
+    pairs = list(zip(rows[made].tolist(), columns[made].tolist(), strict=True))
+    rest_rows = np.setdiff1d(np.arange(score.shape[0]), rows[made])
+    rest_columns = np.setdiff1d(np.arange(score.shape[1]), columns[made])
+    return pairs, rest_rows, rest_columns
+
+
+def _centres_and_sizes(boxes: F64) -> tuple[F64, F64]:
+    """(N, 2) centres and (N, 2) sizes of boxes, pixels; sizes at least one."""
+    return (boxes[:, :2] + boxes[:, 2:]) / 2, np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)

@@ -1,0 +1,119 @@
+"""Motion of one box: a constant-velocity Kalman filter in seconds, so frames may come at any rate.
+
+Centre x, centre y, width and height do not influence each other in this model, so the usual 8 x 8
+filter (Bewley et al. 2016, SORT) falls apart into four of 2 x 2, one a quantity, written out here.
+All noise is relative to the object's size: the same numbers then serve near and far objects and
+every image size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.structures import F64, Box
+
+
+@dataclass(frozen=True, eq=False)
+class MotionState:
+    """What is believed of one box; every array is (4,) float64 for centre x, centre y, width, height.
+
+    Attributes:
+        value: pixels.
+        rate: pixels per second.
+        var: variance of value, px^2.
+        cov: covariance of value and rate, px^2/s.
+        rate_var: variance of rate, px^2/s^2.
+        scale_px: size of the object, the square root of its box's area; the unit of all noise.
+    """
+
+    value: F64
+    rate: F64
+    var: F64
+    cov: F64
+    rate_var: F64
+    scale_px: float
+
+    @property
+    def box_px(self) -> Box:
+        """(left, top, right, bottom), pixels; at least one pixel wide and high."""
+        x, y, w, h = self.value.tolist()
+        w, h = max(w, 1.0), max(h, 1.0)
+        return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+    @property
+    def velocity_px_s(self) -> tuple[float, float]:
+        """(x, y) of the centre, pixels per second."""
+        return float(self.rate[0]), float(self.rate[1])
+
+
+def start(box_px: Box, config: TrackerConfig) -> MotionState:
+    """State of a box seen for the first time: where it is, unknown velocity."""
+    value = _measure(box_px)
+    scale = _scale(value)
+    var = _noise(config.position_noise, config.size_noise, scale)
+    rate_var = _noise(config.start_speed, config.start_growth, scale)
+    return MotionState(value, np.zeros(4), var, np.zeros(4), rate_var, scale)
+
+
+def predict(state: MotionState, dt_s: float, config: TrackerConfig) -> MotionState:
+    """State after ``dt_s`` seconds without a measurement.
+
+    Acceleration is white noise, integrated over the interval: two short steps equal one long one.
+    """
+    q = _noise(config.acceleration, config.growth_acceleration, state.scale_px)
+    return replace(
+        state,
+        value=state.value + dt_s * state.rate,
+        var=state.var + dt_s * (2 * state.cov + dt_s * (state.rate_var + dt_s / 3 * q)),
+        cov=state.cov + dt_s * (state.rate_var + dt_s / 2 * q),
+        rate_var=state.rate_var + dt_s * q,
+    )
+
+
+def update(state: MotionState, box_px: Box, config: TrackerConfig) -> MotionState:
+    """State after a measured box."""
+    measured = _measure(box_px)
+    residual = measured - state.value
+    total = state.var + _noise(config.position_noise, config.size_noise, state.scale_px)
+    gain, rate_gain = state.var / total, state.cov / total
+    value = state.value + gain * residual
+    return MotionState(
+        value=value,
+        rate=state.rate + rate_gain * residual,
+        var=(1 - gain) * state.var,
+        cov=(1 - gain) * state.cov,
+        rate_var=state.rate_var - rate_gain * state.cov,
+        scale_px=_scale(value),
+    )
+
+
+def hold_size(state: MotionState) -> MotionState:
+    """The same state without growth: an object covered little by little must not shrink away unseen."""
+    return replace(state, rate=state.rate * np.array([1.0, 1.0, 0.0, 0.0]))
+
+
+def rescale(state: MotionState, factor_x: float, factor_y: float) -> MotionState:
+    """The same state in an image of another size."""
+    factor = np.array([factor_x, factor_y, factor_x, factor_y])
+    value, square = state.value * factor, factor * factor
+    return MotionState(
+        value, state.rate * factor, state.var * square, state.cov * square, state.rate_var * square, _scale(value)
+    )
+
+
+def _measure(box_px: Box) -> F64:
+    left, top, right, bottom = box_px
+    return np.array([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top], np.float64)
+
+
+def _scale(value: F64) -> float:
+    """Square root of the box's area, pixels; at least one."""
+    return float(np.sqrt(max(float(value[2]), 1.0) * max(float(value[3]), 1.0)))
+
+
+def _noise(centre: float, size: float, scale_px: float) -> F64:
+    """(4,) variances of standard deviations given in object sizes."""
+    return np.square(np.array([centre, centre, size, size]) * scale_px)

@@ -1,0 +1,70 @@
+"""From masks to segments: the connected pieces of each object class."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from cmt_seg_ros.errors import TrackingError
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.structures import U8, Segment
+
+MIN_AREA_PX = 4
+"""Pieces smaller than this are noise in an image of any size."""
+
+
+def find_segments(class_ids: U8, objectness: U8, labels: LabelSet, *, min_area_fraction: float) -> list[Segment]:
+    """Cut the masks of one frame into segments.
+
+    Args:
+        class_ids: (H, W) uint8, class id per pixel.
+        objectness: (H, W) uint8, 0 = no object, anything else = object.
+        labels: says which classes are objects.
+        min_area_fraction: smaller pieces are dropped; share of the image's area, 0-1. Pieces below
+            ``MIN_AREA_PX`` pixels are dropped always.
+
+    Returns:
+        Segments by class, then top to bottom and left to right.
+
+    Raises:
+        TrackingError: an array is not a 2-D uint8 array, or their sizes differ.
+    """
+    check_masks(class_ids, objectness)
+    min_area = max(MIN_AREA_PX, min_area_fraction * class_ids.size)
+    segments: list[Segment] = []
+    for class_id in labels.object_ids:
+        segments += _segments_of_class(class_ids, objectness, class_id, min_area)
+    return segments
+
+
+def check_masks(class_ids: U8, objectness: U8) -> None:
+    """Refuse masks that cannot be tracked; see :func:`find_segments`."""
+    for name, mask in (("class_ids", class_ids), ("objectness", objectness)):
+        if mask.dtype != np.uint8 or mask.ndim != 2 or not mask.size:
+            raise TrackingError(f"{name} is {mask.dtype} of shape {mask.shape}; it must be uint8 (height, width)")
+    if class_ids.shape != objectness.shape:
+        raise TrackingError(
+            f"class_ids is {class_ids.shape} and objectness {objectness.shape} (height, width); "
+            "both must belong to one frame and have one size"
+        )
+
+
+def _segments_of_class(class_ids: U8, objectness: U8, class_id: int, min_area: float) -> list[Segment]:
+    """Segments of one class; labelling, the slow part, is cut to where the class is."""
+    mask = np.equal(class_ids, class_id).view(np.uint8)
+    x0, y0, crop_w, crop_h = cv2.boundingRect(mask)
+    if not crop_w:
+        return []
+    crop, confirmed = mask[y0 : y0 + crop_h, x0 : x0 + crop_w], objectness[y0 : y0 + crop_h, x0 : x0 + crop_w]
+    _, pieces, stats, centroids = cv2.connectedComponentsWithStats(crop, connectivity=8)
+    segments = []
+    for piece in np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= min_area):
+        if piece == 0:  # the background
+            continue
+        x, y, width, height, area = stats[piece].tolist()
+        cut = np.equal(pieces[y : y + height, x : x + width], piece).view(np.uint8)
+        share = np.count_nonzero(confirmed[y : y + height, x : x + width][cut != 0]) / area
+        centroid = float(centroids[piece, 0]) + x0, float(centroids[piece, 1]) + y0
+        box = x0 + x, y0 + y, x0 + x + width, y0 + y + height
+        segments.append(Segment(class_id, box, centroid, area, share, cut))
+    return sorted(segments, key=lambda s: (s.box_px[1], s.box_px[0], s.box_px, s.area_px))

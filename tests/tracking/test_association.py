@@ -1,0 +1,69 @@
+"""Similarity and assignment."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.structures import F64
+from cmt_seg_ros.tracking.association import Boxes, assign, similarity
+
+CONFIG = TrackerConfig()
+Box = tuple[float, float, float, float]
+
+
+def boxes(*rows: Box, class_id: int = 8) -> Boxes:
+    return Boxes(np.array(rows, np.float64).reshape(-1, 4), np.full(len(rows), class_id))
+
+
+def score_of(tracks: Boxes, segments: Boxes, reach_px: float = 10.0) -> F64:
+    return similarity(tracks, np.full(len(tracks.boxes), reach_px), segments, CONFIG)
+
+
+def test_same_box_is_one_and_falls_with_distance() -> None:
+    score = score_of(boxes((0, 0, 20, 20)), boxes((0, 0, 20, 20), (2, 0, 22, 20), (6, 0, 26, 20)))[0]
+    assert score[0] == pytest.approx(1)
+    assert score[0] > score[1] > score[2] > 0
+
+
+def test_out_of_reach_and_apart_is_forbidden() -> None:
+    far = (40.0, 0.0, 60.0, 20.0)
+    assert score_of(boxes((0, 0, 20, 20)), boxes(far))[0, 0] == -np.inf
+    assert score_of(boxes((0, 0, 20, 20)), boxes(far), reach_px=80)[0, 0] > 0
+
+
+def test_overlap_makes_up_for_reach() -> None:
+    # Half of a wide object is hidden: its centre jumps further than it can have moved.
+    assert score_of(boxes((0, 0, 100, 40)), boxes((50, 0, 100, 40)))[0, 0] > CONFIG.min_similarity
+
+
+def test_other_class_and_other_shape_cost() -> None:
+    same = score_of(boxes((0, 0, 20, 20)), boxes((0, 0, 20, 20)))[0, 0]
+    other = score_of(boxes((0, 0, 20, 20)), boxes((0, 0, 20, 20), class_id=9))[0, 0]
+    slim = score_of(boxes((0, 0, 20, 20)), boxes((5, 0, 15, 20)))[0, 0]
+    assert other == pytest.approx(same - CONFIG.class_penalty)
+    assert slim < same
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (2, 0)])
+def test_nothing_to_match(shape: tuple[int, int]) -> None:
+    score = score_of(boxes(*[(0, 0, 9, 9)] * shape[0]), boxes(*[(0, 0, 9, 9)] * shape[1]))
+    pairs, rows, columns = assign(score, 0.2)
+    assert pairs == [] and rows.tolist() == list(range(shape[0])) and columns.tolist() == list(range(shape[1]))
+
+
+def test_assignment_is_the_best_of_all() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(40):
+        score = rng.random((4, 5))
+        score[rng.random((4, 5)) < 0.3] = -np.inf
+        pairs, rows, columns = assign(score, 0.25)
+        gain = np.where(score >= 0.25, score - 0.25, 0)
+        best = max(sum(gain[i, j] for i, j in enumerate(p)) for p in permutations(range(5), 4))
+        assert sum(score[i, j] - 0.25 for i, j in pairs) == pytest.approx(best)
+        assert all(score[i, j] >= 0.25 for i, j in pairs)
+        assert sorted([i for i, _ in pairs] + rows.tolist()) == [0, 1, 2, 3]
+        assert sorted([j for _, j in pairs] + columns.tolist()) == [0, 1, 2, 3, 4]

@@ -1,0 +1,90 @@
+"""Masks to segments."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cmt_seg_ros.errors import TrackingError
+from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.structures import U8
+from cmt_seg_ros.tracking.segments import MIN_AREA_PX, find_segments
+
+CAR, PEDESTRIAN = 8, 9
+
+
+def blank() -> tuple[U8, U8]:
+    return np.full((40, 60), 3, np.uint8), np.zeros((40, 60), np.uint8)
+
+
+def test_box_centroid_area_score_and_mask() -> None:
+    class_ids, objectness = blank()
+    class_ids[10:20, 5:9] = CAR
+    class_ids[10, 5] = 3  # a corner is missing
+    objectness[10:15] = 255
+    (segment,) = find_segments(class_ids, objectness, CAMVID, min_area_fraction=0.0)
+    assert (segment.class_id, segment.box_px, segment.area_px) == (CAR, (5, 10, 9, 20), 39)
+    ys, xs = np.nonzero(class_ids == CAR)
+    assert segment.centroid_px == pytest.approx((xs.mean(), ys.mean()))
+    assert segment.score == pytest.approx(19 / 39)
+    assert segment.mask.dtype == np.uint8
+    np.testing.assert_array_equal(segment.mask, class_ids[10:20, 5:9] == CAR)
+
+
+def test_classes_touching_stay_apart_and_diagonals_connect() -> None:
+    class_ids, objectness = blank()
+    class_ids[5:15, 5:15] = CAR
+    class_ids[5:15, 15:20] = PEDESTRIAN
+    class_ids[15:25, 20:25] = PEDESTRIAN  # touches at a corner only
+    segments = find_segments(class_ids, objectness, CAMVID, min_area_fraction=0.0)
+    assert [(s.class_id, s.box_px) for s in segments] == [(CAR, (5, 5, 15, 15)), (PEDESTRIAN, (15, 5, 25, 25))]
+
+
+def test_only_object_classes_and_nothing_unlabelled() -> None:
+    class_ids, objectness = blank()
+    class_ids[:20] = 255
+    objectness[:] = 255
+    assert find_segments(class_ids, objectness, CAMVID, min_area_fraction=0.0) == []
+
+
+def test_small_pieces_are_dropped() -> None:
+    class_ids, objectness = blank()
+    class_ids[3, 3] = CAR  # one pixel of noise
+    class_ids[10:15, 10:15] = CAR  # 25 of 2400 pixels
+    class_ids[30:36, 30:36] = CAR  # 36 pixels
+    assert [s.area_px for s in find_segments(class_ids, objectness, CAMVID, min_area_fraction=0.0)] == [25, 36]
+    assert [s.area_px for s in find_segments(class_ids, objectness, CAMVID, min_area_fraction=30 / 2400)] == [36]
+
+
+@pytest.mark.parametrize(
+    ("class_ids", "objectness", "message"),
+    [
+        (np.zeros((4, 4), np.int32), np.zeros((4, 4), np.uint8), "class_ids is int32"),
+        (np.zeros((4, 4), np.uint8), np.zeros((4, 4), bool), "objectness is bool"),
+        (np.zeros((4, 4, 1), np.uint8), np.zeros((4, 4), np.uint8), r"\(4, 4, 1\)"),
+        (np.zeros((4, 4), np.uint8), np.zeros((4, 5), np.uint8), r"\(4, 4\).*\(4, 5\)"),
+        (np.zeros((0, 4), np.uint8), np.zeros((0, 4), np.uint8), r"\(0, 4\)"),
+    ],
+)
+def test_refuses_other_masks(class_ids: U8, objectness: U8, message: str) -> None:
+    with pytest.raises(TrackingError, match=message):
+        find_segments(class_ids, objectness, CAMVID, min_area_fraction=0.0)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(arrays(np.uint8, (12, 15), elements=st.sampled_from([3, CAR, PEDESTRIAN, 255])))
+def test_segments_partition_the_object_pixels(class_ids: U8) -> None:
+    painted = np.full_like(class_ids, 3)
+    for segment in find_segments(class_ids, np.zeros_like(class_ids), CAMVID, min_area_fraction=0.0):
+        left, top, right, bottom = segment.box_px
+        window = painted[top:bottom, left:right]
+        assert segment.mask.sum() == segment.area_px >= MIN_AREA_PX
+        assert np.all(window[segment.mask == 1] == 3)  # no pixel is in two segments
+        window[segment.mask == 1] = segment.class_id
+        for edge in (segment.mask[0], segment.mask[-1], segment.mask[:, 0], segment.mask[:, -1]):
+            assert edge.any()  # the box is tight
+    missed = painted != np.where(np.isin(class_ids, (CAR, PEDESTRIAN)), class_ids, 3)
+    assert np.all(painted[missed] == 3)  # what is not painted was too small, nothing is painted wrongly
