@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Command, Distribution, setup
 from setuptools.command.build import build
@@ -33,7 +34,7 @@ ROS_VARIABLES = ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH",
 class Build(build):
     """setuptools' build and, last, build_messages."""
 
-    sub_commands = [*build.sub_commands, ("build_messages", None)]
+    sub_commands: ClassVar = [*build.sub_commands, ("build_messages", None)]
 
     def run(self) -> None:
         """Start from an empty folder: setuptools would ship modules deleted since the last build."""
@@ -45,7 +46,7 @@ class BuildMessages(Command):
     """Runs CMake and hands its install tree to setuptools as data files."""
 
     description = "build the ROS messages with CMake"
-    user_options: list[tuple[str, str | None, str]] = []
+    user_options: ClassVar = []
     editable_mode = False  # setuptools sets it for `pip install -e`
 
     def initialize_options(self) -> None:
@@ -92,8 +93,8 @@ def run_cmake() -> None:
     defines = [f"-D{key}={value}" for key, value in options.items()]
     shutil.rmtree(STAGE, ignore_errors=True)
     # --fresh: what the last build found may have been in an environment that pip has deleted since.
-    subprocess.run([*cmake, "--fresh", "-S", ".", "-B", str(WORK), "-G", "Ninja", *defines], env=environment, check=True)
-    subprocess.run([*cmake, "--build", str(WORK), "--target", "install"], env=environment, check=True)
+    for step in (["--fresh", "-S", ".", "-B", WORK, "-G", "Ninja", *defines], ["--build", WORK, "--target", "install"]):
+        subprocess.run([*cmake, *step], env=environment, check=True)
 
 
 def staged_files() -> Iterator[Path]:

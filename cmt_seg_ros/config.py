@@ -88,6 +88,8 @@ class SegmentationConfig:
         score_threshold: pixels whose class is less probable become unlabelled (255), 0-1.
         object_threshold: pixels more probably object than this are objects, 0-1.
         overlay_alpha: weight of the class colours in overlays, 0-1.
+        max_fps: frames of each camera inferred per second at most; 0: no limit.
+        enable: False: frames are counted as dropped and not inferred; can change while running.
 
     Raises:
         ConfigError: a value is outside its range.
@@ -103,6 +105,8 @@ class SegmentationConfig:
     score_threshold: float = 0.0
     object_threshold: float = 0.5
     overlay_alpha: float = 0.5
+    max_fps: float = 0.0
+    enable: bool = True
 
     def __post_init__(self) -> None:
         if not self.model.strip():
@@ -113,6 +117,7 @@ class SegmentationConfig:
         _check_choice("segmentation", "drop_policy", self.drop_policy, ("oldest", "none"))
         _check_range("segmentation", "max_batch_size", self.max_batch_size, 1, 64)
         _check_range("segmentation", "max_wait_ms", self.max_wait_ms, 0.0, 10_000.0)
+        _check_range("segmentation", "max_fps", self.max_fps, 0.0, 10_000.0)
         _check_range("segmentation", "max_image_px", self.max_image_px, 1024, 1_000_000_000)
         for name in ("score_threshold", "object_threshold", "overlay_alpha"):
             _check_range("segmentation", name, getattr(self, name), 0.0, 1.0)

@@ -54,6 +54,8 @@ def build(package: ModelPackage, key: GraphKey, score_threshold: float, object_t
     model = package.read_ir()
     height, width = network_size(package, key.height, key.width)
     model.reshape([-1, 3, height, width])
+    if key.encoding == "mono8":
+        model = _with_grey_input(model, height, width)
     model = _with_masks(model, key, score_threshold, object_threshold)
 
     pre = PrePostProcessor(model)
@@ -61,9 +63,7 @@ def build(package: ModelPackage, key: GraphKey, score_threshold: float, object_t
     tensor.set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(COLOR_FORMATS[key.encoding])
     tensor.set_spatial_static_shape(key.height, key.width)
     steps = pre.input().preprocess()
-    if key.encoding == "mono8":
-        steps.convert_element_type(ov.Type.f32)  # GRAY has no 3-channel form: the network sees it thrice
-    elif COLOR_FORMATS[key.encoding] != ColorFormat.RGB:
+    if COLOR_FORMATS[key.encoding] not in (ColorFormat.RGB, ColorFormat.GRAY):
         steps.convert_color(ColorFormat.RGB)
     steps.convert_element_type(ov.Type.f32)
     if (height, width) != (key.height, key.width):
@@ -71,6 +71,16 @@ def build(package: ModelPackage, key: GraphKey, score_threshold: float, object_t
     steps.mean(package.mean).scale(package.scale)
     pre.input().model().set_layout(ov.Layout("NCHW"))
     return pre.build()
+
+
+def _with_grey_input(model: ov.Model, height: int, width: int) -> ov.Model:
+    """Give the network one channel to read: it sees grey as equal red, green and blue."""
+    grey = ops.parameter([-1, 1, height, width], ov.Type.f32, name="grey")
+    color = ops.concat([grey, grey, grey], axis=1)
+    old = model.get_parameters()[0]
+    for reader in list(old.output(0).get_target_inputs()):
+        reader.replace_source_output(color.output(0))
+    return ov.Model(model.get_results(), [grey], "grey")
 
 
 def _with_masks(model: ov.Model, key: GraphKey, score_threshold: float, object_threshold: float) -> ov.Model:

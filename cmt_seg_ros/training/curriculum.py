@@ -46,7 +46,7 @@ class Recipe:
     warmup: int = 100
     ema: float = 0.998
     seed: int = 1
-    scenes: int = 320
+    scenes: int = 240
 
     @property
     def iterations(self) -> int:

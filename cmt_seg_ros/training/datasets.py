@@ -49,16 +49,17 @@ def _read_pair(image_path: Path, label_path: Path, num_classes: int) -> Sample:
 
 
 def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 360) -> Iterator[Sample]:
-    """``count`` synthetic frames: four of each of ``count / 4`` streets, far apart in time.
+    """``count`` synthetic frames, six of each street, 25 frames (about 15 m) apart.
 
     The demo and the tests use seeds below 1000, training those from ``first_seed``: it never sees them.
     """
     for i in range(count):
-        seed = first_seed + i // 4
-        scene = StreetScene(width, height, fps=15.0, frames=400, seed=seed)
-        frame = scene.frame(i % 4 * 110 + seed % 60)
+        street, place = divmod(i, 6)
+        if place == 0:
+            scene = StreetScene(width, height, fps=15.0, frames=400, seed=first_seed + street)
+        frame = scene.frame(street * 37 % 200 + place * 25)
         assert frame.truth is not None  # a scene always knows its truth
-        yield Sample(f"scene{seed}_{frame.name}", frame.pixels, frame.truth.class_ids)
+        yield Sample(f"scene{first_seed + street}_{frame.name}", frame.pixels, frame.truth.class_ids)
 
 
 def class_weights(samples: list[Sample], num_classes: int) -> list[float]:

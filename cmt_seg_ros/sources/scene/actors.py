@@ -62,6 +62,14 @@ class Actor:
         """Whether a crossing pedestrian waits before or after the crossing."""
         return self.y_stop is not None and not 0 <= (t - self.t0) * abs(self.vy) <= abs(self.y_stop - self.y)
 
+    def phase(self, t: float) -> float:
+        """Phase of the stride or of the cranks, radians."""
+        if self.standing(t):
+            return 0.25
+        travelled = math.hypot(self.vx, self.vy) * (t - self.t0)
+        stride = 1.35 if self.kind == "bicyclist" or self.person is None else 4.3 / self.person.stride
+        return stride * travelled + self.instance_id
+
 
 class Traffic:
     """The actors of a street, block by block, and the car ahead."""
@@ -102,7 +110,7 @@ class Traffic:
 
     def _walkers(self, rng: np.random.Generator, index: int, ids: object) -> list[Actor]:
         walkers = []
-        for _ in range(int(rng.integers(4, 8))):
+        for _ in range(int(rng.integers(2, 5))):
             x = (index + rng.random()) * BLOCK_M
             side = float(rng.choice([-1.0, 1.0]))
             y = side * float(rng.uniform(KERB_Y + 1.3, PAVEMENT_Y - 0.5))
@@ -149,7 +157,7 @@ class Traffic:
 
     def _riders(self, rng: np.random.Generator, index: int, ids: object) -> list[Actor]:
         riders = []
-        for direction, chance in ((1.0, 0.8), (-1.0, 0.45)):
+        for direction, chance in ((1.0, 0.6), (-1.0, 0.35)):
             if rng.random() < chance or (self._seed == 0 and index == 0):
                 x = (index + float(rng.uniform(0.3, 0.7))) * BLOCK_M
                 y = self._style.hand * direction * float(rng.uniform(2.95, 3.1))

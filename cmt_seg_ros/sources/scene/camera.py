@@ -7,6 +7,7 @@ z forward. The camera never rolls, so each image row below the horizon sees the 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +91,12 @@ class View:
         frame = np.zeros((4, 3))
         frame[:3, 0], frame[:3, 1], frame[:3, 2], frame[3, 2] = across, down, origin, 1.0
         return np.asarray(self.matrix @ frame, np.float64)
+
+    def clip(self, low: Sequence[float], high: Sequence[float]) -> tuple[int, int, int, int] | None:
+        """(x0, y0, x1, y1) pixels of a bounding box inside the image, x1 and y1 exclusive; None if outside."""
+        x0, y0 = max(0, math.floor(low[0])), max(0, math.floor(low[1]))
+        x1, y1 = min(self.width, math.ceil(high[0]) + 1), min(self.height, math.ceil(high[1]) + 1)
+        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
     @property
     def horizon_row(self) -> float:

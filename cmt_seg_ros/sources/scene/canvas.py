@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 
+from cmt_seg_ros.sources.scene.camera import View
 from cmt_seg_ros.structures import F64, U8, U16
 
 _SHIFT = 4
@@ -29,12 +28,6 @@ class Canvas:
         self.classes: U8 = np.full(size, 255, np.uint8)
         self.ids: U16 = np.zeros(size, np.uint16)
 
-    def clip(self, low: Sequence[float], high: Sequence[float]) -> tuple[int, int, int, int] | None:
-        """(x0, y0, x1, y1) pixels of a bounding box inside the picture, x1 and y1 exclusive; None if outside."""
-        x0, y0 = max(0, int(np.floor(low[0]))), max(0, int(np.floor(low[1])))
-        x1, y1 = min(self.width, int(np.ceil(high[0])) + 1), min(self.height, int(np.ceil(high[1])) + 1)
-        return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
-
     def quad(
         self, mips: list[U8], level: int, homography: F64, corners: F64, box: tuple[int, int, int, int], table: U8, class_id: int
     ) -> None:
@@ -45,7 +38,7 @@ class Canvas:
             level: which of them.
             homography: (3, 3) from pixels of the finest picture to the image.
             corners: (N, 2) convex outline in the image, pixels.
-            box: of the corners, from :meth:`clip`.
+            box: of the corners, from :meth:`View.clip`.
             table: (256, 1, 3) light and haze.
             class_id: its class.
         """
@@ -70,13 +63,13 @@ class Canvas:
         cv2.fillConvexPoly(self.classes, outline, class_id, cv2.LINE_8, _SHIFT)
 
     def sprite(
-        self, mips: list[U8], foot: tuple[float, float], height_px: float, foot_share: float, table: U8, class_id: int
+        self, view: View, mips: list[U8], foot: tuple[float, float], height_px: float, foot_share: float, table: U8, class_id: int, instance_id: int = 0
     ) -> None:
         """Draws an upright picture; ``foot`` is the image pixel of its lowest edge, ``foot_share`` where along it."""
         h, w = mips[0].shape[:2]
         scale = height_px / h
         left, top = foot[0] - foot_share * w * scale, foot[1] - height_px
-        box = self.clip((left, top), (left + w * scale, foot[1]))
+        box = view.clip((left, top), (left + w * scale, foot[1]))
         if box is None:
             return
         level = 0
@@ -86,9 +79,9 @@ class Canvas:
         x0, y0, x1, y1 = box
         matrix = np.array([[sx, 0, left - x0 + sx / 2 - 0.5], [0, sy, top - y0 + sy / 2 - 0.5]], np.float64)
         patch = cv2.warpAffine(mips[level], matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR)
-        self.straight(patch, x0, y0, table, class_id)
+        self.straight(patch, x0, y0, table, class_id, instance_id)
 
-    def straight(self, patch: U8, x0: int, y0: int, table: U8, class_id: int) -> None:
+    def straight(self, patch: U8, x0: int, y0: int, table: U8, class_id: int, instance_id: int = 0) -> None:
         """Blends an (h, w, 4) straight-alpha patch over the picture at (x0, y0)."""
         h, w = patch.shape[:2]
         below = self.color[y0 : y0 + h, x0 : x0 + w]
@@ -96,7 +89,7 @@ class Canvas:
         alpha = cv2.extractChannel(patch, 3)
         weight = cv2.multiply(alpha, 1.0 / 255.0, dtype=cv2.CV_32F)
         below[...] = cv2.blendLinear(above, below, weight, 1.0 - weight)
-        self._label(alpha, x0, y0, class_id)
+        self._label(alpha, x0, y0, class_id, instance_id)
 
     def premultiplied(self, patch: U8, x0: int, y0: int, class_id: int, instance_id: int) -> None:
         """Blends an (h, w, 4) patch whose colours are already weighted by its alpha."""
@@ -105,12 +98,11 @@ class Canvas:
         alpha = cv2.extractChannel(patch, 3)
         rest = cv2.cvtColor(cv2.bitwise_not(alpha), cv2.COLOR_GRAY2BGR)
         below[...] = cv2.add(cv2.multiply(below, rest, scale=1.0 / 255.0), cv2.cvtColor(patch, cv2.COLOR_BGRA2BGR))
-        covered = self._label(alpha, x0, y0, class_id)
-        np.copyto(self.ids[y0 : y0 + h, x0 : x0 + w], np.uint16(instance_id), where=covered)
+        self._label(alpha, x0, y0, class_id, instance_id)
 
-    def darken(self, mask: U8, homography: F64, corners: F64) -> None:
+    def darken(self, view: View, mask: U8, homography: F64, corners: F64) -> None:
         """Multiplies the picture by a (h, w) uint8 mask (255 = unchanged) laid on a plane; outside it nothing changes."""
-        box = self.clip(corners.min(0), corners.max(0))
+        box = view.clip(corners.min(0), corners.max(0))
         if box is None:
             return
         x0, y0, x1, y1 = box
@@ -121,11 +113,12 @@ class Canvas:
         below = self.color[y0:y1, x0:x1]
         below[...] = cv2.multiply(below, cv2.cvtColor(light, cv2.COLOR_GRAY2BGR), scale=1.0 / 255.0)
 
-    def _label(self, alpha: U8, x0: int, y0: int, class_id: int) -> np.ndarray:
-        covered = alpha >= OPAQUE
+    def _label(self, alpha: U8, x0: int, y0: int, class_id: int, instance_id: int) -> None:
         h, w = alpha.shape
+        covered = alpha >= OPAQUE
         np.copyto(self.classes[y0 : y0 + h, x0 : x0 + w], np.uint8(class_id), where=covered)
-        return np.asarray(covered)
+        if instance_id:
+            np.copyto(self.ids[y0 : y0 + h, x0 : x0 + w], np.uint16(instance_id), where=covered)
 
 
 def _mip_matrix(finest: U8, level: U8) -> F64:

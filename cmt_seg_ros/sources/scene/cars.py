@@ -16,9 +16,11 @@ from cmt_seg_ros.structures import F64
 PAINT, GLASS, PLASTIC, TYRE, RIM, LAMP, TAIL, PLATE, CHROME = range(9)
 # Diffuse colour (blue, green, red), how mirror-like the surface is; paint is taken from the car.
 _MATERIALS: tuple[tuple[Color, float], ...] = (
-    ((0, 0, 0), 0.28), ((30, 26, 22), 0.62), ((34, 34, 34), 0.06), ((26, 26, 28), 0.03), ((150, 152, 156), 0.3),
+    ((0, 0, 0), 0.28), ((24, 21, 18), 0.55), ((34, 34, 34), 0.06), ((26, 26, 28), 0.03), ((150, 152, 156), 0.3),
     ((226, 230, 232), 0.5), ((36, 30, 176), 0.3), ((206, 216, 220), 0.05), ((40, 40, 42), 0.3),
 )  # fmt: skip
+_DIFFUSE = np.array([m[0] for m in _MATERIALS], np.float64)
+_GLOSS = np.array([m[1] for m in _MATERIALS])
 PAINTS: tuple[Color, ...] = (
     (178, 180, 182), (44, 44, 46), (226, 228, 228), (46, 38, 158), (136, 70, 32), (96, 98, 102), (92, 66, 40),
     (60, 88, 62), (70, 130, 176), (200, 204, 206), (30, 26, 96), (150, 132, 96),
@@ -32,6 +34,7 @@ class CarMesh:
     Attributes:
         quads: (N, 4, 3) corners in metres.
         normals: (N, 3) unit vectors outwards.
+        centres: (N, 3) means of the corners, metres.
         materials: (N,) index into the table of materials.
         bias: (N,) metres by which a face is sorted nearer (details over the body).
         size: (length, width, height) in metres.
@@ -39,6 +42,7 @@ class CarMesh:
 
     quads: F64
     normals: F64
+    centres: F64
     materials: npt.NDArray[np.int64]
     bias: F64
     size: tuple[float, float, float]
@@ -88,13 +92,9 @@ _BODIES: tuple[_Body, ...] = (
 )  # fmt: skip
 
 
-_ROWS: tuple[tuple[int, ...], ...] = ((0, 1, 2, 3, 4, 5, 6, 7, 8), (0, 1, 3, 4, 5, 6, 8), (0, 1, 4, 5, 6, 8))
-"""Points of the cross-section that each level of detail keeps."""
-
-
-def make_cars() -> list[tuple[CarMesh, CarMesh, CarMesh]]:
-    """Meshes of every body at three levels of detail, finest first."""
-    return [(_loft(body, 0), _loft(body, 1), _loft(body, 2)) for body in _BODIES]
+def make_cars() -> list[tuple[CarMesh, CarMesh]]:
+    """(fine, coarse) meshes of every body."""
+    return [(_loft(body, 0), _loft(body, 1)) for body in _BODIES]
 
 
 class _Faces:
@@ -116,31 +116,40 @@ class _Faces:
         normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
         middle = quads.mean(1) - np.array([0.0, 0.0, 0.45 * size[2]])
         normals[(normals * middle).sum(1) < 0] *= -1
-        return CarMesh(quads, normals, np.asarray(self.materials), np.asarray(self.bias), size)
+        return CarMesh(quads, normals, quads.mean(1), np.asarray(self.materials), np.asarray(self.bias), size)
+
+
+# Flank from sill to belt: (share of the way up, share of the half width); rounded, so that it shades softly.
+_FLANK = ((0.0, 0.925), (0.12, 0.962), (0.30, 0.985), (0.50, 1.0), (0.68, 0.999), (0.83, 0.985), (0.94, 0.966), (1.0, 0.945))
+_GLASS_LOW, _GLASS_HIGH = 8, 10
+"""Rows of the cross-section between which the side windows lie."""
+_ROWS: tuple[tuple[int, ...], ...] = (tuple(range(15)), (0, 1, 3, 5, 8, 10, 11, 12, 14))
+"""Points of the cross-section that each level of detail keeps."""
 
 
 def _section(station: npt.NDArray[np.float64], height: float) -> F64:
-    """(9, 2) half cross-section (y, z) from sill to roof line; cabins lean inwards over the belt."""
+    """(15, 2) half cross-section (y, z) from sill to roof line; cabins lean inwards over the belt."""
     _, sill, belt, top, half = station
     rise = top - belt
     cabin = float(np.clip((rise - 0.1) / 0.25, 0, 1))
     roof = half * (0.93 - 0.17 * cabin * min(1.0, 1.5 / height))
-    return np.array([
-        (half * 0.93, sill), (half * 0.985, sill + 0.28 * (belt - sill)), (half, sill + 0.62 * (belt - sill)), (half * 0.985, belt),
-        (half * 0.95, belt + 0.06 * rise), (roof * 1.01, top - 0.16 * rise), (roof * 0.92, top - 0.045 * rise),
-        (roof * 0.55, top - 0.008 * rise), (0.0, top),
-    ])  # fmt: skip
+    low, high = (half * 0.93, belt + 0.06 * rise), (roof * 1.01, top - 0.16 * rise)
+    bulge = 0.02 * cabin
+    return np.array(
+        [(half * y, sill + t * (belt - sill)) for t, y in _FLANK]
+        + [low, ((low[0] + high[0]) / 2 + bulge, (low[1] + high[1]) / 2), high]
+        + [(roof * 0.95, top - 0.075 * rise), (roof * 0.84, top - 0.028 * rise), (roof * 0.5, top - 0.006 * rise), (0.0, top)]
+    )
 
 
 def _loft(body: _Body, level: int) -> CarMesh:
     table = np.asarray(body.stations)
     marks = {float(x) for x in table[:, 0]}
-    if level < 2:
-        marks |= {x for glass in body.side_glass + body.screens for x in glass}
+    marks |= {x for glass in body.side_glass + body.screens for x in glass}
     if level == 0:
-        marks |= {float(x) for x in np.arange(table[0, 0] + 0.1, table[-1, 0] - 0.1, 0.2)}
+        marks |= {float(x) for x in np.arange(table[0, 0] + 0.1, table[-1, 0] - 0.1, 0.3)}
     xs = np.array(sorted(marks))
-    xs = xs[np.r_[True, np.diff(xs) > (0.03, 0.05, 0.15)[level]]]
+    xs = xs[np.r_[True, np.diff(xs) > (0.03, 0.09)[level]]]
     stations = np.stack([xs] + [np.interp(xs, table[:, 0], table[:, i]) for i in range(1, 5)], 1)
     height = float(table[:, 3].max())
     rows = _ROWS[level]
@@ -162,10 +171,10 @@ def _loft(body: _Body, level: int) -> CarMesh:
 
 
 def _skin(body: _Body, x: float, row: int, rise: float) -> int:
-    if row == 4 and rise > 0.1 and any(a < x < b for a, b in body.side_glass):
+    if _GLASS_LOW <= row < _GLASS_HIGH and rise > 0.1 and any(a < x < b for a, b in body.side_glass):
         return GLASS
-    if row >= 5 and any(a < x < b for a, b in body.screens):
-        return GLASS if row >= 6 else PAINT
+    if row > _GLASS_HIGH and any(a < x < b for a, b in body.screens):
+        return GLASS
     return PLASTIC if row == 0 else PAINT
 
 
@@ -184,7 +193,7 @@ def _details(faces: _Faces, body: _Body, table: npt.NDArray[np.float64], level: 
         if end is front:
             faces.add([(x0, 0.36, z - 0.09), (x0, -0.36, z - 0.09), (x0, -0.36, z + 0.05), (x0, 0.36, z + 0.05)], CHROME, 0.26)
         faces.add([(x0, 0.6, 0.27), (x0, -0.6, 0.27), (x0, -0.6, 0.36), (x0, 0.6, 0.36)], PLASTIC, 0.2)
-    segments = (15, 8, 5)[level]
+    segments = (15, 7)[level]
     for x in body.wheels:
         for side in (1.0, -1.0):
             _wheel(faces, x, side, half, body.wheel_r, segments)
@@ -230,12 +239,12 @@ def _wheel(faces: _Faces, x: float, side: float, half: float, radius: float, seg
 
 
 def shade_faces(
-    mesh: CarMesh, normals: F64, to_camera: F64, paint: Color, sun: F64, sun_gain: F64, sky_gain: F64, sky: F64, ground: F64
+    materials: npt.NDArray[np.int64], normals: F64, to_camera: F64, paint: Color, sun: F64, sun_gain: F64, sky_gain: F64, sky: F64, ground: F64
 ) -> F64:
     """Colours of faces: diffuse light of sun and sky, the surroundings mirrored, a sun glint.
 
     Args:
-        mesh: for the materials.
+        materials: (N,) index into the table of materials.
         normals: (N, 3) unit vectors in the world.
         to_camera: (N, 3) unit vectors towards the camera.
         paint: body colour, 0-255.
@@ -246,10 +255,9 @@ def shade_faces(
     Returns:
         (N, 3) float64, blue, green, red, 0-255 (may exceed 255).
     """
-    table = np.array([m[0] for m in _MATERIALS], np.float64)
-    table[PAINT] = paint
-    gloss = np.array([m[1] for m in _MATERIALS])[mesh.materials]
-    diffuse = table[mesh.materials]
+    gloss = _GLOSS[materials]
+    diffuse = _DIFFUSE[materials]
+    diffuse[materials == PAINT] = paint
     facing = np.maximum(0.0, normals @ sun)[:, None]
     up = normals[:, 2:3]
     light = sky_gain * (0.52 + 0.40 * up) + sun_gain * facing
@@ -264,4 +272,4 @@ def shade_faces(
     seen = (ground + sky_mix * (sky - ground)) * walls
     color = color * (1 - 0.6 * fresnel) + seen * fresnel
     glint = np.maximum(0.0, mirror @ sun)[:, None] ** 60
-    return np.asarray(color + 190.0 * glint * gloss[:, None] * (sun_gain > 0) * np.mean(sun_gain), np.float64)
+    return np.asarray(color + 190.0 * glint * gloss[:, None] * (sun_gain.sum() / 3.0), np.float64)

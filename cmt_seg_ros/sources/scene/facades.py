@@ -50,7 +50,9 @@ def _make_building(rng: np.random.Generator) -> Building:
     kind, base = _WALLS[int(rng.integers(len(_WALLS)))]
     base = tuple(float(c * rng.uniform(0.9, 1.08)) for c in base)  # type: ignore[assignment]
     wall = _wall(rng, kind, base, (round(height * PPM), round(width * PPM)))
-    end = to_u8(_wall(rng, kind, base, (round(height * PPM), round(9 * PPM))) * 0.95)
+    side = _wall(rng, kind, base, (round(height * PPM), round(9 * PPM))) * np.float32(0.95)
+    _Front(rng, side, floors).draw_end()
+    end = to_u8(side)
     _Front(rng, wall, floors).draw()
     roof = mip_chain(_roof(rng)) if rng.random() < 0.7 else None
     return Building(width, height, mip_chain(to_u8(wall)), mip_chain(end), roof, end.reshape(-1, 3).mean(0))
@@ -123,6 +125,13 @@ class _Front:
         else:
             self._ground_floor(bays, pitch)
         self._down_pipe()
+
+    def draw_end(self) -> None:
+        """A few windows in an end wall."""
+        for floor in range(self.floors):
+            for share in (0.3, 0.7):
+                if self.rng.random() < 0.45:
+                    self._window(share * self.w, self.h - (floor * STOREY_M + 0.9) * PPM, 0.8, 1.2)
 
     def _rect(self, x0: float, y0: float, x1: float, y1: float, color: Color) -> None:
         if x1 > x0 and y1 > y0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -11,12 +12,16 @@ import numpy as np
 from cmt_seg_ros.sources.scene.camera import NEAR_M, View
 from cmt_seg_ros.sources.scene.canvas import Canvas
 from cmt_seg_ros.sources.scene.cars import PAINTS, CarMesh, shade_faces
-from cmt_seg_ros.sources.scene.light import Light
+from cmt_seg_ros.sources.scene.light import Shader
 from cmt_seg_ros.sources.scene.people import Limb, Wheel
 from cmt_seg_ros.structures import F64, U8
 
 _SHIFT = 4
-_ARC = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 6)
+# Of a limb, from its outline to its sunny side: (share of the radius, shift in radii, light of the sky, of the sun).
+_TONES = ((1.0, 0.0, 0.55, 0.08), (0.80, 0.20, 0.68, 0.42), (0.48, 0.40, 0.80, 0.78))
+_FEW_TONES = ((1.0, 0.0, 0.58, 0.15), (0.70, 0.30, 0.74, 0.58))
+_ONE_TONE = ((1.0, 0.0, 0.66, 0.40),)
+_ARC = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 5)
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,33 @@ class Place:
 
     def to_world(self, points: F64) -> F64:
         """(..., 3) points of the figure's frame in the world."""
+        return self.turn(points) + np.array([self.x, self.y, 0.0])
+
+    def turn(self, vectors: F64) -> F64:
+        """(..., 3) directions of the figure's frame in the world."""
+        return np.asarray(vectors @ self._rotation, np.float64)
+
+    def to_local(self, points: F64) -> F64:
+        """(..., 3) points of the world in the figure's frame."""
+        return np.asarray((points - np.array([self.x, self.y, 0.0])) @ self._rotation.T, np.float64)
+
+    @cached_property
+    def _rotation(self) -> F64:
         c, s = math.cos(self.heading), math.sin(self.heading)
-        turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
-        return np.asarray(points @ turn + np.array([self.x, self.y, 0.0]), np.float64)
+        return np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """(h, w, 4) uint8 picture with colours weighted by its alpha, and the image pixel of its top left corner."""
+
+    image: U8
+    x0: int
+    y0: int
 
 
 class _Sheet:
-    """Oversampled transparent patch over a box of the canvas."""
+    """Oversampled transparent patch over a box of the image."""
 
     def __init__(self, box: tuple[int, int, int, int], factor: int) -> None:
         self.box, self.factor = box, factor
@@ -47,13 +72,13 @@ class _Sheet:
         at = (pixels - (self.box[0], self.box[1]) + 0.5) * self.factor - 0.5
         return np.rint(np.clip(at, -16000, 16000) * (1 << _SHIFT)).astype(np.int32)
 
-    def put(self, canvas: Canvas, class_id: int, instance_id: int) -> None:
-        """Shrinks and blends."""
+    def patch(self) -> Patch:
+        """The sheet at the size of the box."""
         x0, y0, x1, y1 = self.box
-        patch = self.image
+        image = self.image
         if self.factor > 1:
-            patch = cv2.resize(patch, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA)
-        canvas.premultiplied(patch, x0, y0, class_id, instance_id)
+            image = np.asarray(cv2.resize(image, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA), np.uint8)
+        return Patch(image, x0, y0)
 
 
 def _factor(box: tuple[int, int, int, int]) -> int:
@@ -62,61 +87,56 @@ def _factor(box: tuple[int, int, int, int]) -> int:
     return 4 if area < 1200 else 3 if area < 5000 else 2
 
 
-def draw_car(canvas: Canvas, view: View, light: Light, mesh: CarMesh, place: Place, paint: int, class_id: int, instance_id: int) -> None:
-    """Draws one car."""
-    world = place.to_world(mesh.quads)
-    pixels, depth = view.project(world)
-    normals = place.to_world(mesh.normals) - np.array([place.x, place.y, 0.0])
-    to_camera = view.position - world.mean(1)
-    distance = np.linalg.norm(to_camera, axis=1)
-    to_camera /= distance[:, None]
-    keep = ((normals * to_camera).sum(1) > 0) & (depth.min(1) > NEAR_M)
-    if not keep.any():
-        return
-    box = canvas.clip(pixels[keep].reshape(-1, 2).min(0), pixels[keep].reshape(-1, 2).max(0))
+def draw_car(view: View, shader: Shader, mesh: CarMesh, place: Place, paint: int, haze: float) -> Patch | None:
+    """Draws one car: faces that look at the camera, far to near; None if it is out of sight."""
+    to_camera = place.to_local(view.position) - mesh.centres
+    keep = np.flatnonzero((mesh.normals * to_camera).sum(1) > 0)
+    pixels, depth = view.project(place.to_world(mesh.quads[keep]))
+    ahead = depth.min(1) > NEAR_M
+    if not ahead.all():
+        keep, pixels = keep[ahead], pixels[ahead]
+    if not len(keep):
+        return None
+    box = view.clip(pixels.min((0, 1)), pixels.max((0, 1)))
     if box is None:
-        return
-    sun_gain = np.asarray(light.sun_gain) * place.sunlit
-    norm = float(np.mean(light.sky_gain) + np.mean(light.sun_gain) * light.sun[2])
-    ground = 95.0 * (light.shadow + (1 - light.shadow) * place.sunlit) * np.ones(3)
+        return None
+    to_camera = to_camera[keep]
+    distance = np.sqrt((to_camera * to_camera).sum(1))
+    to_camera /= distance[:, None]
+    ground = 95.0 * (shader.shadow + (1 - shader.shadow) * place.sunlit) * np.ones(3)
     color = shade_faces(
-        mesh, normals, to_camera, PAINTS[paint % len(PAINTS)], np.asarray(light.sun), sun_gain / norm,
-        np.asarray(light.sky_gain) / norm, np.asarray(light.horizon) * 0.92, ground,
+        mesh.materials[keep], place.turn(mesh.normals[keep]), place.turn(to_camera), PAINTS[paint % len(PAINTS)],
+        shader.sun, shader.sun_gain * place.sunlit, shader.sky_gain, shader.mirror, ground,
     )  # fmt: skip
-    haze = light.haze_at(view.depth_of(place.x, place.y))
-    color = np.clip(color * (1 - haze) + haze * np.asarray(light.haze), 0, 255)
+    color = np.minimum(color * (1 - haze) + haze * shader.haze, 255.0)
     sheet = _Sheet(box, _factor(box))
-    corners = sheet.fixed(pixels)
-    order = np.flatnonzero(keep)
-    order = order[np.argsort(-(distance - mesh.bias)[order], kind="stable")]
-    image, colors = sheet.image, color.tolist()
-    for i in order.tolist():
-        b, g, r = colors[i]
+    order = np.argsort(mesh.bias[keep] - distance, kind="stable")
+    corners, colors = sheet.fixed(pixels[order]), color[order].tolist()
+    image = sheet.image
+    for i, (b, g, r) in enumerate(colors):
         cv2.fillConvexPoly(image, corners[i], (b, g, r, 255.0), cv2.LINE_8, _SHIFT)
-    sheet.put(canvas, class_id, instance_id)
+    return sheet.patch()
 
 
-def draw_person(
-    canvas: Canvas, view: View, light: Light, limbs: list[Limb], wheels: list[Wheel], place: Place, class_id: int, instance_id: int
-) -> None:
-    """Draws one walker, or one rider with the bicycle."""
+def draw_person(view: View, shader: Shader, limbs: list[Limb], wheels: list[Wheel], place: Place, haze: float) -> Patch | None:
+    """Draws one walker, or one rider with the bicycle; None if out of sight."""
     ends = place.to_world(np.array([(limb.a, limb.b) for limb in limbs], np.float64))
     pixels, depth = view.project(ends)
     if depth.min() < 1.0:
-        return
+        return None
     radii = np.array([(limb.ra, limb.rb) for limb in limbs]) * view.focal / depth
     reach = radii.max(1)[:, None]
     rims = [_rim(view, place, wheel) for wheel in wheels]
     cloud = np.concatenate([pixels.min(1) - reach, pixels.max(1) + reach] + [rim for rim, _ in rims])
-    box = canvas.clip(cloud.min(0), cloud.max(0))
+    box = view.clip(cloud.min(0), cloud.max(0))
     if box is None:
-        return
+        return None
     sheet = _Sheet(box, _factor(box))
     centre = view.depth_of(place.x, place.y)
     for rim, spokes in rims:
         _draw_wheel(sheet, rim, spokes, max(1, round(0.036 * view.focal / centre * sheet.factor)))
-    _draw_limbs(sheet, light, limbs, pixels, radii, depth, place.sunlit, light.haze_at(centre))
-    sheet.put(canvas, class_id, instance_id)
+    _draw_limbs(sheet, shader, limbs, pixels, radii, depth, place.sunlit, haze)
+    return sheet.patch()
 
 
 def _rim(view: View, place: Place, wheel: Wheel) -> tuple[F64, F64]:
@@ -137,19 +157,18 @@ def _draw_wheel(sheet: _Sheet, rim: F64, hub: F64, thickness: int) -> None:
 
 
 def _draw_limbs(
-    sheet: _Sheet, light: Light, limbs: list[Limb], pixels: F64, radii: F64, depth: F64, sunlit: float, haze: float
+    sheet: _Sheet, shader: Shader, limbs: list[Limb], pixels: F64, radii: F64, depth: F64, sunlit: float, haze: float
 ) -> None:
     """Each limb in three tones from the shaded to the sunny side, far limbs first."""
-    side = -1.0 if light.sun[1] > 0 else 1.0
-    toward = np.array([side * 0.75, -0.5])
-    norm = float(np.mean(light.sky_gain) + np.mean(light.sun_gain) * light.sun[2])
-    sky = np.asarray(light.sky_gain) / norm
-    sun = np.asarray(light.sun_gain) / norm * sunlit
+    toward = np.array([-0.75 if shader.sun[1] > 0 else 0.75, -0.5])
+    sky, sun = shader.sky_gain, shader.sun_gain * sunlit
     base = np.array([limb.color for limb in limbs], np.float64)
-    far_haze = haze * np.asarray(light.haze)
+    far_haze = haze * shader.haze
     order = np.argsort(-depth.mean(1), kind="stable").tolist()
     layers = []
-    for shrink, shift, sky_share, sun_share in ((1.0, 0.0, 0.55, 0.08), (0.80, 0.20, 0.68, 0.42), (0.48, 0.40, 0.80, 0.78)):
+    rows = sheet.image.shape[0] / sheet.factor
+    tones = _TONES if rows > 45 else _FEW_TONES if rows > 24 else _ONE_TONE
+    for shrink, shift, sky_share, sun_share in tones:
         outline = _capsules(pixels + shift * radii[..., None] * toward, radii * shrink)
         color = np.clip(base * (sky * sky_share + sun * sun_share) * (1 - haze) + far_haze, 0, 255)
         layers.append((sheet.fixed(outline), color.tolist()))
@@ -160,7 +179,7 @@ def _draw_limbs(
 
 
 def _capsules(ends: F64, radii: F64) -> F64:
-    """(N, 12, 2) outlines of tapered capsules given (N, 2, 2) ends and (N, 2) radii, pixels."""
+    """(N, 10, 2) outlines of tapered capsules given (N, 2, 2) ends and (N, 2) radii, pixels."""
     along = ends[:, 1] - ends[:, 0]
     angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
     tip, tail = angle + _ARC, angle + np.pi + _ARC
@@ -188,4 +207,4 @@ def draw_shadow(canvas: Canvas, view: View, mask: U8, centre: tuple[float, float
     )
     if depth.min() < 0.5:
         return
-    canvas.darken(mask, view.plane(start, along * size[0] / 63, across * size[1] / 63), corners)
+    canvas.darken(view, mask, view.plane(start, along * size[0] / 63, across * size[1] / 63), corners)

@@ -22,16 +22,16 @@ from cmt_seg_ros.sources.scene.layout import (
     StreetStyle,
 )
 from cmt_seg_ros.sources.scene.light import Light
-from cmt_seg_ros.sources.scene.noise import F32, fractal_noise, rng_of, solid, to_u8
+from cmt_seg_ros.sources.scene.noise import F32, fractal_noise, rng_of, to_u8
 from cmt_seg_ros.structures import U8
 
-PPM = 32
+PPM = 28
 """Texels a metre of the finest level, along and across."""
 HALF_WIDTH_M = 13.0
 ROWS, COLUMNS = int(BLOCK_M * PPM), int(2 * HALF_WIDTH_M * PPM)
 _LIGHT_PPM = PPM // 4
 # (rows a metre, columns a metre) a level: the ground is seen at a grazing angle, rows shrink faster.
-LEVELS: tuple[tuple[float, float], ...] = ((32, 32), (8, 32), (2, 16), (0.5, 8))
+LEVELS: tuple[tuple[float, float], ...] = ((PPM, PPM), (7, PPM), (2, PPM / 2), (0.5, PPM / 4))
 
 _ROAD, _PAVEMENT, _TREE = CAMVID.names.index("Road"), CAMVID.names.index("Pavement"), CAMVID.names.index("Tree")
 
@@ -64,6 +64,9 @@ def _column(y: float) -> int:
 def _row(x: float) -> int:
     """Row of a distance from the start of the block."""
     return round((BLOCK_M - x) * PPM)
+
+
+_ROAD_COLUMNS = slice(_column(KERB_Y), _column(-KERB_Y))
 
 
 class GroundMaker:
@@ -105,7 +108,7 @@ class GroundMaker:
 
     def _classes(self, block: Block) -> U8:
         classes = np.full((ROWS, COLUMNS), _PAVEMENT, np.uint8)
-        classes[:, _column(KERB_Y) : _column(-KERB_Y)] = _ROAD
+        classes[:, _ROAD_COLUMNS] = _ROAD
         if block.junction:
             classes[_row(JUNCTION_M) : _row(0)] = _ROAD
         for lot in block.lots:
@@ -116,14 +119,15 @@ class GroundMaker:
         return classes
 
     def _surfaces(self, rng: np.random.Generator, classes: U8) -> F32:
-        shape = (ROWS, COLUMNS)
-        grit = np.roll(self._grit, (int(rng.integers(ROWS)), int(rng.integers(COLUMNS))), (0, 1))
-        color = solid(shape, self.style.asphalt)
-        pavement = np.asarray(self.style.pavement, np.float32) + (self._slabs + 0.45 * grit)[..., None]
-        grass = np.asarray(self.light.leaf, np.float32) * (1.0 + 0.022 * grit)[..., None]
-        color += grit[..., None]
-        np.copyto(color, pavement, where=(classes == _PAVEMENT)[..., None])
-        np.copyto(color, grass, where=(classes == _TREE)[..., None])
+        grit = np.roll(self._grit, (int(rng.integers(ROWS)), int(rng.integers(COLUMNS))), (0, 1))[..., None]
+        color = np.asarray(self.style.asphalt, np.float32) + grit
+        pavement, leaf = np.asarray(self.style.pavement, np.float32), np.asarray(self.light.leaf, np.float32)
+        for part in (slice(0, _ROAD_COLUMNS.start), slice(_ROAD_COLUMNS.stop, COLUMNS)):
+            paved = pavement + (self._slabs[:, part, None] + 0.45 * grit[:, part])
+            np.copyto(color[:, part], paved, where=(classes[:, part] == _PAVEMENT)[..., None])
+        for part in (slice(0, _column(PAVEMENT_Y) + 1), slice(_column(-PAVEMENT_Y) - 1, COLUMNS)):
+            grass = leaf * (1.0 + 0.022 * grit[:, part])
+            np.copyto(color[:, part], grass, where=(classes[:, part] == _TREE)[..., None])
         return color
 
     def _wear(self, rng: np.random.Generator, color: F32, classes: U8, block: Block) -> None:
@@ -182,11 +186,13 @@ class GroundMaker:
             for stripe in np.arange(-KERB_Y + 0.3, KERB_Y - 0.4, 1.0):
                 bar(JUNCTION_M + 0.6, JUNCTION_M + 3.4, stripe, stripe + 0.5)
             bar(JUNCTION_M + 4.0, JUNCTION_M + 4.3, 0.1 * self.style.hand, 3.2 * self.style.hand * -1.0)
-        worn = fractal_noise(rng, (ROWS // 2, COLUMNS // 2), (120, 60), 3)
-        worn = cv2.resize(worn, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
-        paint *= np.clip(0.88 - 0.55 * np.maximum(0, worn - 0.15), 0.15, 0.9)
+        paint = paint[:, _ROAD_COLUMNS]
+        worn = fractal_noise(rng, (ROWS // 2, paint.shape[1] // 2), (120, 25), 3)
+        worn = cv2.resize(worn, paint.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        paint = paint * np.clip(0.88 - 0.55 * np.maximum(0, worn - 0.15), 0.15, 0.9)
         paint = cv2.GaussianBlur(paint, (3, 3), 0)[..., None]
-        color += paint * (np.asarray((206, 212, 214), np.float32) - color)
+        road = color[:, _ROAD_COLUMNS]
+        road += paint * (np.asarray((206, 212, 214), np.float32) - road)
 
     def _kerbs(self, color: F32, block: Block) -> None:
         stop = _row(JUNCTION_M if block.junction else 0.0)
@@ -230,11 +236,11 @@ class GroundMaker:
             corners[:2] = [(lot.x0, y + lot.side * 8), (lot.x1, y + lot.side * 8)] if shift_y * lot.side > 0 else corners[:2]
             cv2.fillPoly(dark, [np.array([pixel(*c) for c in corners], np.int32)], 1.0)
         for tree in block.shadow_trees:
-            for _ in range(60):
-                height = tree.height * rng.uniform(0.45, 0.95)
-                spread = tree.height * 0.24
+            for _ in range(130):
+                height = tree.height * rng.uniform(0.35, 0.98)
+                spread = tree.height * 0.19
                 at = (tree.x + shift_x * height + rng.normal(0, spread), tree.y + shift_y * height + rng.normal(0, spread))
-                cv2.circle(dark, pixel(*at), int(rng.integers(2, 5)), 1.0, -1)
+                cv2.circle(dark, pixel(*at), int(rng.integers(1, 4)), 1.0, -1)
             cv2.line(dark, pixel(tree.x, tree.y), pixel(tree.x + shift_x * tree.height * 0.5, tree.y + shift_y * tree.height * 0.5), 1.0, 2)
         for pole in block.shadow_poles:
             cv2.line(dark, pixel(pole.x, pole.y), pixel(pole.x + shift_x * pole.height, pole.y + shift_y * pole.height), 0.9, 1)

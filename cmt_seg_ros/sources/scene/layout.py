@@ -52,7 +52,7 @@ def make_style(seed: int) -> StreetStyle:
     """Style of a seed."""
     rng = rng_of(seed, 41)
     if seed == 0:
-        return StreetStyle(-1.0, (98, 95, 93), (146, 152, 158), (168, 172, 174), (0.6, 0.6), True, 0.5, 0.75, 0.25)
+        return StreetStyle(-1.0, (98, 95, 93), (146, 152, 158), (168, 172, 174), (0.6, 0.6), True, 0.4, 0.7, 0.25)
     grey = rng.uniform(72, 122)
     pavements: tuple[Color, ...] = ((148, 154, 160), (124, 138, 156), (132, 134, 136), (112, 122, 146), (164, 170, 174))
     slabs = ((0.6, 0.6), (0.9, 0.6), (0.25, 0.4), (1.2, 1.2))
@@ -63,7 +63,7 @@ def make_style(seed: int) -> StreetStyle:
         (168.0, 172.0, 174.0),
         slabs[int(rng.integers(len(slabs)))],
         bool(rng.random() < 0.6),
-        float(rng.uniform(0.3, 0.75)),
+        float(rng.uniform(0.25, 0.6)),
         float(rng.uniform(0.35, 0.95)),
         float(rng.uniform(0.1, 0.45)),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,14 +52,14 @@ class Light:
     def gain(self, normal: tuple[float, float, float]) -> F64:
         """(3,) light on a surface with this normal; 1 on open ground."""
         facing = max(0.0, float(np.dot(self.sun, normal)))
-        open_sky = 0.55 + 0.45 * normal[2]
+        open_sky = 0.66 + 0.34 * normal[2]
         light = np.asarray(self.sky_gain) * open_sky + np.asarray(self.sun_gain) * facing
         ground = np.asarray(self.sky_gain) + np.asarray(self.sun_gain) * self.sun[2]
         return np.asarray(light / float(np.mean(ground)), np.float64)
 
     def haze_at(self, depth_m: float) -> float:
         """Share of the haze colour at a distance, 0-1."""
-        return float(1.0 - np.exp(-self.haze_per_m * max(0.0, depth_m - 8.0)))
+        return 1.0 - math.exp(-self.haze_per_m * max(0.0, depth_m - 8.0))
 
 
 _SURFACES: dict[str, tuple[float, float, float]] = {
@@ -73,10 +74,27 @@ _SURFACES: dict[str, tuple[float, float, float]] = {
 
 
 class Shader:
-    """Look-up tables that light a surface and fade it into the haze; makes each once."""
+    """What drawing asks of the light again and again, made once.
+
+    Attributes:
+        light: the weather.
+        sun: (3,) unit vector to the sun.
+        sun_gain, sky_gain: (3,) per channel, such that open ground gets 1.
+        haze: (3,) colour, 0-255.
+        mirror: (3,) colour of the sky in shiny things, 0-255.
+        shadow: light left in a cast shadow, 0-1.
+        shadow_shift: (x, y) metres per metre of height.
+    """
 
     def __init__(self, light: Light) -> None:
         self.light = light
+        norm = float(np.mean(light.sky_gain) + np.mean(light.sun_gain) * light.sun[2])
+        self.sun: F64 = np.asarray(light.sun)
+        self.sun_gain: F64 = np.asarray(light.sun_gain) / norm
+        self.sky_gain: F64 = np.asarray(light.sky_gain) / norm
+        self.haze: F64 = np.asarray(light.haze)
+        self.mirror: F64 = np.asarray(light.horizon) * 0.92
+        self.shadow, self.shadow_shift = light.shadow, light.shadow_shift
         self._gains = {name: light.gain(normal) for name, normal in _SURFACES.items()}
         self._gains["lit"] = np.ones(3)
         self._tables: dict[tuple[str, int], U8] = {}
@@ -116,7 +134,7 @@ def make_light(seed: int) -> Light:
         float(side * np.cos(elevation) * np.sin(azimuth)),
         float(np.sin(elevation)),
     )
-    brightness = 1.0 if seed == 0 else float(rng.uniform(0.82, 1.14))
+    brightness = 1.2 if seed == 0 else float(rng.uniform(0.98, 1.36))
     tint = np.ones(3) if seed == 0 else rng.uniform(0.96, 1.04, 3)
     exposure = (float(brightness * tint[0]), float(brightness * tint[1]), float(brightness * tint[2]))
     leaf = _LEAVES[1 if seed == 0 else int(rng.integers(len(_LEAVES)))]

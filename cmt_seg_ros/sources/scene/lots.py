@@ -121,7 +121,7 @@ class LotPainter:
             self._plain(view, canvas, [left, right, far, low], mips[-1].reshape(-1, mips[-1].shape[2])[:, :3].mean(0), surface, x, class_id)
             return
         outline = np.array([view.pixel(*corner)[:2] for corner in (left, right, far, low)])
-        box = canvas.clip(outline.min(0), outline.max(0))
+        box = view.clip(outline.min(0), outline.max(0))
         if box is None:
             return
         h, w = mips[0].shape[:2]

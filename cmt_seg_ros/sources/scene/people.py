@@ -83,8 +83,8 @@ def _knee(hip: Point, foot: Point, thigh: float, shin: float) -> Point:
     return hip[0] + ux * along - uz * out, (hip[1] + foot[1]) / 2, hip[2] + uz * along + ux * out
 
 
-def walking(person: Person, phase: float) -> list[Limb]:
-    """Limbs of a walker; ``phase`` in radians, 2 pi = two steps."""
+def walking(person: Person, phase: float) -> tuple[list[Limb], list[Wheel]]:
+    """Limbs of a walker, and no wheels; ``phase`` in radians, 2 pi = two steps."""
     k = person.height / 1.75
     swing, bob = 0.40 * person.stride, 0.02 * math.cos(2 * phase)
     hip_z = (0.90 + bob) * k
@@ -110,7 +110,7 @@ def walking(person: Person, phase: float) -> list[Limb]:
     if person.skirt or person.coat:
         color = person.bottom if person.skirt else person.top
         limbs.append(Limb((0.0, 0.0, hip_z + 0.05 * k), (0.0, 0.0, hip_z - 0.30 * k), 0.15 * k, 0.19 * k, color))
-    return limbs
+    return limbs, []
 
 
 def _trunk(person: Person, k: float, hip: tuple[float, float], neck: tuple[float, float]) -> list[Limb]:

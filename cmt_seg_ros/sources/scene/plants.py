@@ -9,8 +9,10 @@ from cmt_seg_ros.sources.scene.light import Light
 from cmt_seg_ros.sources.scene.noise import mip_chain, rng_of
 from cmt_seg_ros.structures import U8
 
-SIZE = 224
+SIZE = 304
 _ASPECT = 0.8
+_LEAVES = 64
+"""Dabs per clump."""
 
 
 def make_trees(seed: int, light: Light, count: int = 6) -> list[list[U8]]:
@@ -37,12 +39,12 @@ def _blobs(rng: np.random.Generator, w: int, h: int) -> list[tuple[float, float,
     """Clumps (x, y, towards the viewer, radius) in pixels that fill an egg-shaped crown."""
     blobs = []
     rx, ry = w * rng.uniform(0.33, 0.40), h * rng.uniform(0.29, 0.34)
-    for _ in range(46):
+    for _ in range(60):
         direction = rng.normal(0, 1, 3)
         direction /= np.linalg.norm(direction)
         distance = rng.uniform(0.35, 1.0) ** 0.6
         x, y, z = direction * distance
-        blobs.append((w / 2 + x * rx, h * 0.40 - y * ry, z * rx, float(rng.uniform(0.09, 0.15) * w)))
+        blobs.append((w / 2 + x * rx, h * 0.40 - y * ry, z * rx, float(rng.uniform(0.08, 0.14) * w)))
     return blobs
 
 
@@ -51,14 +53,14 @@ def _leaves(
     direct: float, crown: tuple[float, float, float],
 ) -> None:  # fmt: skip
     bx, by, bz, radius = blob
-    offsets = rng.normal(0, 0.5, (44, 3))
+    offsets = rng.normal(0, 0.5, (_LEAVES, 3))
     facing = offsets @ sun / (np.linalg.norm(offsets, axis=1) + 1e-6)
     outward = np.array([(bx - crown[0]) / crown[2], (crown[1] - by) / crown[2], bz / crown[2]])
     sunny = np.clip(0.45 * facing + 0.75 * float(outward @ sun), -0.6, 1.0)
     ambient = 0.62 + 0.22 * outward[1] + 0.16 * outward[2]
-    tone = ambient * (1 - 0.5 * direct) + direct * np.clip(sunny, 0, 1) * 0.85 + rng.normal(0, 0.07, 44)
+    tone = ambient * (1 - 0.5 * direct) + direct * np.clip(sunny, 0, 1) * 0.85 + rng.normal(0, 0.07, _LEAVES)
     centres = np.stack([bx + offsets[:, 0] * radius, by - offsets[:, 1] * radius], 1)
-    angles = rng.uniform(0, 180, 44)
+    angles = rng.uniform(0, 180, _LEAVES)
     for i in np.argsort(offsets[:, 2] + 0.3 * facing):
         color = np.clip(leaf * tone[i] * (1.0 + 0.12 * np.array([-0.4, 0.3, 0.8]) * max(0.0, sunny[i])), 4, 250)
         axes = (int(rng.integers(2, 6)), int(rng.integers(1, 4)))

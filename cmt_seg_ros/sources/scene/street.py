@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -18,11 +20,12 @@ from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.sources.scene.actors import Actor, Traffic
 from cmt_seg_ros.sources.scene.camera import CameraPath, View, make_path
 from cmt_seg_ros.sources.scene.canvas import Canvas
-from cmt_seg_ros.sources.scene.cars import make_cars
+from cmt_seg_ros.sources.scene.cars import PAINTS, make_cars
 from cmt_seg_ros.sources.scene.facades import make_buildings, make_fences
-from cmt_seg_ros.sources.scene.figures import Place, draw_car, draw_person, draw_shadow, soft_box
+from cmt_seg_ros.sources.scene.figures import Patch, Place, draw_car, draw_person, draw_shadow, soft_box
 from cmt_seg_ros.sources.scene.furniture import make_furniture
 from cmt_seg_ros.sources.scene.ground import GroundMaker
+from cmt_seg_ros.sources.scene.impostors import PX_PER_M, Impostors
 from cmt_seg_ros.sources.scene.layout import BLOCK_M, Block, Layout, Plant, Post, make_style
 from cmt_seg_ros.sources.scene.light import Shader, make_light
 from cmt_seg_ros.sources.scene.lots import LotPainter
@@ -35,7 +38,16 @@ from cmt_seg_ros.structures import U8, Frame, GroundTruth
 
 _ID = {name: i for i, name in enumerate(CAMVID.names)}
 _ACTOR_CLASS = {"car": _ID["Car"], "pedestrian": _ID["Pedestrian"], "bicyclist": _ID["Bicyclist"]}
-_SIGHT_M, _ACTOR_SIGHT_M = 170.0, 90.0
+_SIGHT_M, _TREE_SIGHT_M, _ACTOR_SIGHT_M = 170.0, 110.0, 85.0
+
+
+_PHASES = 12
+_PHASE_STEP = 2 * math.pi / _PHASES
+"""Poses of a far walker or rider in one cycle."""
+
+
+class _Draw(Protocol):
+    def __call__(self, view: View, place: Place, haze: float) -> Patch | None: ...
 
 
 class StreetScene:
@@ -74,6 +86,7 @@ class StreetScene:
         self._terrain = Terrain(GroundMaker(seed, self._style, self._light), self._layout, self._light)
         self._sky = Sky(seed, self._light, (height, width), self._path.intrinsics[0, 0])
         self._contact, self._cast = soft_box(0.45, 0.30), soft_box(0.35, self._light.shadow)
+        self._impostors = Impostors()
         self._lens = self._make_lens()
         self._noise = self._make_noise()
 
@@ -99,7 +112,7 @@ class StreetScene:
         # 1. What is behind everything.
         self._sky.draw(view, canvas.color, canvas.classes)
         self._terrain.draw(view, canvas)
-        self._draw_shadows(view, canvas, actors, t)
+        self._draw_shadows(view, canvas, actors)
         # 2. What lines the street, far to near.
         self._draw_lots(view, canvas, blocks)
         # 3. What stands and moves on it, far to near.
@@ -132,26 +145,24 @@ class StreetScene:
                 found.append((depth, actor, Place(x, y, heading, self._terrain.sunlit(x, y))))
         return found
 
-    def _draw_shadows(self, view: View, canvas: Canvas, actors: list[tuple[float, Actor, Place]], t: float) -> None:
-        shift_x, shift_y = self._light.shadow_shift
+    def _draw_shadows(self, view: View, canvas: Canvas, actors: list[tuple[float, Actor, Place]]) -> None:
+        """Darkens the ground under near actors, and where they keep the sun off it."""
+        shift_x, shift_y = self._shader.shadow_shift
         for depth, actor, place in actors:
-            if depth > 55 or depth < -1:
+            x, y = place.x, place.y
+            if not -1 < depth < (45 if actor.kind == "car" else 26):
                 continue
+            sunny = depth < 26 and place.sunlit > 0.5 and self._shader.shadow < 0.85
             if actor.kind == "car":
                 length, width, height = self._cars[actor.body % len(self._cars)][0].size
-                centre = (place.x + 0.45 * height * shift_x, place.y + 0.45 * height * shift_y)
-                if place.sunlit > 0.5:
-                    grown = (length + 0.8 * height * abs(shift_x), width + 0.8 * height * abs(shift_y))
-                    draw_shadow(canvas, view, self._cast, centre, place.heading, grown)
-                draw_shadow(canvas, view, self._contact, (place.x, place.y), place.heading, (length + 0.5, width + 0.6))
+                half, grown = 0.45 * height, (length + 0.8 * height * abs(shift_x), width + 0.8 * height * abs(shift_y))
+                contact, along = (length + 0.5, width + 0.6), place.heading
             else:
-                reach = 1.75 * math.hypot(shift_x, shift_y)
-                along = math.atan2(shift_y, shift_x)
-                if place.sunlit > 0.5:
-                    centre = (place.x + 0.5 * 1.75 * shift_x, place.y + 0.5 * 1.75 * shift_y)
-                    draw_shadow(canvas, view, self._cast, centre, along, (reach + 0.3, 0.55))
-                size = (0.8, 0.7) if actor.kind == "pedestrian" else (1.9, 0.6)
-                draw_shadow(canvas, view, self._contact, (place.x, place.y), place.heading, size)
+                half, grown = 0.85, (1.75 * math.hypot(shift_x, shift_y) + 0.3, 0.55)
+                contact, along = (0.8, 0.7) if actor.kind == "pedestrian" else (1.9, 0.6), math.atan2(shift_y, shift_x)
+            if sunny:
+                draw_shadow(canvas, view, self._cast, (x + half * shift_x, y + half * shift_y), along, grown)
+            draw_shadow(canvas, view, self._contact, (x, y), place.heading, contact)
 
     def _draw_lots(self, view: View, canvas: Canvas, blocks: list[Block]) -> None:
         sides = [
@@ -160,7 +171,7 @@ class StreetScene:
         ]
         for lots in sides:
             self._lots.draw_buildings(view, canvas, lots)
-        greens = [tree for block in blocks for tree in block.garden_trees if tree.x - view.position[0] < 120.0]
+        greens = [tree for block in blocks for tree in block.garden_trees if tree.x - view.position[0] < _TREE_SIGHT_M]
         for tree in sorted(greens, key=lambda tree: -tree.x):
             self._draw_tree(view, canvas, tree)
         for lots in sides:
@@ -185,10 +196,10 @@ class StreetScene:
 
     def _draw_tree(self, view: View, canvas: Canvas, tree: Plant) -> None:
         u, v, depth = view.pixel(tree.x, tree.y, 0.0)
-        if depth > 1.5:
+        if 1.5 < depth < _TREE_SIGHT_M:
             height_px = v - view.pixel(tree.x, tree.y, tree.height)[1]
             mips = self._trees[tree.design % len(self._trees)]
-            canvas.sprite(mips, (u, v), height_px, 0.5, self._shader.table("lit", depth), _ID["Tree"])
+            canvas.sprite(view, mips, (u, v), height_px, 0.5, self._shader.table("lit", depth), _ID["Tree"])
 
     def _draw_post(self, view: View, canvas: Canvas, post: Post) -> None:
         u, v, depth = view.pixel(post.x, post.y, 0.0)
@@ -197,26 +208,43 @@ class StreetScene:
             return
         height_px = v - view.pixel(post.x, post.y, post.height)[1]
         table = self._shader.table("post", depth)
-        canvas.sprite(kind.pole, (u, v), height_px, kind.foot, table, _ID["Pole"])
+        canvas.sprite(view, kind.pole, (u, v), height_px, kind.foot, table, _ID["Pole"])
         if kind.sign is not None:
-            canvas.sprite(kind.sign, (u, v), height_px, kind.foot, table, _ID["SignSymbol"])
+            canvas.sprite(view, kind.sign, (u, v), height_px, kind.foot, table, _ID["SignSymbol"])
 
     def _draw_actor(self, view: View, canvas: Canvas, actor: Actor, place: Place, t: float) -> None:
+        depth = view.depth_of(place.x, place.y)
+        px_per_m = view.focal / max(depth, 1.0)
+        draw, key = self._drawing(actor, t, px_per_m)
         class_id = _ACTOR_CLASS[actor.kind]
-        if actor.kind == "car":
-            meshes = self._cars[actor.body % len(self._cars)]
-            px_per_m = view.focal / max(view.depth_of(place.x, place.y), 1.0)
-            level = 0 if px_per_m > 30.0 else 1 if px_per_m > 13.0 else 2
-            draw_car(canvas, view, self._light, meshes[level], place, actor.paint, class_id, actor.instance_id)
+        if px_per_m < PX_PER_M:
+            table = self._shader.table("lit", depth)
+            self._impostors.draw(canvas, view, key, partial(draw, haze=0.0), place, table, class_id, actor.instance_id)
             return
-        assert actor.person is not None
-        if actor.kind == "pedestrian":
-            pace = math.hypot(actor.vx, actor.vy) * 0.0 if actor.standing(t) else math.hypot(actor.vx, actor.vy)
-            phase = 0.25 if actor.standing(t) else (t - actor.t0) * pace * 4.3 / actor.person.stride + actor.instance_id
-            limbs, wheels = walking(actor.person, phase), []
-        else:
-            limbs, wheels = riding(actor.person, 1.35 * abs(actor.vx) * (t - actor.t0) + actor.instance_id)
-        draw_person(canvas, view, self._light, limbs, wheels, place, class_id, actor.instance_id)
+        patch = draw(view, place, haze=self._light.haze_at(depth))
+        if patch is not None:
+            canvas.premultiplied(patch.image, patch.x0, patch.y0, class_id, actor.instance_id)
+
+    def _drawing(self, actor: Actor, t: float, px_per_m: float) -> tuple[_Draw, tuple[int, ...]]:
+        """What draws an actor as seen in a view, and the numbers that tell its looks from others'."""
+        if actor.person is None:
+            meshes = self._cars[actor.body % len(self._cars)]
+            mesh = meshes[0 if px_per_m > 36.0 else 1]
+
+            def draw_one(view: View, place: Place, haze: float) -> Patch | None:
+                return draw_car(view, self._shader, mesh, place, actor.paint, haze)
+
+            return draw_one, (0, actor.body % len(self._cars), actor.paint % len(PAINTS))
+        phase = actor.phase(t)
+        if px_per_m < PX_PER_M:
+            phase = round(phase / _PHASE_STEP) % _PHASES * _PHASE_STEP
+        person = actor.person
+
+        def draw_other(view: View, place: Place, haze: float) -> Patch | None:
+            limbs, wheels = walking(person, phase) if actor.kind == "pedestrian" else riding(person, phase)
+            return draw_person(view, self._shader, limbs, wheels, place, haze)
+
+        return draw_other, (1, actor.instance_id, round(phase / _PHASE_STEP))
 
     # -- lens and sensor -------------------------------------------------------------------------
 

@@ -13,11 +13,14 @@ from cmt_seg_ros.sources.scene.canvas import Canvas
 from cmt_seg_ros.sources.scene.ground import HALF_WIDTH_M, LEVELS, GroundBlock, GroundMaker
 from cmt_seg_ros.sources.scene.layout import BLOCK_M, Layout
 from cmt_seg_ros.sources.scene.light import Light
+from cmt_seg_ros.sources.scene.noise import rng_of, to_u8
 from cmt_seg_ros.structures import U8
 
 _KEPT_BLOCKS = 12
 """Ground textures kept (about 5 MB each)."""
 _FAR_M = 290.0
+_GRIT_M, _GRIT_ROWS, _GRIT_COLUMNS = 7.5, 64, 110
+"""Fine grains reach to this depth; texels a metre along and across."""
 
 
 class Terrain:
@@ -32,6 +35,8 @@ class Terrain:
     def __init__(self, maker: GroundMaker, layout: Layout, light: Light) -> None:
         self._maker, self._layout, self._light = maker, layout, light
         self._blocks: OrderedDict[int, GroundBlock] = OrderedDict()
+        grains = rng_of(maker.seed, 101).normal(0, 11, (256, 256)).astype(np.float32)
+        self._grit: U8 = to_u8(128 + grains + 1.5 * cv2.GaussianBlur(grains, (0, 0), 1.5))
 
     def block(self, index: int) -> GroundBlock:
         """Textures of a block; the least recently used ones are dropped."""
@@ -59,12 +64,32 @@ class Terrain:
             if stop < bottom:
                 self._draw_band(view, canvas, level, stop, bottom)
             bottom = stop
+        self._draw_grit(view, canvas)
         self._draw_haze(view, canvas, top)
+
+    def _draw_grit(self, view: View, canvas: Canvas) -> None:
+        """Grains too fine for the textures, on the rows near the camera."""
+        top = min(max(math.ceil(view.ground_row(_GRIT_M)), 0), canvas.height)
+        if top == canvas.height:
+            return
+        tile = self._grit.shape[0] / _GRIT_ROWS
+        start = math.floor(view.position[0] / tile) * tile
+        plane = view.plane(
+            np.array([start, 0.0, 0.0]), np.array([0.0, -1.0 / _GRIT_COLUMNS, 0.0]), np.array([1.0 / _GRIT_ROWS, 0.0, 0.0])
+        )
+        matrix = np.array([[1, 0, 0], [0, 1, -top], [0, 0, 1]], np.float64) @ plane
+        size = (canvas.width, canvas.height - top)
+        grains = cv2.warpPerspective(self._grit, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        depths = np.array([view.ground_depth(row) for row in range(top, canvas.height)], np.float32)
+        fade = np.clip((_GRIT_M - depths) / (0.5 * _GRIT_M), 0, 1)[:, None]
+        light = (128.0 + fade * (grains.astype(np.float32) - 128.0)).astype(np.uint8)
+        near = canvas.color[top:]
+        near[...] = cv2.multiply(near, cv2.cvtColor(light, cv2.COLOR_GRAY2BGR), scale=1.0 / 128.0)
 
     def _draw_haze(self, view: View, canvas: Canvas, top: int) -> None:
         depths = np.array([view.ground_depth(row) for row in range(top, canvas.height)])
         haze = 1.0 - np.exp(-self._light.haze_per_m * np.clip(depths - 8.0, 0, 400))
-        rows = int(np.count_nonzero(haze > 0.004))
+        rows = int(np.count_nonzero(haze > 0.012))
         part = canvas.color[top : top + rows].astype(np.float32)
         share = haze[:rows, None, None].astype(np.float32)
         part += share * (np.asarray(self._light.haze, np.float32) - part)

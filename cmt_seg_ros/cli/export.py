@@ -1,0 +1,68 @@
+"""cmt-seg export: a trained run becomes a model package, with parity and scores measured."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from cmt_seg_ros.errors import ConfigError, ModelError
+from cmt_seg_ros.labels import CAMVID
+
+EXAMPLES = """examples:
+  cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid
+"""
+PARITY = 0.999  # share of pixels that the IR must label as torch does
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    """Add the command."""
+    parser = commands.add_parser(
+        "export",
+        help="make a model package of a training run (needs the extra: pip install -e '.[train]')",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of cmt-seg train")
+    parser.add_argument("--data", type=Path, required=True, help="data set folder; its val/ is measured")
+    parser.add_argument("--out", type=Path, required=True, help="folder that becomes the package")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    try:
+        import torch
+    except ImportError as error:
+        raise ConfigError("exporting needs torch; install it with: pip install -e '.[train]'") from error
+    from cmt_seg_ros.config import SegmentationConfig
+    from cmt_seg_ros.deploy.card import camvid_card, write_readme
+    from cmt_seg_ros.deploy.export import label_agreement, write_package
+    from cmt_seg_ros.deploy.measure import measure
+    from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
+    from cmt_seg_ros.runtime.pipeline import Pipeline
+    from cmt_seg_ros.training.datasets import read_folder
+
+    checkpoint = args.run_folder / "checkpoint.pt"
+    if not checkpoint.is_file():
+        raise ConfigError(f"{checkpoint} does not exist; train first: cmt-seg train --out {args.run_folder} ...")
+    val = read_folder(args.data / "val")
+    network = CmtMchh(CmtMchhConfig(len(CAMVID), CAMVID.object_ids))
+    network.load_state_dict(averaged_weights(torch.load(checkpoint, map_location="cpu", weights_only=True)))
+    size = val[0].labels.shape
+    package = write_package(network.eval(), CAMVID, args.out, size, camvid_card())
+    agreement = label_agreement(package, network, [s.image for s in val[:: max(1, len(val) // 10)]])
+    if agreement < PARITY:
+        raise ModelError(f"the exported network labels {agreement:.4%} of pixels as torch does; {PARITY:.1%} are needed")
+    scores = measure(Pipeline(SegmentationConfig(model=str(args.out), device="CPU")), val)
+    scores["torch_parity"] = round(agreement, 5)
+    package = write_package(network, CAMVID, args.out, size, {**camvid_card(), "scores": scores})
+    write_readme(package)
+    print(f"{args.out}: val mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
+    return 0
+
+
+def averaged_weights(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The moving average of the weights, under the network's own names."""
+    prefix = "module."
+    return {k[len(prefix) :]: v for k, v in checkpoint["average"].items() if k.startswith(prefix)}

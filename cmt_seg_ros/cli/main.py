@@ -1,0 +1,50 @@
+"""cmt-seg: one parser, one error boundary; each command is a thin file beside this one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from cmt_seg_ros import __version__
+from cmt_seg_ros.cli import demo, export, models, predict, scene, train
+from cmt_seg_ros.errors import CmtSegError
+
+EXAMPLES = """examples:
+  cmt-seg demo                                           real nodes on the synthetic street; report in out/demo
+  cmt-seg predict --images photos --out masks            masks and overlays of a folder, without ROS
+  cmt-seg models                                         what is installed, with scores
+  cmt-seg COMMAND --help                                 options and examples of a command
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="cmt-seg",
+        description="Semantic and objectness masks and tracks from cameras, with OpenVINO.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cmt_seg_ros {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for command in (demo, predict, models, scene, train, export):
+        command.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0 done, 1 an error that is explained, 2 wrong usage, 130 Ctrl-C."""
+    args = build_parser().parse_args(arguments)
+    try:
+        return int(args.func(args))
+    except CmtSegError as error:
+        print(f"cmt-seg {args.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"cmt-seg {args.command}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

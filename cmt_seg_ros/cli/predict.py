@@ -1,0 +1,85 @@
+"""cmt-seg predict: masks and overlays of images or a video, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from cmt_seg_ros.config import SegmentationConfig, SourceConfig
+from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.runtime.overlay import draw_masks, to_bgr
+from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.structures import U8, Frame, Segmentation
+
+EXAMPLES = """examples:
+  cmt-seg predict --images photos --out masks
+  cmt-seg predict --video drive.mp4 --out masks --model cmt-mchh-lite-camvid --device GPU,CPU
+
+writes for each image: <name>.png          class ids at the image's size (255 = unlabelled)
+                       <name>_objectness.png  0 or 255
+                       <name>_overlay.jpg     class colours over the image
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    """Add the command."""
+    defaults = SegmentationConfig()
+    parser = commands.add_parser(
+        "predict",
+        help="masks and overlays of images or a video, without ROS",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--images", default="", help="folder of images")
+    source.add_argument("--video", default="", help="video file")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--model", default=defaults.model, help="name or folder of a model package (%(default)s)")
+    parser.add_argument("--device", default=defaults.device, help="devices in order of preference (%(default)s)")
+    parser.add_argument("--batch", type=int, default=1, help="frames inferred together (%(default)s)")
+    parser.add_argument("--alpha", type=float, default=defaults.overlay_alpha, help="weight of colours in the overlay")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    if not 1 <= args.batch <= 64:
+        raise ConfigError(f"--batch is {args.batch}; allowed: 1 to 64")
+    config = SegmentationConfig(model=args.model, device=args.device, overlay_alpha=args.alpha)
+    source = open_source(SourceConfig(images=args.images, video=args.video))
+    pipeline = Pipeline(config)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {args.out} cannot be made: {error.strerror}") from error
+    with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
+        for batch in _batches(iter(source), args.batch):
+            for frame, result in zip(batch, pipeline.process(batch)):
+                _write(args.out, frame, result, pipeline, args.alpha)
+            bar.update(len(batch))
+        written = bar.n
+    print(f"{written} frames: masks, objectness and overlays in {args.out}")
+    return 0
+
+
+def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
+    while batch := list(islice(frames, size)):
+        yield batch
+
+
+def _write(out: Path, frame: Frame, result: Segmentation, pipeline: Pipeline, alpha: float) -> None:
+    overlay = draw_masks(to_bgr(frame), result.class_ids, result.objectness, pipeline.labels, alpha)
+    files: dict[str, U8] = {
+        f"{frame.name}.png": result.class_ids,
+        f"{frame.name}_objectness.png": result.objectness,
+        f"{frame.name}_overlay.jpg": overlay,
+    }
+    for name, image in files.items():
+        if not cv2.imwrite(str(out / name), image):
+            raise SourceError(f"cannot write {out / name}; is the disk full or the folder read-only?")

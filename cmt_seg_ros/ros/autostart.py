@@ -1,0 +1,40 @@
+"""Lifecycle nodes that configure and activate themselves unless ``autostart:=false``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.task import Future
+
+from cmt_seg_ros.errors import CmtSegError
+
+
+class AutostartNode(LifecycleNode):
+    """Base of the segmentation and the tracker node.
+
+    Attributes:
+        finished: set to an exit status when the process should end; 1 when autostart fails.
+    """
+
+    def __init__(self, name: str, **kwargs: object) -> None:
+        super().__init__(name, **kwargs)
+        self.finished: Future = Future()
+        self.declare_parameter("autostart", True)
+
+    def autostart(self) -> None:
+        """Call at the end of the constructor of the derived node."""
+        if not self.get_parameter("autostart").value:
+            return
+        done = TransitionCallbackReturn.SUCCESS
+        if self.trigger_configure() != done or self.trigger_activate() != done:
+            self.finished.set_result(1)
+
+    def guarded(self, step: Callable[[], None]) -> TransitionCallbackReturn:
+        """Run a transition; an error of ours becomes one sentence in the log and a failed transition."""
+        try:
+            step()
+        except CmtSegError as error:
+            self.get_logger().fatal(str(error))
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS

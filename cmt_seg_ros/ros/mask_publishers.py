@@ -1,0 +1,77 @@
+"""The result topics of one camera; what nobody subscribes to is not computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.msg import ClassMap
+from cmt_seg_ros.ros import qos
+from cmt_seg_ros.ros.classes import class_map
+from cmt_seg_ros.ros.images import NS, image_from_array
+from cmt_seg_ros.runtime.overlay import draw_masks, to_bgr
+from cmt_seg_ros.structures import U8, Frame, Segmentation
+
+
+class MaskPublishers:
+    """Publishers of one camera.
+
+    Args:
+        node: owns them.
+        topic: turns a result's name into the camera's topic.
+        labels: classes of the model, sent latched at once.
+        model: name of the model.
+    """
+
+    def __init__(self, node: LifecycleNode, topic: Callable[[str], str], labels: LabelSet, model: str) -> None:
+        self._node, self._labels = node, labels
+
+        def make(kind: type, name: str) -> object:
+            return node.create_lifecycle_publisher(kind, topic(f"segmentation/{name}"), qos.RESULT)
+
+        self.mask = make(Image, "mask")
+        self.objectness = make(Image, "objectness")
+        self.confidence = make(Image, "confidence")
+        self.overlay = make(Image, "overlay")
+        self.overlay_compressed = make(CompressedImage, "overlay/compressed")
+        self.camera_info = make(CameraInfo, "camera_info")
+        # Latched, so that it need not wait for the node to become active: a plain publisher.
+        self.label_info = node.create_publisher(ClassMap, topic("segmentation/label_info"), qos.LATCHED)
+        self.label_info.publish(class_map(labels, model, node.get_clock().now().to_msg()))
+
+    def publish(self, frame: Frame, result: Segmentation, alpha: float, info: CameraInfo | None) -> None:
+        """Publish the masks of one frame under the frame's own stamp and frame_id."""
+        header = Header(frame_id=result.frame_id)
+        header.stamp.sec, header.stamp.nanosec = divmod(result.stamp_ns, NS)
+        # Objectness first: who pairs both has everything when the mask arrives.
+        self.objectness.publish(image_from_array(result.objectness, "mono8", header))
+        self.mask.publish(image_from_array(result.class_ids, "mono8", header))
+        if self.confidence.get_subscription_count():
+            self.confidence.publish(image_from_array(result.confidence, "mono8", header))
+        if info is not None:
+            info.header = header
+            self.camera_info.publish(info)
+        self._publish_overlay(frame, result, alpha, header)
+
+    def destroy(self) -> None:
+        """Take the topics down."""
+        publishers = (self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed)
+        for publisher in (*publishers, self.camera_info):
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._node.destroy_publisher(self.label_info)
+
+    def _publish_overlay(self, frame: Frame, result: Segmentation, alpha: float, header: Header) -> None:
+        raw, jpeg = self.overlay.get_subscription_count(), self.overlay_compressed.get_subscription_count()
+        if not raw and not jpeg:
+            return
+        picture: U8 = draw_masks(to_bgr(frame), result.class_ids, result.objectness, self._labels, alpha)
+        if raw:
+            self.overlay.publish(image_from_array(picture, "bgr8", header))
+        if jpeg:
+            data = cv2.imencode(".jpg", picture)[1].tobytes()
+            self.overlay_compressed.publish(CompressedImage(header=header, format="bgr8; jpeg compressed bgr8", data=data))

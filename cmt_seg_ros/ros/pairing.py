@@ -1,0 +1,35 @@
+"""Messages of several topics that carry the same stamp, put together."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+
+class StampPairing:
+    """Collects one message of each topic for a stamp.
+
+    Args:
+        topics: names of the topics.
+        on_complete: called as ``on_complete(stamp_ns, {topic: message})``.
+        depth: stamps that may wait; beyond that the oldest is given up and counted in ``unpaired``.
+    """
+
+    def __init__(
+        self, topics: tuple[str, ...], on_complete: Callable[[int, dict[str, Any]], None], depth: int = 10
+    ) -> None:
+        self._topics, self._on_complete, self._depth = topics, on_complete, depth
+        self._waiting: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.unpaired = 0
+
+    def add(self, topic: str, stamp_ns: int, message: object) -> None:
+        """Take a message; completes its stamp when it was the last one missing."""
+        parts = self._waiting.setdefault(stamp_ns, {})
+        parts[topic] = message
+        if len(parts) == len(self._topics):
+            del self._waiting[stamp_ns]
+            self._on_complete(stamp_ns, parts)
+        elif len(self._waiting) > self._depth:
+            self._waiting.popitem(last=False)
+            self.unpaired += 1

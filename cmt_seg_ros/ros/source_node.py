@@ -1,0 +1,151 @@
+"""source_node: plays a clip, or the synthetic street, as a camera."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.ros import parameters, qos
+from cmt_seg_ros.ros.images import NS, image_from_array, stamp_ns
+from cmt_seg_ros.ros.process import run
+from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.structures import Frame
+
+IN_FLIGHT = 2  # lossless: frames sent whose masks have not come back
+MASK_TIMEOUT_S = 30.0
+LISTENER_TIMEOUT_S = 30.0
+
+
+class SourceNode(Node):
+    """Publishes ``image_raw`` at the clip's own rate and, where known, its ground truth.
+
+    Stamps are the time of sending (live) or, with ``keep_stamps``, the clip's own. The process ends with
+    the clip, unless it loops.
+
+    Attributes:
+        finished: set to 0 at the end of the clip, to 1 when it cannot be played.
+    """
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__("source_node", **kwargs)
+        parameters.declare(self, SourceConfig)
+        self.declare_parameter("keep_stamps", False)
+        self.declare_parameter("wait_for_listener", True)
+        self.finished: Future = Future()
+        self._config = parameters.load(self, SourceConfig)
+        self._source = open_source(self._config)
+        self._image = self.create_publisher(Image, "image_raw", qos.RESULT)
+        self._truth = self.create_publisher(Image, "truth/class_ids", qos.RESULT)
+        self._instances = self.create_publisher(Image, "truth/instances", qos.RESULT)
+        self._changed = threading.Condition()
+        self._in_flight: set[int] = set()
+        self._closed = False
+        if self._config.drop_policy == "none":
+            self._masks = self.create_subscription(Image, "segmentation/mask", self._on_mask, qos.LOSSLESS)
+        rate = f"{self._source.fps:g} frames/s"
+        self.get_logger().info(f"ready: {len(self._source)} frames of {self._source.name} at {rate}")
+        self._player = threading.Thread(target=self._play, name="player", daemon=True)
+        self._player.start()
+
+    def close(self) -> None:
+        """Stop playing."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._player.join(timeout=5.0)
+
+    def _play(self) -> None:
+        status = 1
+        try:
+            if self.get_parameter("wait_for_listener").value:
+                self._wait_for_listener()
+            sent = self._play_once()
+            while self._config.loop and not self._closed:
+                sent += self._play_once()
+            self._wait_until(lambda: not self._in_flight, MASK_TIMEOUT_S)
+            self.get_logger().info(f"finished: {sent} frames sent")
+            status = 0
+        except CmtSegError as error:
+            self.get_logger().fatal(str(error))
+        except Exception as error:  # a thread that dies silently would leave the process waiting for ever
+            self.get_logger().fatal(f"playing stopped: {error!r}")
+        self.finished.set_result(status)
+
+    def _play_once(self) -> int:
+        """Send every frame once; returns how many."""
+        sent, began, clip_began = 0, time.monotonic(), None
+        lossless, speed = self._config.drop_policy == "none", self._source.fps
+        for frame in self._source:
+            clip_began = frame.stamp_ns if clip_began is None else clip_began
+            if lossless:
+                self._make_room()
+            else:
+                due = began + (frame.stamp_ns - clip_began) / NS if speed > 0 else began
+                self._wait_until(lambda: False, due - time.monotonic())
+            if self._closed:
+                break
+            self._send(frame)
+            sent += 1
+        return sent
+
+    def _send(self, frame: Frame) -> None:
+        now = self.get_clock().now().nanoseconds
+        stamp = frame.stamp_ns if self.get_parameter("keep_stamps").value else now
+        header = Header(frame_id=frame.frame_id or "camera_optical_frame")
+        header.stamp.sec, header.stamp.nanosec = divmod(stamp, NS)
+        with self._changed:
+            if self._config.drop_policy == "none":
+                self._in_flight.add(stamp)
+        # Images last: who measures by the image has the truth already.
+        if frame.truth is not None:
+            self._truth.publish(image_from_array(frame.truth.class_ids, "mono8", header))
+            if frame.truth.instance_ids is not None:
+                self._instances.publish(image_from_array(frame.truth.instance_ids, "mono16", header))
+        self._image.publish(image_from_array(frame.pixels, frame.encoding, header))
+
+    def _on_mask(self, message: Image) -> None:
+        with self._changed:
+            self._in_flight.discard(stamp_ns(message.header))
+            self._changed.notify_all()
+
+    def _make_room(self) -> None:
+        """Lossless: wait until the masks of earlier frames are back."""
+        if not self._wait_until(lambda: len(self._in_flight) < IN_FLIGHT, MASK_TIMEOUT_S):
+            waited = f"no mask came back for {len(self._in_flight)} frames within {MASK_TIMEOUT_S:g} s"
+            raise CmtSegError(f"{waited}; is segmentation_node running, with drop_policy none, in this namespace?")
+
+    def _wait_for_listener(self) -> None:
+        """Begin when somebody receives: discovery takes a moment, and the first frames would be lost."""
+        if not self._wait_until(lambda: self._image.get_subscription_count() > 0, LISTENER_TIMEOUT_S):
+            self.get_logger().warning(f"nobody subscribed to image_raw within {LISTENER_TIMEOUT_S:g} s; playing anyway")
+
+    def _wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """True once the condition holds; False after the timeout or when closed. Looks every 20 ms at least."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while not self._closed:
+                if condition():
+                    return True
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._changed.wait(min(left, 0.02))
+        return False
+
+
+def main() -> int:
+    """Run the node."""
+    return run(SourceNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""The result topics of one camera's tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.msg import Track as TrackMessage
+from cmt_seg_ros.msg import TrackArray
+from cmt_seg_ros.ros import qos
+from cmt_seg_ros.ros.images import image_from_array
+from cmt_seg_ros.structures import U8, Track
+from cmt_seg_ros.tracking.render import instance_image
+
+
+class TrackPublishers:
+    """Publishers of one camera; ``overlay`` is used by the node, which has the images."""
+
+    def __init__(self, node: LifecycleNode, topic: Callable[[str], str]) -> None:
+        self._node = node
+        self.tracks = node.create_lifecycle_publisher(TrackArray, topic("tracking/tracks"), qos.RESULT)
+        self.instances = node.create_lifecycle_publisher(Image, topic("tracking/instances"), qos.RESULT)
+        self.overlay = node.create_lifecycle_publisher(Image, topic("tracking/overlay"), qos.RESULT)
+
+    def publish(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int], header: Header) -> None:
+        """Publish the tracks of one frame and, if somebody listens, the image of their ids."""
+        self.tracks.publish(track_array(tracks, labels, size, header))
+        if self.instances.get_subscription_count():
+            self.instances.publish(image_from_array(instance_image(tracks, size), "mono16", header))
+
+    def publish_overlay(self, picture: U8, header: Header) -> None:
+        """Publish a (H, W, 3) uint8 blue-green-red picture."""
+        self.overlay.publish(image_from_array(picture, "bgr8", header))
+
+    def destroy(self) -> None:
+        """Take the topics down."""
+        for publisher in (self.tracks, self.instances, self.overlay):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+
+def track_array(tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int], header: Header) -> TrackArray:
+    """The message for the tracks of one frame of (height, width) pixels."""
+    message = TrackArray(header=header, image_height=size[0], image_width=size[1])
+    message.tracks = [_track_message(track, labels) for track in tracks]
+    return message
+
+
+def _track_message(track: Track, labels: LabelSet) -> TrackMessage:
+    left, top, right, bottom = map(float, track.box_px)
+    return TrackMessage(
+        id=track.track_id,
+        class_id=track.class_id,
+        class_name=labels.name_of(track.class_id),
+        state=int(track.state),
+        score=float(track.score),
+        left_px=left,
+        top_px=top,
+        width_px=right - left,
+        height_px=bottom - top,
+        area_px=0.0 if track.mask is None else float(track.mask.sum()),
+        velocity_x_px_s=float(track.velocity_px_s[0]),
+        velocity_y_px_s=float(track.velocity_px_s[1]),
+        age_s=float(track.age_s),
+        unseen_s=float(track.unseen_s),
+    )

@@ -1,0 +1,60 @@
+"""What every source is, and what playing it at another rate or in part means."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from itertools import islice
+from typing import Protocol
+
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.structures import Frame
+
+DEFAULT_FPS = 15.0
+"""Rate of clips that have none of their own (images, the scene, a broken video header), frames per second."""
+
+
+class Source(Protocol):
+    """A finite sequence of frames; iterating again starts over.
+
+    Attributes:
+        name: what a user would call it: a file's or a folder's name.
+        fps: frames per second, over 0.
+        labels: meaning of the class ids of ``Frame.truth``; None without ground truth.
+    """
+
+    name: str
+    fps: float
+    labels: LabelSet | None
+
+    def __len__(self) -> int:
+        """Number of frames; of a video or a bag with damaged frames, the most there can be."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames in order, stamps rising."""
+
+
+class Clip:
+    """A source cut to its first frames, or played at another rate.
+
+    Args:
+        source: what to play.
+        fps: frames per second to play it at; 0: its own rate and its own stamps. Another rate gives
+            new stamps, 0, 1/fps, 2/fps, ... seconds: all frames, faster or slower.
+        frames: stop after that many; 0: all.
+    """
+
+    def __init__(self, source: Source, fps: float = 0.0, frames: int = 0) -> None:
+        self._source, self._frames = source, frames
+        self._restamp = fps > 0 and fps != source.fps
+        self.name, self.labels = source.name, source.labels
+        self.fps = fps or source.fps
+
+    def __len__(self) -> int:
+        return min(len(self._source), self._frames or len(self._source))
+
+    def __iter__(self) -> Iterator[Frame]:
+        frames = islice(self._source, self._frames or None)
+        if not self._restamp:
+            return frames
+        return (dataclasses.replace(f, stamp_ns=round(i * 1e9 / self.fps)) for i, f in enumerate(frames))

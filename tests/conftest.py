@@ -1,0 +1,39 @@
+"""What all tests share: ROS that stays on this machine and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cmt_seg_ros.ros.shared_memory import clean_stale
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"
+os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="cmt_seg_ros_log_")
+for _variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):  # since Kilted, until Jazzy
+    os.environ[_variable] = str(ROOT / "config" / "fastdds.xml")
+
+
+def pytest_sessionfinish() -> None:
+    """Free the shared memory of processes that tests killed."""
+    clean_stale()
+    shutil.rmtree(os.environ["ROS_LOG_DIR"], ignore_errors=True)
+
+
+@pytest.fixture
+def ros_env() -> dict[str, str]:
+    """Environment for the processes of a test that starts several: they hear each other, not other test runs.
+
+    The domain follows from this process, so parallel runs and pytest-xdist workers differ. 0 is a user's.
+    """
+    return {
+        **os.environ,
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_DOMAIN_ID": str(1 + os.getpid() % 101),
+    }

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.rosbag2 import Writer as Writer2
+from rosbags.typesys import Stores, get_typestore
+
+from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.sources import BagSource, open_source
+
+ROS1, ROS2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.ROS2_KILTED)
+START_NS = 1_700_000_000_000_000_000
+PERIOD_NS = 50_000_000
+
+
+def header(store: Any, index: int) -> Any:
+    t = store.types
+    stamp = divmod(START_NS + index * PERIOD_NS, 1_000_000_000)
+    seq = {"seq": index} if store is ROS1 else {}
+    return t["std_msgs/msg/Header"](stamp=t["builtin_interfaces/msg/Time"](*stamp), frame_id="lens", **seq)
+
+
+def image(store: Any, index: int, pixels: np.ndarray, encoding: str = "bgr8", pad: int = 0, cut: int = 0) -> Any:
+    height, width = pixels.shape[:2]
+    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, pad)), constant_values=99)
+    data = rows.ravel()[: rows.size - cut]
+    make = store.types["sensor_msgs/msg/Image"]
+    return make(header(store, index), height, width, encoding, 0, rows.shape[1], np.ascontiguousarray(data))
+
+
+def compressed(store: Any, index: int, pixels: np.ndarray, suffix: str = ".png", kind: str = "png") -> Any:
+    data = cv2.imencode(suffix, pixels)[1].ravel()
+    return store.types["sensor_msgs/msg/CompressedImage"](header(store, index), kind, data)
+
+
+def write_bag(path: Path, topics: dict[str, list[Any]], store: Any = ROS2, plugin: Any = StoragePlugin.MCAP) -> Path:
+    writer = Writer1(path) if store is ROS1 else Writer2(path, version=9, storage_plugin=plugin)
+    with writer:
+        for topic, messages in topics.items():
+            connection = writer.add_connection(topic, messages[0].__msgtype__, typestore=store)
+            for i, message in enumerate(messages):
+                raw = getattr(store, "serialize_ros1" if store is ROS1 else "serialize_cdr")(message, message.__msgtype__)
+                writer.write(connection, START_NS + 7 + i * PERIOD_NS, raw)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pixels() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (6, 9, 3), dtype=np.uint8) for _ in range(4)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite3", "mcap folder", "mcap file", "ros1"])
+def test_every_kind_of_bag_gives_the_same_frames(tmp_path: Path, pixels: list[np.ndarray], kind: str) -> None:
+    store = ROS1 if kind == "ros1" else ROS2
+    path = tmp_path / ("clip.bag" if kind == "ros1" else "clip")
+    plugin = StoragePlugin.SQLITE3 if kind == "sqlite3" else StoragePlugin.MCAP
+    write_bag(path, {"/cam/image": [image(store, i, p) for i, p in enumerate(pixels)]}, store, plugin)
+    source = BagSource(next(path.glob("*.mcap")) if kind == "mcap file" else path)
+    frames = list(source)
+    assert (len(source), source.topic) == (4, "/cam/image")
+    assert source.fps == pytest.approx(20.0)
+    assert [f.stamp_ns for f in frames] == [START_NS + i * PERIOD_NS for i in range(4)], "of the header, not of recording"
+    assert all(np.array_equal(f.pixels, p) for f, p in zip(frames, pixels, strict=True))
+    assert {(f.encoding, f.frame_id, f.size) for f in frames} == {("bgr8", "lens", (6, 9))}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "channels"), [("bgr8", 3), ("rgb8", 3), ("8UC3", 3), ("bgra8", 4), ("rgba8", 4), ("mono8", 1)]
+)
+def test_encodings_with_padded_rows(tmp_path: Path, encoding: str, channels: int) -> None:
+    shape = (5, 7) if channels == 1 else (5, 7, channels)
+    expected = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    (frame,) = BagSource(write_bag(tmp_path / "bag", {"/i": [image(ROS2, 0, expected, encoding, pad=3)]}))
+    assert frame.encoding == encoding and np.array_equal(frame.pixels, expected)
+
+
+def test_compressed_images(tmp_path: Path, pixels: list[np.ndarray]) -> None:
+    kinds = ("png", "bgr8; jpeg compressed bgr8", "rgb8; png compressed rgb8")
+    smooth = np.full((16, 16, 3), (10, 90, 200), np.uint8)
+    suffixes = (".png", ".jpg", ".png")
+    messages = [compressed(ROS2, i, smooth, s, k) for i, (s, k) in enumerate(zip(suffixes, kinds, strict=True))]
+    frames = list(BagSource(write_bag(tmp_path / "bag", {"/i/compressed": messages})))
+    assert [f.encoding for f in frames] == ["bgr8", "bgr8", "rgb8"]
+    assert all(np.abs(f.pixels.astype(int) - smooth).max() <= 3 for f in frames)
+
+
+def test_damaged_messages_are_skipped_and_counted(tmp_path: Path, pixels: list[np.ndarray]) -> None:
+    messages = [image(ROS2, i, p, cut=100 * (i == 1)) for i, p in enumerate(pixels)]
+    source = BagSource(write_bag(tmp_path / "bag", {"/i": messages}))
+    assert [f.name for f in source] == ["000000", "000002", "000003"]
+    assert source.skipped == 1
+
+
+def test_a_topic_is_chosen_by_name_and_errors_list_the_topics(tmp_path: Path, pixels: list[np.ndarray]) -> None:
+    text = ROS2.types["std_msgs/msg/String"]("hello")
+    topics = {"/b": [image(ROS2, 0, pixels[0])], "/a": [compressed(ROS2, 0, pixels[1])], "/text": [text]}
+    path = write_bag(tmp_path / "bag", topics)
+    assert BagSource(path).topic == "/a"
+    clip = open_source(SourceConfig(bag=str(path), bag_topic="/b"))
+    assert np.array_equal(next(iter(clip)).pixels, pixels[0])
+    with pytest.raises(SourceError, match=r"/c of bag .* is not in it; image topics: /a, /b"):
+        BagSource(path, "/c")
+    with pytest.raises(SourceError, match=r"std_msgs/msg/String, not an image"):
+        BagSource(path, "/text")
+    with pytest.raises(SourceError, match=r"no topic of type .* it has: /text"):
+        BagSource(write_bag(tmp_path / "text", {"/text": [text]}))
+
+
+def test_bags_that_cannot_be_played_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.mcap").write_bytes(b"\x89MCAP0\r\n" + b"x" * 50)
+    (tmp_path / "folder").mkdir()
+    for name, words in (("none", "does not exist"), ("broken.mcap", "cannot be read"), ("folder", "cannot be read")):
+        with pytest.raises(SourceError, match=words):
+            BagSource(tmp_path / name)
+    depth = image(ROS2, 0, np.zeros((4, 8), np.uint8), "16UC1")
+    with pytest.raises(SourceError, match="16UC1.*known are bgr8"):
+        list(BagSource(write_bag(tmp_path / "depth", {"/depth": [depth]})))

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.sources import ImageFolderSource, open_source
+
+
+def write(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ok, data = cv2.imencode(path.suffix, image)
+    assert ok
+    path.write_bytes(data.tobytes())
+
+
+def grey(value: int) -> np.ndarray:
+    return np.full((8, 12, 3), value, np.uint8)
+
+
+def test_images_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for name, value in (("b.PNG", 2), ("a.bmp", 1), ("d ä.webp", 4), ("c.jpg", 3)):
+        write(tmp_path / name, grey(value))
+    (tmp_path / "notes.txt").write_text("no image")
+    source = ImageFolderSource(tmp_path, fps=10.0)
+    frames = list(source)
+    assert [f.name for f in frames] == ["a", "b", "c", "d ä"]
+    assert [round(f.pixels.mean()) for f in frames] == [1, 2, 3, 4]
+    assert [f.stamp_ns for f in frames] == [0, 100_000_000, 200_000_000, 300_000_000]
+    assert (len(source), source.fps, source.labels, source.skipped) == (4, 10.0, None, [])
+
+
+def test_a_damaged_image_is_skipped_and_counted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "0.png", grey(0))
+    (tmp_path / "1.png").write_bytes((tmp_path / "0.png").read_bytes()[:20])
+    (tmp_path / "2.jpg").touch()
+    write(tmp_path / "3.png", grey(3))
+    source = ImageFolderSource(tmp_path)
+    for _ in range(2):
+        assert [f.name for f in source] == ["0", "3"]
+    assert [p.name for p in source.skipped] == ["1.png", "2.jpg"]
+    assert len(caplog.records) == 2
+
+
+def test_what_is_not_a_folder_of_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "0.png").touch()
+    for name, words in (("none", "not a folder"), ("file", "not a folder"), ("empty", "no images")):
+        with pytest.raises(SourceError, match=words):
+            ImageFolderSource(tmp_path / name)
+    with pytest.raises(SourceError, match="can be decoded"):
+        list(ImageFolderSource(tmp_path / "bad"))
+    with pytest.raises(SourceError, match="fps"):
+        ImageFolderSource(tmp_path, fps=0.0)
+
+
+def test_labels_beside_the_images_are_ground_truth(tmp_path: Path) -> None:
+    write(tmp_path / "images" / "a.png", grey(1))
+    write(tmp_path / "images" / "b.png", grey(2))
+    ids = np.zeros((8, 12), np.uint8)
+    ids[0, :5] = 8, 9, 10, 11, 255
+    write(tmp_path / "labels" / "a.png", ids)
+    source = open_source(SourceConfig(images=str(tmp_path / "images")))
+    first, second = source
+    assert source.labels == CAMVID and first.truth is not None and second.truth is None
+    assert first.truth.class_ids[0, :6].tolist() == [8, 9, 10, 255, 255, 0]
+    assert first.truth.objectness[0, :6].tolist() == [255, 255, 255, 0, 0, 0]
+
+
+def test_a_label_file_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
+    write(tmp_path / "images" / "a.png", grey(1))
+    for label in (np.zeros((8, 11), np.uint8), grey(0), np.zeros((8, 12), np.uint16)):
+        write(tmp_path / "labels" / "a.png", label)
+        with pytest.raises(SourceError, match=r"a\.png is uint"):
+            list(ImageFolderSource(tmp_path / "images"))
