@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     agreement = label_agreement(package, network, [s.image for s in val[:: max(1, len(val) // 10)]])
     if agreement < PARITY:
         raise ModelError(f"the exported network labels {agreement:.4%} of pixels as torch does; {PARITY:.1%} are needed")
-    scores = measure(Pipeline(SegmentationConfig(model=str(args.out), device="CPU")), val)
+    pipeline = Pipeline(SegmentationConfig(model=str(args.out), device="CPU"))
+    scores = measure(pipeline, ((s.image, s.labels) for s in val))
     scores["torch_parity"] = round(agreement, 5)
     package = write_package(network, CAMVID, args.out, size, {**camvid_card(), "scores": scores})
     write_readme(package)

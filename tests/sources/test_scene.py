@@ -38,14 +38,14 @@ def same(a: Frame, b: Frame) -> bool:
 
 
 def test_two_scenes_of_one_seed_are_the_same_bytes_in_any_order() -> None:
-    first, second = (StreetScene(*SIZE, seed=5, frames=100) for _ in range(2))
-    forwards = {i: first.frame(i) for i in (0, 1, 2, 99)}
-    for i in (99, 2, 0, 1):
+    first, second = (StreetScene(*SIZE, seed=5) for _ in range(2))
+    forwards = {i: first.frame(i) for i in (0, 1, 2, 45)}
+    for i in (45, 2, 0, 1):
         assert same(forwards[i], second.frame(i))
 
 
-def test_another_seed_is_another_street() -> None:
-    a, b = (StreetScene(*SIZE, seed=seed).frame(0) for seed in (1, 2))
+def test_another_seed_is_another_street(frames: list[Frame]) -> None:
+    a, b = frames[0], StreetScene(320, 180, seed=2).frame(0)
     assert np.abs(a.pixels.astype(int) - b.pixels).mean() > 10
 
 
@@ -55,7 +55,7 @@ def test_iteration_gives_every_frame_once() -> None:
     assert len(scene) == 3 and names == ["000000", "000001", "000002"]
 
 
-@pytest.mark.parametrize(("width", "height"), [SIZE, (64, 64), (333, 101), (90, 200)])
+@pytest.mark.parametrize(("width", "height"), [SIZE, (90, 201)])
 def test_shapes_and_types(width: int, height: int) -> None:
     frame = StreetScene(width, height, fps=30.0, camera="front").frame(1)
     assert frame.pixels.shape == (height, width, 3) and frame.pixels.dtype == np.uint8
@@ -96,10 +96,9 @@ def test_an_instance_keeps_its_id_and_class(frames: list[Frame]) -> None:
     assert len(ids[0] & ids[1] & ids[2]) >= 8 and len(ids[4] & ids[5]) >= 8
 
 
-def test_instances_move_continuously() -> None:
-    scene = StreetScene(320, 180)
+def test_instances_move_continuously(scene: StreetScene) -> None:
     before: dict[int, np.ndarray] = {}
-    for index in range(20, 30):
+    for index in range(20, 28):
         truth = scene.frame(index).truth
         assert truth is not None and truth.instance_ids is not None
         now = {}
@@ -147,13 +146,12 @@ def test_edges_of_labels_are_edges_of_the_picture(frames: list[Frame]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"width": 63}, {"width": 4097}, {"height": 63}, {"height": 4097}, {"fps": 0}, {"fps": -1.0}, {"frames": 0}, {"seed": -1}],
+    ("name", "value"),
+    [("width", 63), ("width", 4097), ("height", 63), ("height", 4097), ("fps", 0.0), ("frames", 0), ("seed", -1)],
 )
-def test_arguments_out_of_range(arguments: dict[str, int]) -> None:
-    name = next(iter(arguments))
+def test_arguments_out_of_range(name: str, value: float) -> None:
     with pytest.raises(SourceError, match=name):
-        StreetScene(**arguments)  # type: ignore[arg-type]
+        StreetScene(**{name: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("index", [-1, 300])

@@ -7,6 +7,7 @@ and after it is where its speed puts it, so it exists all the time and never pop
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,11 @@ class Traffic:
     def __init__(self, seed: int, style: StreetStyle, layout: Layout, path: CameraPath) -> None:
         self._seed, self._style, self._layout, self._path = seed, style, layout, path
         rng = rng_of(seed, 79)
-        self._gap = (30.0, 9.0, 0.0) if seed == 0 else (float(rng.uniform(26, 38)), float(rng.uniform(4, 10)), float(rng.uniform(0, 6.3)))
+        self._gap = (
+            (30.0, 9.0, 0.0)
+            if seed == 0
+            else (float(rng.uniform(26, 38)), float(rng.uniform(4, 10)), float(rng.uniform(0, 6.3)))
+        )
         self._lead_looks = (1, 3) if seed == 0 else (int(rng.integers(4)), int(rng.integers(64)))
         self._blocks: dict[int, tuple[Actor, ...]] = {}
 
@@ -108,7 +113,7 @@ class Traffic:
         actors += self._walkers(rng, index, ids) + crossings + self._riders(rng, index, ids)
         return actors + [car for car in self._oncoming(rng, index, ids) if not _hits(car, crossings)]
 
-    def _walkers(self, rng: np.random.Generator, index: int, ids: object) -> list[Actor]:
+    def _walkers(self, rng: np.random.Generator, index: int, ids: Iterator[int]) -> list[Actor]:
         walkers = []
         for _ in range(int(rng.integers(2, 5))):
             x = (index + rng.random()) * BLOCK_M
@@ -121,11 +126,22 @@ class Traffic:
                 at = y + i * 0.62 * (-1 if y > 0 else 1)
                 heading = 0.0 if speed > 0 else math.pi
                 walkers.append(
-                    Actor("pedestrian", next(ids), x + 0.15 * i, at, t0, speed, 0.0, heading, person=make_person(rng), sway=0.06)  # type: ignore[call-overload]
+                    Actor(
+                        "pedestrian",
+                        next(ids),
+                        x + 0.15 * i,
+                        at,
+                        t0,
+                        speed,
+                        0.0,
+                        heading,
+                        person=make_person(rng),
+                        sway=0.06,
+                    )
                 )
         return walkers
 
-    def _crossings(self, rng: np.random.Generator, index: int, ids: object) -> list[Actor]:
+    def _crossings(self, rng: np.random.Generator, index: int, ids: Iterator[int]) -> list[Actor]:
         """Pedestrians who cross ahead of the camera, clear of it and of the car ahead."""
         block = self._layout.block(index)
         found: list[Actor] = []
@@ -135,11 +151,20 @@ class Traffic:
             speed = float(rng.uniform(1.25, 1.7))
             person = make_person(rng)
             start, stop = side * (KERB_Y + 0.7), -side * (KERB_Y + 0.7)
-            number = next(ids)  # type: ignore[call-overload]
+            number = next(ids)
             for lead_time in rng.uniform(2.0, 9.5, 10):
                 t0 = self._path.time_at(x) - float(lead_time)
                 actor = Actor(
-                    "pedestrian", number, x, start, t0, 0.0, -side * speed, -side * math.pi / 2, person=person, y_stop=stop
+                    "pedestrian",
+                    number,
+                    x,
+                    start,
+                    t0,
+                    0.0,
+                    -side * speed,
+                    -side * math.pi / 2,
+                    person=person,
+                    y_stop=stop,
                 )
                 if self._clear(actor):
                     found.append(actor)
@@ -151,11 +176,13 @@ class Traffic:
         lane = self._style.hand * LANE_Y
         for t in np.arange(actor.t0, actor.t0 + 10.0, 0.2):
             x, y = actor.at(float(t))
-            if abs(y - lane) < 1.7 and (-3.0 < x - self._path.x_at(float(t)) < 9.0 or abs(x - self.lead_x(float(t))) < 5.0):
+            if abs(y - lane) < 1.7 and (
+                -3.0 < x - self._path.x_at(float(t)) < 9.0 or abs(x - self.lead_x(float(t))) < 5.0
+            ):
                 return False
         return True
 
-    def _riders(self, rng: np.random.Generator, index: int, ids: object) -> list[Actor]:
+    def _riders(self, rng: np.random.Generator, index: int, ids: Iterator[int]) -> list[Actor]:
         riders = []
         for direction, chance in ((1.0, 0.6), (-1.0, 0.35)):
             if rng.random() < chance or (self._seed == 0 and index == 0):
@@ -164,18 +191,29 @@ class Traffic:
                 speed = direction * float(rng.uniform(4.0, 4.6))
                 heading = 0.0 if direction > 0 else math.pi
                 riders.append(
-                    Actor("bicyclist", next(ids), x, y, self._path.time_at(x), speed, 0.0, heading, person=make_person(rng), sway=0.07)  # type: ignore[call-overload]
+                    Actor(
+                        "bicyclist",
+                        next(ids),
+                        x,
+                        y,
+                        self._path.time_at(x),
+                        speed,
+                        0.0,
+                        heading,
+                        person=make_person(rng),
+                        sway=0.07,
+                    )
                 )
         return riders
 
-    def _oncoming(self, rng: np.random.Generator, index: int, ids: object) -> list[Actor]:
+    def _oncoming(self, rng: np.random.Generator, index: int, ids: Iterator[int]) -> list[Actor]:
         cars = []
         for slot in (0.2, 0.7):
             if rng.random() < 0.8:
                 x = (index + slot + float(rng.uniform(-0.1, 0.1))) * BLOCK_M
                 cars.append(
                     Actor(
-                        "car", next(ids), x, -self._style.hand * LANE_Y, self._path.time_at(x), -_ONCOMING, 0.0, math.pi,  # type: ignore[call-overload]
+                        "car", next(ids), x, -self._style.hand * LANE_Y, self._path.time_at(x), -_ONCOMING, 0.0, math.pi,
                         int(rng.integers(64)), int(rng.integers(64)), sway=0.08,
                     )
                 )  # fmt: skip

@@ -151,7 +151,11 @@ class CameraPath:
         yaw = 0.009 * math.sin(0.37 * t + p[3]) + 0.16 * 0.31 / self.speed * math.cos(0.31 * t + p[1])
         bounce = 0.0016 * math.sin(5.3 * t + p[4]) + 0.0011 * math.sin(8.9 * t + p[5])
         return View(
-            (self.x_at(t), y, self.height + 0.01 * math.sin(6.1 * t + p[5])), yaw, -0.022 + bounce, self.intrinsics, self.size
+            (self.x_at(t), y, self.height + 0.01 * math.sin(6.1 * t + p[5])),
+            yaw,
+            -0.022 + bounce,
+            self.intrinsics,
+            self.size,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from cmt_seg_ros.sources.scene.camera import View
 from cmt_seg_ros.structures import F64, U8, U16
@@ -19,7 +20,7 @@ class Canvas:
     Attributes:
         color: (H, W, 3) uint8, blue, green, red.
         classes: (H, W) uint8 class ids.
-        ids: (H, W) uint16 instance ids; of pixels that a thing without id covers later they are stale.
+        ids: (H, W) uint16 instance ids; stale where a thing without an id covers one with an id.
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -29,7 +30,14 @@ class Canvas:
         self.ids: U16 = np.zeros(size, np.uint16)
 
     def quad(
-        self, mips: list[U8], level: int, homography: F64, corners: F64, box: tuple[int, int, int, int], table: U8, class_id: int
+        self,
+        mips: list[U8],
+        level: int,
+        homography: F64,
+        corners: F64,
+        box: tuple[int, int, int, int],
+        table: U8,
+        class_id: int,
     ) -> None:
         """Draws a flat textured surface.
 
@@ -63,7 +71,15 @@ class Canvas:
         cv2.fillConvexPoly(self.classes, outline, class_id, cv2.LINE_8, _SHIFT)
 
     def sprite(
-        self, view: View, mips: list[U8], foot: tuple[float, float], height_px: float, foot_share: float, table: U8, class_id: int, instance_id: int = 0
+        self,
+        view: View,
+        mips: list[U8],
+        foot: tuple[float, float],
+        height_px: float,
+        foot_share: float,
+        table: U8,
+        class_id: int,
+        instance_id: int = 0,
     ) -> None:
         """Draws an upright picture; ``foot`` is the image pixel of its lowest edge, ``foot_share`` where along it."""
         h, w = mips[0].shape[:2]
@@ -127,6 +143,6 @@ def _mip_matrix(finest: U8, level: U8) -> F64:
     return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]], np.float64)
 
 
-def _fixed(corners: F64) -> np.ndarray:
+def _fixed(corners: F64) -> npt.NDArray[np.int32]:
     """Pixels as the fixed-point integers of cv2."""
     return np.asarray(np.rint(corners * (1 << _SHIFT)), np.int32)

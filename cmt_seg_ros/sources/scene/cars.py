@@ -5,6 +5,7 @@ Car frame: x forward, y left, z up, origin on the ground under the middle of the
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,24 +64,30 @@ class _Body:
 _BODIES: tuple[_Body, ...] = (
     _Body(  # saloon
         ((-2.24, 0.36, 0.74, 0.80, 0.76), (-2.16, 0.26, 0.88, 0.97, 0.84), (-1.72, 0.2, 0.92, 1.03, 0.89),
-         (-1.62, 0.19, 0.93, 1.06, 0.90), (-0.98, 0.18, 0.93, 1.39, 0.905), (-0.35, 0.18, 0.92, 1.45, 0.91), (0.28, 0.18, 0.91, 1.44, 0.91),
+         (-1.62, 0.19, 0.93, 1.06, 0.90), (-0.98, 0.18, 0.93, 1.39, 0.905), (-0.35, 0.18, 0.92, 1.45, 0.91),
+         (0.28, 0.18, 0.91, 1.44, 0.91),
          (0.52, 0.18, 0.90, 1.37, 0.91), (1.22, 0.18, 0.88, 0.98, 0.90), (1.34, 0.19, 0.86, 0.93, 0.90),
          (1.98, 0.2, 0.74, 0.79, 0.87), (2.18, 0.24, 0.62, 0.68, 0.80), (2.26, 0.34, 0.52, 0.58, 0.72)),
-        ((-1.45, -0.92), (-0.84, -0.02), (0.06, 0.92)), ((-1.60, -1.02), (0.54, 1.20)), (-1.36, 1.40), 0.32, (0.66, 0.60),
+        ((-1.45, -0.92), (-0.84, -0.02), (0.06, 0.92)), ((-1.60, -1.02), (0.54, 1.20)),
+        (-1.36, 1.40), 0.32, (0.66, 0.60),
     ),
     _Body(  # hatchback
         ((-1.98, 0.36, 0.78, 0.86, 0.74), (-1.92, 0.26, 0.90, 1.02, 0.82), (-1.78, 0.2, 0.94, 1.16, 0.86),
-         (-1.42, 0.18, 0.95, 1.44, 0.87), (-0.6, 0.18, 0.94, 1.51, 0.88), (0.2, 0.18, 0.93, 1.49, 0.88), (0.46, 0.18, 0.92, 1.42, 0.88),
+         (-1.42, 0.18, 0.95, 1.44, 0.87), (-0.6, 0.18, 0.94, 1.51, 0.88), (0.2, 0.18, 0.93, 1.49, 0.88),
+         (0.46, 0.18, 0.92, 1.42, 0.88),
          (1.10, 0.18, 0.90, 1.03, 0.87), (1.22, 0.19, 0.88, 0.97, 0.87), (1.76, 0.2, 0.76, 0.82, 0.84),
          (1.95, 0.24, 0.64, 0.70, 0.78), (2.02, 0.34, 0.54, 0.60, 0.70)),
-        ((-1.34, -0.72), (-0.64, 0.10), (0.18, 0.82)), ((-1.80, -1.44), (0.48, 1.08)), (-1.22, 1.24), 0.31, (0.78, 0.62),
+        ((-1.34, -0.72), (-0.64, 0.10), (0.18, 0.82)), ((-1.80, -1.44), (0.48, 1.08)),
+        (-1.22, 1.24), 0.31, (0.78, 0.62),
     ),
     _Body(  # sport utility
         ((-2.22, 0.42, 0.92, 1.0, 0.80), (-2.14, 0.32, 1.04, 1.16, 0.88), (-2.04, 0.28, 1.07, 1.28, 0.91),
-         (-1.78, 0.26, 1.08, 1.60, 0.93), (-0.8, 0.26, 1.07, 1.70, 0.94), (0.2, 0.26, 1.06, 1.68, 0.94), (0.46, 0.26, 1.05, 1.61, 0.94),
+         (-1.78, 0.26, 1.08, 1.60, 0.93), (-0.8, 0.26, 1.07, 1.70, 0.94), (0.2, 0.26, 1.06, 1.68, 0.94),
+         (0.46, 0.26, 1.05, 1.61, 0.94),
          (1.08, 0.26, 1.03, 1.17, 0.93), (1.2, 0.27, 1.02, 1.11, 0.93), (1.98, 0.28, 0.94, 1.0, 0.91),
          (2.16, 0.32, 0.80, 0.86, 0.84), (2.24, 0.4, 0.68, 0.74, 0.76)),
-        ((-1.88, -1.12), (-1.02, -0.12), (-0.04, 0.86)), ((-2.05, -1.80), (0.48, 1.06)), (-1.34, 1.36), 0.37, (0.98, 0.80),
+        ((-1.88, -1.12), (-1.02, -0.12), (-0.04, 0.86)), ((-2.05, -1.80), (0.48, 1.06)),
+        (-1.34, 1.36), 0.37, (0.98, 0.80),
     ),
     _Body(  # van
         ((-2.48, 0.40, 1.02, 1.86, 0.86), (-2.42, 0.32, 1.06, 1.96, 0.93), (-1.6, 0.28, 1.06, 2.02, 0.96),
@@ -116,11 +123,27 @@ class _Faces:
         normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
         middle = quads.mean(1) - np.array([0.0, 0.0, 0.45 * size[2]])
         normals[(normals * middle).sum(1) < 0] *= -1
-        return CarMesh(quads, normals, quads.mean(1), np.asarray(self.materials), np.asarray(self.bias), size)
+        return CarMesh(
+            quads,
+            np.asarray(normals, np.float64),
+            quads.mean(1),
+            np.asarray(self.materials),
+            np.asarray(self.bias),
+            size,
+        )
 
 
 # Flank from sill to belt: (share of the way up, share of the half width); rounded, so that it shades softly.
-_FLANK = ((0.0, 0.925), (0.12, 0.962), (0.30, 0.985), (0.50, 1.0), (0.68, 0.999), (0.83, 0.985), (0.94, 0.966), (1.0, 0.945))
+_FLANK = (
+    (0.0, 0.925),
+    (0.12, 0.962),
+    (0.30, 0.985),
+    (0.50, 1.0),
+    (0.68, 0.999),
+    (0.83, 0.985),
+    (0.94, 0.966),
+    (1.0, 0.945),
+)
 _GLASS_LOW, _GLASS_HIGH = 8, 10
 """Rows of the cross-section between which the side windows lie."""
 _ROWS: tuple[tuple[int, ...], ...] = (tuple(range(15)), (0, 1, 3, 5, 8, 10, 11, 12, 14))
@@ -138,7 +161,12 @@ def _section(station: npt.NDArray[np.float64], height: float) -> F64:
     return np.array(
         [(half * y, sill + t * (belt - sill)) for t, y in _FLANK]
         + [low, ((low[0] + high[0]) / 2 + bulge, (low[1] + high[1]) / 2), high]
-        + [(roof * 0.95, top - 0.075 * rise), (roof * 0.84, top - 0.028 * rise), (roof * 0.5, top - 0.006 * rise), (0.0, top)]
+        + [
+            (roof * 0.95, top - 0.075 * rise),
+            (roof * 0.84, top - 0.028 * rise),
+            (roof * 0.5, top - 0.006 * rise),
+            (0.0, top),
+        ]
     )
 
 
@@ -157,13 +185,13 @@ def _loft(body: _Body, level: int) -> CarMesh:
     faces = _Faces()
     for i in range(len(xs) - 1):
         mid = (xs[i] + xs[i + 1]) / 2
-        for j, k in zip(rows[:-1], rows[1:], strict=True):
+        for j, k in itertools.pairwise(rows):
             material = _skin(body, mid, j, float(stations[i, 3] - stations[i, 2]))
             for side in (1.0, -1.0):
                 ring = ((i, j), (i + 1, j), (i + 1, k), (i, k))
                 faces.add([(xs[a], side * sections[a][b][0], sections[a][b][1]) for a, b in ring], material)
     for end in (0, -1):
-        for j, k in zip(rows[:-1], rows[1:], strict=True):
+        for j, k in itertools.pairwise(rows):
             (y0, z0), (y1, z1), x = sections[end][j], sections[end][k], xs[end]
             faces.add([(x, y0, z0), (x, -y0, z0), (x, -y1, z1), (x, y1, z1)], PLASTIC if j < 1 else PAINT)
     _details(faces, body, table, level)
@@ -186,12 +214,41 @@ def _details(faces: _Faces, body: _Body, table: npt.NDArray[np.float64], level: 
         wide = end[4] * 1.07
         for side in (1.0, -1.0):
             tall = 0.12 if end is rear else 0.08
-            faces.add([(x0, side * wide * 0.55, z - tall), (x0, side * wide * 0.9, z - tall), (x0, side * wide * 0.9, z + tall), (x0, side * wide * 0.55, z + tall)], lamp, 0.25)
-            faces.add([(x0, side * wide * 0.9, z - tall), (x1, side * wide * 1.06, z - tall), (x1, side * wide * 1.06, z + tall), (x0, side * wide * 0.9, z + tall)], lamp, 0.25)
+            faces.add(
+                [
+                    (x0, side * wide * 0.55, z - tall),
+                    (x0, side * wide * 0.9, z - tall),
+                    (x0, side * wide * 0.9, z + tall),
+                    (x0, side * wide * 0.55, z + tall),
+                ],
+                lamp,
+                0.25,
+            )
+            faces.add(
+                [
+                    (x0, side * wide * 0.9, z - tall),
+                    (x1, side * wide * 1.06, z - tall),
+                    (x1, side * wide * 1.06, z + tall),
+                    (x0, side * wide * 0.9, z + tall),
+                ],
+                lamp,
+                0.25,
+            )
         plate_z = 0.50 if end is rear else 0.40
-        faces.add([(x0, 0.26, plate_z - 0.06), (x0, -0.26, plate_z - 0.06), (x0, -0.26, plate_z + 0.06), (x0, 0.26, plate_z + 0.06)], PLATE, 0.28)
+        faces.add(
+            [
+                (x0, 0.26, plate_z - 0.06),
+                (x0, -0.26, plate_z - 0.06),
+                (x0, -0.26, plate_z + 0.06),
+                (x0, 0.26, plate_z + 0.06),
+            ],
+            PLATE,
+            0.28,
+        )
         if end is front:
-            faces.add([(x0, 0.36, z - 0.09), (x0, -0.36, z - 0.09), (x0, -0.36, z + 0.05), (x0, 0.36, z + 0.05)], CHROME, 0.26)
+            faces.add(
+                [(x0, 0.36, z - 0.09), (x0, -0.36, z - 0.09), (x0, -0.36, z + 0.05), (x0, 0.36, z + 0.05)], CHROME, 0.26
+            )
         faces.add([(x0, 0.6, 0.27), (x0, -0.6, 0.27), (x0, -0.6, 0.36), (x0, 0.6, 0.36)], PLASTIC, 0.2)
     segments = (15, 7)[level]
     for x in body.wheels:
@@ -202,15 +259,34 @@ def _details(faces: _Faces, body: _Body, table: npt.NDArray[np.float64], level: 
             x = body.screens[-1][1] - 0.22
             z = float(np.interp(x, table[:, 0], table[:, 2])) + 0.02
             y0, y1 = side * half * 0.97, side * (half + 0.16)
-            faces.add([(x - 0.03, y0, z), (x - 0.03, y1, z), (x - 0.03, y1, z + 0.14), (x - 0.03, y0, z + 0.14)], PLASTIC, 0.2)
-            faces.add([(x + 0.1, y0, z), (x + 0.04, y1, z), (x + 0.04, y1, z + 0.14), (x + 0.1, y0, z + 0.14)], PAINT, 0.2)
-            faces.add([(x - 0.03, y1, z), (x + 0.04, y1, z), (x + 0.04, y1, z + 0.14), (x - 0.03, y1, z + 0.14)], PAINT, 0.2)
+            faces.add(
+                [(x - 0.03, y0, z), (x - 0.03, y1, z), (x - 0.03, y1, z + 0.14), (x - 0.03, y0, z + 0.14)], PLASTIC, 0.2
+            )
+            faces.add(
+                [(x + 0.1, y0, z), (x + 0.04, y1, z), (x + 0.04, y1, z + 0.14), (x + 0.1, y0, z + 0.14)], PAINT, 0.2
+            )
+            faces.add(
+                [(x - 0.03, y1, z), (x + 0.04, y1, z), (x + 0.04, y1, z + 0.14), (x - 0.03, y1, z + 0.14)], PAINT, 0.2
+            )
             for a, b in zip(body.side_glass[:-1], body.side_glass[1:], strict=False):
                 seam = (a[1] + b[0]) / 2
                 zs = np.interp(seam, table[:, 0], table[:, 2])
                 y = side * (half + 0.004)
-                faces.add([(seam - 0.008, y, 0.34), (seam + 0.008, y, 0.34), (seam + 0.008, y, zs), (seam - 0.008, y, zs)], PLASTIC, 0.12)
-                faces.add([(seam + 0.08, y, zs - 0.12), (seam + 0.24, y, zs - 0.12), (seam + 0.24, y, zs - 0.09), (seam + 0.08, y, zs - 0.09)], CHROME, 0.12)
+                faces.add(
+                    [(seam - 0.008, y, 0.34), (seam + 0.008, y, 0.34), (seam + 0.008, y, zs), (seam - 0.008, y, zs)],
+                    PLASTIC,
+                    0.12,
+                )
+                faces.add(
+                    [
+                        (seam + 0.08, y, zs - 0.12),
+                        (seam + 0.24, y, zs - 0.12),
+                        (seam + 0.24, y, zs - 0.09),
+                        (seam + 0.08, y, zs - 0.09),
+                    ],
+                    CHROME,
+                    0.12,
+                )
 
 
 def _wheel(faces: _Faces, x: float, side: float, half: float, radius: float, segments: int) -> None:
@@ -239,7 +315,15 @@ def _wheel(faces: _Faces, x: float, side: float, half: float, radius: float, seg
 
 
 def shade_faces(
-    materials: npt.NDArray[np.int64], normals: F64, to_camera: F64, paint: Color, sun: F64, sun_gain: F64, sky_gain: F64, sky: F64, ground: F64
+    materials: npt.NDArray[np.int64],
+    normals: F64,
+    to_camera: F64,
+    paint: Color,
+    sun: F64,
+    sun_gain: F64,
+    sky_gain: F64,
+    sky: F64,
+    ground: F64,
 ) -> F64:
     """Colours of faces: diffuse light of sun and sky, the surroundings mirrored, a sun glint.
 
@@ -249,8 +333,10 @@ def shade_faces(
         to_camera: (N, 3) unit vectors towards the camera.
         paint: body colour, 0-255.
         sun: (3,) unit vector to the sun.
-        sun_gain, sky_gain: (3,) light per channel; the sun's is 0 in a shadow.
-        sky, ground: (3,) colours that are mirrored, 0-255.
+        sun_gain: (3,) light per channel on a face that looks into the sun, 0 in a shadow.
+        sky_gain: (3,) light per channel from the whole sky.
+        sky: (3,) colour that upward faces mirror, 0-255.
+        ground: (3,) colour that downward faces mirror, 0-255.
 
     Returns:
         (N, 3) float64, blue, green, red, 0-255 (may exceed 255).

@@ -28,7 +28,8 @@ _SHOPS: tuple[Color, ...] = ((52, 62, 150), (110, 78, 40), (62, 104, 58), (44, 4
 @dataclass(frozen=True, eq=False)
 class Building:
     """A design of a building: size in metres, mip chains of its front, end wall and roof (None = flat),
-    ``tone``: mean colour (3,) of the wall."""
+    ``tone``: mean colour (3,) of the wall.
+    """
 
     width: float
     height: float
@@ -86,7 +87,9 @@ def _roof(rng: np.random.Generator) -> U8:
     shape = (64, 256)
     roof = solid(shape, bases[int(rng.integers(len(bases)))])
     rows, cols = np.arange(64)[:, None], np.arange(256)[None, :]
-    roof *= (1.0 + rng.normal(0, 0.10, (13, 45)))[rows // 5, (cols + rows // 5 % 2 * 3) // 6][..., None].astype(np.float32)
+    roof *= (1.0 + rng.normal(0, 0.10, (13, 45)))[rows // 5, (cols + rows // 5 % 2 * 3) // 6][..., None].astype(
+        np.float32
+    )
     roof[(rows % 5 == 0).repeat(256, 1)] *= 0.72
     roof *= (1.0 + 0.08 * fractal_noise(rng, shape, (4, 10), 3))[..., None]
     roof[:3] *= 0.7
@@ -173,7 +176,7 @@ class _Front:
         if self.shutters:
             for left, right in ((x0 - w * 0.45, x0 - 2), (x1 + 2, x1 + w * 0.45)):
                 self._rect(left, y0, right, y1, (92, 104, 78))
-                for row in np.arange(y0 + 2, y1, 4):
+                for row in np.arange(y0 + 2, y1, 4).tolist():
                     self._tone(left + 1, row, right - 1, row + 1, 0.7)
         else:
             self._tone(x0 - 4, y0 - 6, x1 + 4, y0, self.trim)
@@ -195,7 +198,7 @@ class _Front:
     def _balcony(self, x0: float, x1: float, y1: float) -> None:
         self._rect(x0 - 9, y1 + 1, x1 + 9, y1 + 5, (150, 152, 154))
         self._tone(x0 - 8, y1 + 5, x1 + 8, y1 + 14, 0.6)
-        for x in np.arange(x0 - 8, x1 + 8, 4):
+        for x in np.arange(x0 - 8, x1 + 8, 4).tolist():
             self._rect(x, y1 - 26, x + 1, y1 + 1, (46, 46, 48))
         self._rect(x0 - 9, y1 - 28, x1 + 9, y1 - 26, (40, 40, 42))
 
@@ -256,7 +259,7 @@ class _Front:
 
     def _awning(self, y: float, color: Color) -> None:
         pale: Color = (224, 228, 230)
-        for i, x in enumerate(np.arange(8, self.w - 12, 9)):
+        for i, x in enumerate(range(8, self.w - 12, 9)):
             self._rect(x, y, min(x + 9, self.w - 8), y + 15, color if i % 2 else pale)
         shade = np.linspace(1.1, 0.8, 15, dtype=np.float32)[:, None, None]
         self.wall[round(y) : round(y) + 15, 8 : self.w - 8] *= shade
@@ -272,7 +275,9 @@ class _Front:
 def make_fences(seed: int) -> list[list[U8]]:
     """Mip chains (h, w, 4) of the fences, 6 m wide and 1.5 m high: boards, railing on a wall, hedge, brick wall."""
     h, w = round(1.5 * PPM), round(6 * PPM)
-    return [mip_chain(maker(rng_of(seed, 67, i), h, w)) for i, maker in enumerate((_boards, _railing, _pickets, _low_wall))]
+    return [
+        mip_chain(maker(rng_of(seed, 67, i), h, w)) for i, maker in enumerate((_boards, _railing, _pickets, _low_wall))
+    ]
 
 
 def _with_alpha(color: F32, alpha: F32) -> U8:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from cmt_seg_ros.sources.scene.camera import NEAR_M, View
 from cmt_seg_ros.sources.scene.canvas import Canvas
@@ -17,6 +18,7 @@ from cmt_seg_ros.sources.scene.people import Limb, Wheel
 from cmt_seg_ros.structures import F64, U8
 
 _SHIFT = 4
+I32 = npt.NDArray[np.int32]
 # Of a limb, from its outline to its sunny side: (share of the radius, shift in radii, light of the sky, of the sun).
 _TONES = ((1.0, 0.0, 0.55, 0.08), (0.80, 0.20, 0.68, 0.42), (0.48, 0.40, 0.80, 0.78))
 _FEW_TONES = ((1.0, 0.0, 0.58, 0.15), (0.70, 0.30, 0.74, 0.58))
@@ -35,7 +37,7 @@ class Place:
 
     def to_world(self, points: F64) -> F64:
         """(..., 3) points of the figure's frame in the world."""
-        return self.turn(points) + np.array([self.x, self.y, 0.0])
+        return np.asarray(self.turn(points) + np.array([self.x, self.y, 0.0]), np.float64)
 
     def turn(self, vectors: F64) -> F64:
         """(..., 3) directions of the figure's frame in the world."""
@@ -67,10 +69,10 @@ class _Sheet:
         self.box, self.factor = box, factor
         self.image: U8 = np.zeros(((box[3] - box[1]) * factor, (box[2] - box[0]) * factor, 4), np.uint8)
 
-    def fixed(self, pixels: F64) -> np.ndarray:
+    def fixed(self, pixels: F64) -> I32:
         """Image pixels as fixed-point coordinates of the sheet."""
         at = (pixels - (self.box[0], self.box[1]) + 0.5) * self.factor - 0.5
-        return np.rint(np.clip(at, -16000, 16000) * (1 << _SHIFT)).astype(np.int32)
+        return np.asarray(np.rint(np.clip(at, -16000, 16000) * (1 << _SHIFT)), np.int32)
 
     def patch(self) -> Patch:
         """The sheet at the size of the box."""
@@ -118,7 +120,9 @@ def draw_car(view: View, shader: Shader, mesh: CarMesh, place: Place, paint: int
     return sheet.patch()
 
 
-def draw_person(view: View, shader: Shader, limbs: list[Limb], wheels: list[Wheel], place: Place, haze: float) -> Patch | None:
+def draw_person(
+    view: View, shader: Shader, limbs: list[Limb], wheels: list[Wheel], place: Place, haze: float
+) -> Patch | None:
     """Draws one walker, or one rider with the bicycle; None if out of sight."""
     ends = place.to_world(np.array([(limb.a, limb.b) for limb in limbs], np.float64))
     pixels, depth = view.project(ends)
@@ -164,18 +168,27 @@ def _draw_limbs(
     sky, sun = shader.sky_gain, shader.sun_gain * sunlit
     base = np.array([limb.color for limb in limbs], np.float64)
     far_haze = haze * shader.haze
-    order = np.argsort(-depth.mean(1), kind="stable").tolist()
     layers = []
     rows = sheet.image.shape[0] / sheet.factor
     tones = _TONES if rows > 45 else _FEW_TONES if rows > 24 else _ONE_TONE
     for shrink, shift, sky_share, sun_share in tones:
-        outline = _capsules(pixels + shift * radii[..., None] * toward, radii * shrink)
+        capsules = _capsules(pixels + shift * radii[..., None] * toward, radii * shrink)
         color = np.clip(base * (sky * sky_share + sun * sun_share) * (1 - haze) + far_haze, 0, 255)
-        layers.append((sheet.fixed(outline), color.tolist()))
-    for i in order:
+        layers.append((sheet.fixed(capsules), color.tolist()))
+    for body in _bodies(limbs, depth):
         for outline, color in layers:
-            b, g, r = color[i]
-            cv2.fillConvexPoly(sheet.image, outline[i], (b, g, r, 255.0), cv2.LINE_8, _SHIFT)
+            for i in body:
+                b, g, r = color[i]
+                cv2.fillConvexPoly(sheet.image, outline[i], (b, g, r, 255.0), cv2.LINE_8, _SHIFT)
+
+
+def _bodies(limbs: list[Limb], depth: F64) -> list[list[int]]:
+    """Indices of limbs, farthest first, those of the torso together."""
+    far = depth.mean(1)
+    torso = [i for i, limb in enumerate(limbs) if limb.torso]
+    bodies = [(float(far[i]), [i]) for i, limb in enumerate(limbs) if not limb.torso]
+    bodies.append((float(far[torso].mean()), torso))
+    return [body for _, body in sorted(bodies, key=lambda entry: -entry[0])]
 
 
 def _capsules(ends: F64, radii: F64) -> F64:
@@ -194,10 +207,12 @@ def soft_box(softness: float, darkest: float) -> U8:
     x, y = np.meshgrid(t, t)
     edge = np.clip((1.0 - (x**6 + y**6) ** (1 / 6)) / softness, 0, 1)
     edge = edge * edge * (3 - 2 * edge)
-    return np.rint(255 * (1 - (1 - darkest) * edge)).astype(np.uint8)
+    return np.asarray(np.rint(255 * (1 - (1 - darkest) * edge)), np.uint8)
 
 
-def draw_shadow(canvas: Canvas, view: View, mask: U8, centre: tuple[float, float], heading: float, size: tuple[float, float]) -> None:
+def draw_shadow(
+    canvas: Canvas, view: View, mask: U8, centre: tuple[float, float], heading: float, size: tuple[float, float]
+) -> None:
     """Darkens the ground in a (length, width) metres box round ``centre``."""
     along = np.array([math.cos(heading), math.sin(heading), 0.0])
     across = np.array([-along[1], along[0], 0.0])

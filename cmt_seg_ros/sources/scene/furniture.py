@@ -102,7 +102,9 @@ def _direction(image: U8) -> None:
     for y, color in ((4, (84, 120, 30, 255)), (36, _BLUE)):
         cv2.rectangle(image, (4, y), (92, y + 27), _WHITE, -1)
         cv2.rectangle(image, (6, y + 2), (90, y + 25), color, -1)
-        cv2.putText(image, "CITY" if y == 4 else "A 40", (14, y + 20), cv2.FONT_HERSHEY_DUPLEX, 0.6, _WHITE, 1, cv2.LINE_AA)
+        cv2.putText(
+            image, "CITY" if y == 4 else "A 40", (14, y + 20), cv2.FONT_HERSHEY_DUPLEX, 0.6, _WHITE, 1, cv2.LINE_AA
+        )
 
 
 _PLATES = {

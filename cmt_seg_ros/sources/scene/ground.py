@@ -172,33 +172,34 @@ class GroundMaker:
         def bar(x0: float, x1: float, y0: float, y1: float) -> None:
             paint[_row(x1) : _row(x0), _column(max(y0, y1)) : _column(min(y0, y1))] = 1.0
 
-        for dash in np.arange(0.0, BLOCK_M, 6.0):
+        for dash in np.arange(0.0, BLOCK_M, 6.0).tolist():
             if dash + 0.1 >= start:
                 bar(dash, dash + 3.0, -0.06, 0.06)
         for side in (-1.0, 1.0):
             if self.style.edge_lines:
-                for dash in np.arange(0.0, BLOCK_M, 2.0):
+                for dash in np.arange(0.0, BLOCK_M, 2.0).tolist():
                     if dash >= start:
                         bar(dash, dash + 1.0, side * 3.16, side * 3.26)
-            for bay in np.arange(start + 1.5, BLOCK_M - 1.0, 5.6):
+            for bay in np.arange(start + 1.5, BLOCK_M - 1.0, 5.6).tolist():
                 bar(bay, bay + 0.09, side * 3.2, side * KERB_Y)
         if block.junction:
-            for stripe in np.arange(-KERB_Y + 0.3, KERB_Y - 0.4, 1.0):
+            for stripe in np.arange(-KERB_Y + 0.3, KERB_Y - 0.4, 1.0).tolist():
                 bar(JUNCTION_M + 0.6, JUNCTION_M + 3.4, stripe, stripe + 0.5)
             bar(JUNCTION_M + 4.0, JUNCTION_M + 4.3, 0.1 * self.style.hand, 3.2 * self.style.hand * -1.0)
-        paint = paint[:, _ROAD_COLUMNS]
-        worn = fractal_noise(rng, (ROWS // 2, paint.shape[1] // 2), (120, 25), 3)
-        worn = cv2.resize(worn, paint.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        paint = paint * np.clip(0.88 - 0.55 * np.maximum(0, worn - 0.15), 0.15, 0.9)
-        paint = cv2.GaussianBlur(paint, (3, 3), 0)[..., None]
+        fresh = paint[:, _ROAD_COLUMNS]
+        worn = fractal_noise(rng, (ROWS // 2, fresh.shape[1] // 2), (120, 25), 3)
+        worn = np.asarray(cv2.resize(worn, fresh.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        faded = fresh * np.clip(0.88 - 0.55 * np.maximum(0, worn - 0.15), 0.15, 0.9)
         road = color[:, _ROAD_COLUMNS]
-        road += paint * (np.asarray((206, 212, 214), np.float32) - road)
+        road += cv2.GaussianBlur(faded, (3, 3), 0)[..., None] * (np.asarray((206, 212, 214), np.float32) - road)
 
     def _kerbs(self, color: F32, block: Block) -> None:
         stop = _row(JUNCTION_M if block.junction else 0.0)
         for side in (-1.0, 1.0):
             inner, outer = sorted((_column(side * KERB_Y), _column(side * (KERB_Y + 0.17))))
-            color[:stop, inner:outer] = np.asarray(self.style.kerb, np.float32) + 0.4 * self._grit[:stop, inner:outer, None]
+            color[:stop, inner:outer] = (
+                np.asarray(self.style.kerb, np.float32) + 0.4 * self._grit[:stop, inner:outer, None]
+            )
             for joint in range(0, stop, PPM):
                 color[joint : joint + 1, inner:outer] -= 35
             gutter = sorted((_column(side * KERB_Y), _column(side * (KERB_Y - 0.09))))
@@ -211,7 +212,9 @@ class GroundMaker:
             cv2.circle(color, centre, 12, (52, 54, 56), -1, cv2.LINE_AA)
             cv2.circle(color, centre, 12, (34, 34, 34), 1, cv2.LINE_AA)
             for offset in range(-8, 9, 4):
-                cv2.line(color, (centre[0] + offset, centre[1] - 7), (centre[0] + offset, centre[1] + 7), (78, 80, 82), 1)
+                cv2.line(
+                    color, (centre[0] + offset, centre[1] - 7), (centre[0] + offset, centre[1] + 7), (78, 80, 82), 1
+                )
         for side in (-1, 1):
             column = _column(side * (KERB_Y - 0.25))
             row = int(rng.uniform(40, ROWS // 2))
@@ -233,17 +236,34 @@ class GroundMaker:
             y = lot.side * (lot.front_y if lot.kind == "building" else PAVEMENT_Y)
             shifted = y + shift_y * h
             corners = [(lot.x0, y), (lot.x1, y), (lot.x1 + shift_x * h, shifted), (lot.x0 + shift_x * h, shifted)]
-            corners[:2] = [(lot.x0, y + lot.side * 8), (lot.x1, y + lot.side * 8)] if shift_y * lot.side > 0 else corners[:2]
+            corners[:2] = (
+                [(lot.x0, y + lot.side * 8), (lot.x1, y + lot.side * 8)] if shift_y * lot.side > 0 else corners[:2]
+            )
             cv2.fillPoly(dark, [np.array([pixel(*c) for c in corners], np.int32)], 1.0)
         for tree in block.shadow_trees:
             for _ in range(130):
                 height = tree.height * rng.uniform(0.35, 0.98)
                 spread = tree.height * 0.19
-                at = (tree.x + shift_x * height + rng.normal(0, spread), tree.y + shift_y * height + rng.normal(0, spread))
+                at = (
+                    tree.x + shift_x * height + rng.normal(0, spread),
+                    tree.y + shift_y * height + rng.normal(0, spread),
+                )
                 cv2.circle(dark, pixel(*at), int(rng.integers(1, 4)), 1.0, -1)
-            cv2.line(dark, pixel(tree.x, tree.y), pixel(tree.x + shift_x * tree.height * 0.5, tree.y + shift_y * tree.height * 0.5), 1.0, 2)
+            cv2.line(
+                dark,
+                pixel(tree.x, tree.y),
+                pixel(tree.x + shift_x * tree.height * 0.5, tree.y + shift_y * tree.height * 0.5),
+                1.0,
+                2,
+            )
         for pole in block.shadow_poles:
-            cv2.line(dark, pixel(pole.x, pole.y), pixel(pole.x + shift_x * pole.height, pole.y + shift_y * pole.height), 0.9, 1)
+            cv2.line(
+                dark,
+                pixel(pole.x, pole.y),
+                pixel(pole.x + shift_x * pole.height, pole.y + shift_y * pole.height),
+                0.9,
+                1,
+            )
         return np.asarray(cv2.GaussianBlur(dark, (0, 0), 0.8), np.float32)
 
     def _shade(self, dark: F32) -> F32:
@@ -261,4 +281,3 @@ class GroundMaker:
             colors.append(cv2.resize(color, size, interpolation=cv2.INTER_AREA).astype(np.uint8))
             labels.append(cv2.resize(classes, (COLUMNS, size[1]), interpolation=cv2.INTER_NEAREST).astype(np.uint8))
         return GroundBlock(tuple(colors), tuple(labels), sunlit)
-

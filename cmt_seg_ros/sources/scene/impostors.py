@@ -45,7 +45,15 @@ class Impostors:
         self._kept: OrderedDict[tuple[int, ...], _Impostor | None] = OrderedDict()
 
     def draw(
-        self, canvas: Canvas, view: View, key: tuple[int, ...], draw: Draw, place: Place, table: U8, class_id: int, instance_id: int
+        self,
+        canvas: Canvas,
+        view: View,
+        key: tuple[int, ...],
+        draw: Draw,
+        place: Place,
+        table: U8,
+        class_id: int,
+        instance_id: int,
     ) -> None:
         """Draws a far figure.
 
@@ -56,7 +64,8 @@ class Impostors:
             draw: draws the figure as seen in a view, without haze.
             place: where it is.
             table: haze.
-            class_id, instance_id: its labels.
+            class_id: its class.
+            instance_id: its id.
         """
         bearing = math.atan2(place.y - view.position[1], place.x - view.position[0])
         numbers = (round(bearing / _BEARING), round(place.heading * 20), round(place.sunlit * 4))
@@ -79,7 +88,9 @@ class Impostors:
 
 def _make(draw: Draw, place: Place, bearing: float) -> _Impostor | None:
     focal = PX_PER_M * _DISTANCE_M
-    intrinsics = np.array([[focal, 0, _SIZE[1] / 2], [0, focal, _GROUND_ROW - _EYE_M * PX_PER_M], [0, 0, 1]], np.float64)
+    intrinsics = np.array(
+        [[focal, 0, _SIZE[1] / 2], [0, focal, _GROUND_ROW - _EYE_M * PX_PER_M], [0, 0, 1]], np.float64
+    )
     eye = (-_DISTANCE_M * math.cos(bearing), -_DISTANCE_M * math.sin(bearing), _EYE_M)
     patch = draw(View(eye, bearing, 0.0, intrinsics, _SIZE), place)
     if patch is None:

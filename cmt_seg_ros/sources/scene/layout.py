@@ -117,7 +117,7 @@ class ParkedCar:
 
 @dataclass(frozen=True)
 class Block:
-    """Everything that stands still in ``[x0, x0 + BLOCK_M)``; the ``shadow_`` fields reach into the neighbours."""
+    """All that stands still in ``[x0, x0 + BLOCK_M)``; the ``shadow_`` fields reach into the neighbours."""
 
     index: int
     x0: float
@@ -208,7 +208,9 @@ class Layout:
             if lot.kind == "garden":
                 for x in np.arange(lot.x0 + 1.5, lot.x1 - 1.0, 2.6):
                     y = lot.side * float(rng.uniform(GARDEN_Y - 1.5, GARDEN_Y + 3))
-                    trees.append(Plant(float(x + rng.uniform(-0.6, 0.6)), y, float(rng.uniform(3.5, 8.5)), int(rng.integers(64))))
+                    trees.append(
+                        Plant(float(x + rng.uniform(-0.6, 0.6)), y, float(rng.uniform(3.5, 8.5)), int(rng.integers(64)))
+                    )
         return tuple(trees)
 
     def _posts(self, rng: np.random.Generator, start: float, x0: float, junction: bool) -> tuple[Post, ...]:
@@ -237,5 +239,9 @@ class Layout:
                     along = side == self._style.hand or rng.random() < 0.2
                     heading = (0.0 if along else np.pi) + float(rng.normal(0, 0.012))
                     y = side * (PARKING_Y + float(rng.normal(0, 0.07)))
-                    cars.append(ParkedCar(float(x + rng.uniform(-0.3, 0.3)), y, heading, int(rng.integers(64)), int(rng.integers(64))))
+                    cars.append(
+                        ParkedCar(
+                            float(x + rng.uniform(-0.3, 0.3)), y, heading, int(rng.integers(64)), int(rng.integers(64))
+                        )
+                    )
         return tuple(cars)

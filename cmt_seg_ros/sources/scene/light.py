@@ -105,7 +105,9 @@ class Shader:
         if key not in self._tables:
             h = self.light.haze_at(key[1] * 2.0 + 1.0)
             ramp = np.arange(256, dtype=np.float64)[:, None] * (self._gains[surface] * (1.0 - h))[None, :]
-            self._tables[key] = np.clip(ramp + h * np.asarray(self.light.haze) + 0.5, 0, 255).astype(np.uint8)[:, None, :]
+            self._tables[key] = np.clip(ramp + h * np.asarray(self.light.haze) + 0.5, 0, 255).astype(np.uint8)[
+                :, None, :
+            ]
         return self._tables[key]
 
 

@@ -12,7 +12,7 @@ from cmt_seg_ros.sources.scene.canvas import Canvas
 from cmt_seg_ros.sources.scene.facades import PPM, Building
 from cmt_seg_ros.sources.scene.layout import PAVEMENT_Y, Lot
 from cmt_seg_ros.sources.scene.light import Shader
-from cmt_seg_ros.structures import U8
+from cmt_seg_ros.structures import F64, U8
 
 _BUILDING, _FENCE = CAMVID.names.index("Building"), CAMVID.names.index("Fence")
 _NEAR_M = 4.0
@@ -109,16 +109,28 @@ class LotPainter:
         y, ridge, h = lot.side * (lot.front_y - _EAVES_M), lot.side * (lot.front_y + _RIDGE_Y), lot.height
         a, b = (x0, lot.x1) if lot.side > 0 else (lot.x1, x0)
         surface = "right roof" if lot.side < 0 else "left roof"
-        self._wall(view, canvas, roof, (a, ridge, h + _RIDGE_M), (b, ridge, h + _RIDGE_M), (a, y, h - 0.1), surface, x0, _BUILDING)
+        self._wall(
+            view,
+            canvas,
+            roof,
+            (a, ridge, h + _RIDGE_M),
+            (b, ridge, h + _RIDGE_M),
+            (a, y, h - 0.1),
+            surface,
+            x0,
+            _BUILDING,
+        )
 
     def _wall(
-        self, view: View, canvas: Canvas, mips: list[U8], left: Corner, right: Corner, low: Corner, surface: str, x: float, class_id: int
-    ) -> None:
+        self, view: View, canvas: Canvas, mips: list[U8], left: Corner, right: Corner, low: Corner,
+        surface: str, x: float, class_id: int,
+    ) -> None:  # fmt: skip
         """Draws a picture over the parallelogram of its top left, top right and bottom left corners."""
         depth = x - float(view.position[0])
         far = (right[0] + low[0] - left[0], right[1] + low[1] - left[1], right[2] + low[2] - left[2])
         if depth > _PLAIN_M:
-            self._plain(view, canvas, [left, right, far, low], mips[-1].reshape(-1, mips[-1].shape[2])[:, :3].mean(0), surface, x, class_id)
+            tone = mips[-1][..., :3].mean((0, 1))
+            self._plain(view, canvas, [left, right, far, low], tone, surface, x, class_id)
             return
         outline = np.array([view.pixel(*corner)[:2] for corner in (left, right, far, low)])
         box = view.clip(outline.min(0), outline.max(0))
@@ -135,7 +147,7 @@ class LotPainter:
         canvas.quad(mips, level, plane, outline, box, self._shader.table(surface, depth), class_id)
 
     def _plain(
-        self, view: View, canvas: Canvas, corners: list[Corner], tone: np.ndarray, surface: str, x: float, class_id: int
+        self, view: View, canvas: Canvas, corners: list[Corner], tone: F64, surface: str, x: float, class_id: int
     ) -> None:
         table = self._shader.table(surface, x - float(view.position[0]))
         color = tuple(int(table[int(tone[i]), 0, i]) for i in range(3))

@@ -18,7 +18,9 @@ def rng_of(*keys: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(keys))))
 
 
-def value_noise(rng: np.random.Generator, shape: tuple[int, int], cells: tuple[float, float], periodic: bool = False) -> F32:
+def value_noise(
+    rng: np.random.Generator, shape: tuple[int, int], cells: tuple[float, float], periodic: bool = False
+) -> F32:
     """Smooth noise of one scale.
 
     Args:

@@ -24,13 +24,14 @@ BOTTOMS: tuple[Color, ...] = ((110, 76, 48), (44, 42, 40), (70, 96, 120), (96, 9
 
 @dataclass(frozen=True)
 class Limb:
-    """A tapered capsule: ends, radii in metres, colour."""
+    """A tapered capsule: ends, radii in metres, colour; limbs of the torso are shaded as one body."""
 
     a: Point
     b: Point
     ra: float
     rb: float
     color: Color
+    torso: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ def walking(person: Person, phase: float) -> tuple[list[Limb], list[Wheel]]:
         elbow = (shoulder[0] + math.sin(angle) * 0.28 * k, side * 0.235 * k, shoulder[2] - math.cos(angle) * 0.28 * k)
         bend = angle + 0.45
         hand = (elbow[0] + math.sin(bend) * 0.25 * k, side * 0.22 * k, elbow[2] - math.cos(bend) * 0.25 * k)
-        limbs += [Limb(shoulder, elbow, 0.062 * k, 0.046 * k, person.top), Limb(elbow, hand, 0.045 * k, 0.033 * k, person.top)]
+        limbs += [
+            Limb(shoulder, elbow, 0.062 * k, 0.046 * k, person.top),
+            Limb(elbow, hand, 0.045 * k, 0.033 * k, person.top),
+        ]
         limbs.append(Limb(hand, (hand[0] + 0.02, hand[1], hand[2] - 0.07 * k), 0.036 * k, 0.028 * k, person.skin))
     if person.skirt or person.coat:
         color = person.bottom if person.skirt else person.top
@@ -117,19 +121,49 @@ def _trunk(person: Person, k: float, hip: tuple[float, float], neck: tuple[float
     """Torso, neck, head, hair and perhaps a backpack between (x, z) of hips and shoulders."""
     limbs = []
     for y in (-0.085 * k, 0.085 * k):
-        limbs.append(Limb((hip[0], y, hip[1]), (neck[0], y * 1.25, neck[1]), 0.105 * k, 0.095 * k, person.top))
-    limbs.append(Limb((hip[0], 0.0, hip[1] - 0.01), (neck[0], 0.0, neck[1]), 0.11 * k, 0.11 * k, person.top))
-    limbs.append(Limb((hip[0], -0.06 * k, hip[1] - 0.02), (hip[0], 0.06 * k, hip[1] - 0.02), 0.105 * k, 0.105 * k, person.bottom))
+        limbs.append(Limb((hip[0], y, hip[1]), (neck[0], y * 1.25, neck[1]), 0.105 * k, 0.095 * k, person.top, True))
+    limbs.append(Limb((hip[0], 0.0, hip[1] - 0.01), (neck[0], 0.0, neck[1]), 0.11 * k, 0.11 * k, person.top, True))
+    limbs.append(
+        Limb((hip[0], -0.06 * k, hip[1] - 0.02), (hip[0], 0.06 * k, hip[1] - 0.02), 0.105 * k, 0.105 * k, person.bottom)
+    )
     lean = (neck[0] - hip[0]) * 0.25
     head = (neck[0] + lean + 0.03 * k, 0.0, neck[1] + 0.25 * k)
-    limbs.append(Limb((neck[0], 0.0, neck[1] + 0.04 * k), (head[0] - 0.02, 0.0, head[2] - 0.06 * k), 0.055 * k, 0.05 * k, person.skin))
-    limbs.append(Limb((head[0], 0.0, head[2] - 0.035 * k), (head[0], 0.0, head[2] + 0.03 * k), 0.085 * k, 0.098 * k, person.skin))
-    limbs.append(Limb((head[0] - 0.035 * k, 0.0, head[2] + 0.0 * k), (head[0] - 0.005, 0.0, head[2] + 0.055 * k), 0.092 * k, 0.09 * k, person.hair))
+    limbs.append(
+        Limb(
+            (neck[0], 0.0, neck[1] + 0.04 * k),
+            (head[0] - 0.02, 0.0, head[2] - 0.06 * k),
+            0.055 * k,
+            0.05 * k,
+            person.skin,
+        )
+    )
+    limbs.append(
+        Limb((head[0], 0.0, head[2] - 0.035 * k), (head[0], 0.0, head[2] + 0.03 * k), 0.085 * k, 0.098 * k, person.skin)
+    )
+    limbs.append(
+        Limb(
+            (head[0] - 0.035 * k, 0.0, head[2] + 0.0 * k),
+            (head[0] - 0.005, 0.0, head[2] + 0.055 * k),
+            0.092 * k,
+            0.09 * k,
+            person.hair,
+        )
+    )
     if person.long_hair:
-        limbs.append(Limb((head[0] - 0.06 * k, 0.0, head[2]), (neck[0] - 0.08 * k, 0.0, neck[1] + 0.02 * k), 0.085 * k, 0.07 * k, person.hair))
+        limbs.append(
+            Limb(
+                (head[0] - 0.06 * k, 0.0, head[2]),
+                (neck[0] - 0.08 * k, 0.0, neck[1] + 0.02 * k),
+                0.085 * k,
+                0.07 * k,
+                person.hair,
+            )
+        )
     if person.backpack:
         x = (hip[0] + neck[0]) / 2 - 0.15 * k
-        limbs.append(Limb((x, 0.0, neck[1] - 0.04 * k), (x - 0.02, 0.0, hip[1] + 0.12 * k), 0.13 * k, 0.15 * k, person.frame))
+        limbs.append(
+            Limb((x, 0.0, neck[1] - 0.04 * k), (x - 0.02, 0.0, hip[1] + 0.12 * k), 0.13 * k, 0.15 * k, person.frame)
+        )
     return limbs
 
 
@@ -140,21 +174,43 @@ def riding(person: Person, phase: float) -> tuple[list[Limb], list[Wheel]]:
     rear, front, crank = (-0.52, 0.0, r), (0.52, 0.0, r), (-0.08, 0.0, 0.30)
     seat, bars = (-0.24, 0.0, 0.92), (0.40, 0.0, 0.98)
     tube = person.frame
-    limbs = [Limb(a, b, 0.020, 0.020, tube) for a, b in ((rear, crank), (rear, seat), (crank, seat), (crank, bars), (seat, (0.38, 0.0, 0.84)))]
-    limbs += [Limb(front, bars, 0.018, 0.018, (70, 70, 72)), Limb((bars[0], -0.24, 1.0), (bars[0], 0.24, 1.0), 0.018, 0.018, (40, 40, 42))]
+    limbs = [
+        Limb(a, b, 0.020, 0.020, tube)
+        for a, b in ((rear, crank), (rear, seat), (crank, seat), (crank, bars), (seat, (0.38, 0.0, 0.84)))
+    ]
+    limbs += [
+        Limb(front, bars, 0.018, 0.018, (70, 70, 72)),
+        Limb((bars[0], -0.24, 1.0), (bars[0], 0.24, 1.0), 0.018, 0.018, (40, 40, 42)),
+    ]
     limbs.append(Limb((-0.34, 0.0, 0.95), (-0.14, 0.0, 0.95), 0.055, 0.03, (30, 30, 32)))
     for side, at in ((1.0, phase), (-1.0, phase + math.pi)):
         pedal = (crank[0] + 0.16 * math.cos(at), side * 0.11, crank[2] + 0.16 * math.sin(at) + 0.06)
         hip = (seat[0] + 0.02, side * 0.09 * k, 0.98)
         knee = _knee(hip, pedal, 0.45 * k, 0.45 * k)
-        limbs += [Limb(hip, knee, 0.088 * k, 0.064 * k, person.bottom), Limb(knee, pedal, 0.060 * k, 0.044 * k, person.bottom)]
-        limbs.append(Limb((pedal[0] - 0.05, pedal[1], pedal[2]), (pedal[0] + 0.13, pedal[1], pedal[2] - 0.02), 0.045, 0.035, person.shoes))
+        limbs += [
+            Limb(hip, knee, 0.088 * k, 0.064 * k, person.bottom),
+            Limb(knee, pedal, 0.060 * k, 0.044 * k, person.bottom),
+        ]
+        limbs.append(
+            Limb(
+                (pedal[0] - 0.05, pedal[1], pedal[2]),
+                (pedal[0] + 0.13, pedal[1], pedal[2] - 0.02),
+                0.045,
+                0.035,
+                person.shoes,
+            )
+        )
     neck = (seat[0] + 0.28 * k, 1.0 + 0.46 * k)
     limbs += _trunk(person, k, (seat[0] + 0.02, 1.0), neck)
     for side in (1.0, -1.0):
         shoulder, hand = (neck[0], side * 0.19 * k, neck[1]), (bars[0], side * 0.22, 1.02)
         elbow = ((shoulder[0] + hand[0]) / 2 - 0.04, side * 0.27, (shoulder[2] + hand[2]) / 2 - 0.08)
-        limbs += [Limb(shoulder, elbow, 0.058 * k, 0.045 * k, person.top), Limb(elbow, hand, 0.045 * k, 0.034 * k, person.skin)]
+        limbs += [
+            Limb(shoulder, elbow, 0.058 * k, 0.045 * k, person.top),
+            Limb(elbow, hand, 0.045 * k, 0.034 * k, person.skin),
+        ]
     head = (neck[0] + 0.11 * k, 0.0, neck[1] + 0.29 * k)
-    limbs.append(Limb((head[0] - 0.05, 0.0, head[2]), (head[0] + 0.05, 0.0, head[2] + 0.02), 0.10 * k, 0.09 * k, person.frame))
+    limbs.append(
+        Limb((head[0] - 0.05, 0.0, head[2]), (head[0] + 0.05, 0.0, head[2] + 0.02), 0.10 * k, 0.09 * k, person.frame)
+    )
     return limbs, [Wheel(rear, r), Wheel(front, r)]

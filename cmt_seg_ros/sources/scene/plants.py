@@ -7,7 +7,7 @@ import numpy as np
 
 from cmt_seg_ros.sources.scene.light import Light
 from cmt_seg_ros.sources.scene.noise import mip_chain, rng_of
-from cmt_seg_ros.structures import U8
+from cmt_seg_ros.structures import F64, U8
 
 SIZE = 304
 _ASPECT = 0.8
@@ -49,7 +49,7 @@ def _blobs(rng: np.random.Generator, w: int, h: int) -> list[tuple[float, float,
 
 
 def _leaves(
-    rng: np.random.Generator, image: U8, blob: tuple[float, float, float, float], leaf: np.ndarray, sun: np.ndarray,
+    rng: np.random.Generator, image: U8, blob: tuple[float, float, float, float], leaf: F64, sun: F64,
     direct: float, crown: tuple[float, float, float],
 ) -> None:  # fmt: skip
     bx, by, bz, radius = blob
@@ -64,7 +64,7 @@ def _leaves(
     for i in np.argsort(offsets[:, 2] + 0.3 * facing):
         color = np.clip(leaf * tone[i] * (1.0 + 0.12 * np.array([-0.4, 0.3, 0.8]) * max(0.0, sunny[i])), 4, 250)
         axes = (int(rng.integers(2, 6)), int(rng.integers(1, 4)))
-        at = (int(round(centres[i, 0])), int(round(centres[i, 1])))
+        at = (round(float(centres[i, 0])), round(float(centres[i, 1])))
         cv2.ellipse(image, at, axes, float(angles[i]), 0, 360, (*(float(c) for c in color), 255.0), -1)
 
 
@@ -72,7 +72,7 @@ def _trunk(rng: np.random.Generator, image: U8) -> None:
     h, w = image.shape[:2]
     top, lean = h * 0.45, rng.uniform(-6, 6)
     for i, shade in enumerate((0.55, 0.85, 1.15, 0.95)):
-        color = tuple(float(c * shade) for c in (58, 72, 86)) + (255.0,)
+        color = (*(float(c * shade) for c in (58, 72, 86)), 255.0)
         half = h * 0.016
         x0, x1 = w / 2 - half + i * half / 2, w / 2 - half + (i + 1) * half / 2
         shape = np.array([(x0 * 1.0 - (2 - i), h), (x1 + (i - 1), h), (x1 + lean, top), (x0 + lean, top)])

@@ -43,7 +43,9 @@ class Sky:
         rise = (h - np.arange(h, dtype=np.float32))[:, None] / focal
         side = (np.arange(w, dtype=np.float32) - w / 2)[None, :] / focal
         t = np.clip(rise / 0.75, 0, 1) ** 0.62
-        color = (1 - t)[..., None] * np.asarray(light.horizon, np.float32) + t[..., None] * np.asarray(light.zenith, np.float32)
+        color = (1 - t)[..., None] * np.asarray(light.horizon, np.float32) + t[..., None] * np.asarray(
+            light.zenith, np.float32
+        )
         color = np.broadcast_to(color, (h, w, 3)).copy()
         layer = fractal_noise(rng, (512, 512), (5, 5), 6, 0.6, periodic=True)
         far = 1.0 / (rise + 0.10)
@@ -54,8 +56,16 @@ class Sky:
         lit = cv2.remap(np.roll(layer, (14, 9), (0, 1)), *warp, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         threshold = 0.62 - 1.15 * light.cloud_cover
         cover = np.clip((density - threshold) * 1.7, 0, 1)
-        cover = cover * cover * (3 - 2 * cover) * np.clip(rise * 7.0 + 0.12, 0, 1) * (0.92 if light.cloud_cover < 0.9 else 0.75)
-        bright = 1.0 + 0.10 * np.clip((density - lit) * 1.6, -1.2, 1.0) - 0.10 * np.clip(density - threshold - 0.5, 0, 1)
+        cover = (
+            cover
+            * cover
+            * (3 - 2 * cover)
+            * np.clip(rise * 7.0 + 0.12, 0, 1)
+            * (0.92 if light.cloud_cover < 0.9 else 0.75)
+        )
+        bright = (
+            1.0 + 0.10 * np.clip((density - lit) * 1.6, -1.2, 1.0) - 0.10 * np.clip(density - threshold - 0.5, 0, 1)
+        )
         sunlit = np.asarray(light.haze, np.float32) * 1.04 + np.asarray((12, 12, 12), np.float32)
         cloud = np.clip(bright[..., None] * sunlit, 0, 252)
         return np.asarray(color + cover[..., None] * (cloud - color), np.float32)

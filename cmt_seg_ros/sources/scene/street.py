@@ -29,7 +29,7 @@ from cmt_seg_ros.sources.scene.impostors import PX_PER_M, Impostors
 from cmt_seg_ros.sources.scene.layout import BLOCK_M, Block, Layout, Plant, Post, make_style
 from cmt_seg_ros.sources.scene.light import Shader, make_light
 from cmt_seg_ros.sources.scene.lots import LotPainter
-from cmt_seg_ros.sources.scene.noise import rng_of
+from cmt_seg_ros.sources.scene.noise import rng_of, to_u8
 from cmt_seg_ros.sources.scene.people import riding, walking
 from cmt_seg_ros.sources.scene.plants import make_trees
 from cmt_seg_ros.sources.scene.sky import Sky
@@ -68,10 +68,17 @@ class StreetScene:
     labels = CAMVID
 
     def __init__(
-        self, width: int = 640, height: int = 360, fps: float = 15.0, frames: int = 300, seed: int = 0, camera: str = "camera"
+        self,
+        width: int = 640,
+        height: int = 360,
+        fps: float = 15.0,
+        frames: int = 300,
+        seed: int = 0,
+        camera: str = "camera",
     ) -> None:
         _check(width, height, fps, frames, seed)
-        self.width, self.height, self.fps, self.frames, self.seed, self.camera = width, height, float(fps), frames, seed, camera
+        self.width, self.height, self.fps = width, height, float(fps)
+        self.frames, self.seed, self.camera = frames, seed, camera
         self._light = make_light(seed)
         self._style = make_style(seed)
         self._path: CameraPath = make_path(seed, width, height, self._style.hand)
@@ -253,14 +260,14 @@ class StreetScene:
         y, x = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32)
         r2 = ((x / self.width - 0.5) ** 2 + (y / self.height - 0.5) ** 2) / 0.5
         fall = 1.0 - 0.24 * r2**1.4
-        return np.clip(fall[..., None] * np.asarray(self._light.exposure, np.float32) * 170.0, 0, 255).astype(np.uint8)
+        return to_u8(fall[..., None] * np.asarray(self._light.exposure, np.float32) * 170.0)
 
     def _make_noise(self) -> U8:
         """(H + 64, W + 64, 3) uint8 sensor noise about 128."""
         rng = rng_of(self.seed, 89)
         sigma = 2.0 if self.seed == 0 else float(rng.uniform(1.2, 4.0))
-        noise = cv2.GaussianBlur(rng.normal(0, sigma * 1.35, (self.height + 64, self.width + 64, 3)).astype(np.float32), (3, 3), 0.45)
-        return np.clip(np.rint(noise + 128), 0, 255).astype(np.uint8)
+        noise = rng.normal(0, sigma * 1.35, (self.height + 64, self.width + 64, 3)).astype(np.float32)
+        return to_u8(cv2.GaussianBlur(noise, (3, 3), 0.45) + 128.0)
 
     def _expose(self, color: U8, index: int) -> U8:
         """Slight lens blur, vignette, exposure and a shifted cut of the noise."""

@@ -18,7 +18,7 @@ from cmt_seg_ros.structures import U8
 
 _KEPT_BLOCKS = 12
 """Ground textures kept (about 5 MB each)."""
-_FAR_M = 290.0
+_FAR_M = 200.0
 _GRIT_M, _GRIT_ROWS, _GRIT_COLUMNS = 7.5, 64, 110
 """Fine grains reach to this depth; texels a metre along and across."""
 
@@ -75,7 +75,9 @@ class Terrain:
         tile = self._grit.shape[0] / _GRIT_ROWS
         start = math.floor(view.position[0] / tile) * tile
         plane = view.plane(
-            np.array([start, 0.0, 0.0]), np.array([0.0, -1.0 / _GRIT_COLUMNS, 0.0]), np.array([1.0 / _GRIT_ROWS, 0.0, 0.0])
+            np.array([start, 0.0, 0.0]),
+            np.array([0.0, -1.0 / _GRIT_COLUMNS, 0.0]),
+            np.array([1.0 / _GRIT_ROWS, 0.0, 0.0]),
         )
         matrix = np.array([[1, 0, 0], [0, 1, -top], [0, 0, 1]], np.float64) @ plane
         size = (canvas.width, canvas.height - top)
