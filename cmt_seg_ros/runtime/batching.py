@@ -55,7 +55,9 @@ class Batcher:
                 self._changed.wait_for(lambda: self._closed or len(queue) < LOSSLESS_CAPACITY)
             elif queue:
                 self._on_drop(queue.popleft(), "newer_frame")
-            if not self._closed:
+            if self._closed:
+                self._on_drop(frame, "shutdown")
+            else:
                 queue.append(frame)
             self._changed.notify_all()
 

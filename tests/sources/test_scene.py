@@ -114,21 +114,23 @@ def test_instances_move_continuously(scene: StreetScene) -> None:
 def test_ground_points_reproject(scene: StreetScene) -> None:
     """The lowest pixel of a mask is where the pose and intrinsics put the object's foot on the ground."""
     errors = []
-    for index in (0, 15, 30, 60):
+    for index in range(0, 60, 6):
         t = index / scene.fps
         truth = scene.frame(index).truth
         assert truth is not None and truth.camera_pose is not None and truth.intrinsics is not None
         camera_from_world = np.linalg.inv(truth.camera_pose)
         for actor in scene._traffic.at(t):
             x, y = actor.at(t)
-            point = camera_from_world @ (x, y, 0.0, 1.0)
-            if actor.kind != "pedestrian" or not 6.0 < point[2] < 30.0:
+            # A walker stands below the hips; of a bicycle the nearer wheel is the lowest in the picture.
+            nearest = x - (0.52 if actor.kind == "bicyclist" else 0.0)
+            point = camera_from_world @ (nearest, y, 0.0, 1.0)
+            if actor.kind == "car" or not 6.0 < point[2] < 30.0:
                 continue
             u, v, w = truth.intrinsics @ point[:3]
             rows, columns = np.nonzero(truth.instance_ids == actor.instance_id)
             if len(rows) > 60 and columns.min() > 0 and columns.max() < scene.width - 1:
                 errors.append((rows.max() - v / w, columns.mean() - u / w))
-    assert len(errors) >= 4
+    assert len(errors) >= 10
     # A stride is under 0.5 m; a hidden foot only ever raises the mask's lowest pixel.
     off = np.abs(np.array(errors))
     assert np.median(off[:, 0]) < 3.0 and np.median(off[:, 1]) < 3.0

@@ -115,7 +115,7 @@ class Traffic:
 
     def _walkers(self, rng: np.random.Generator, index: int, ids: Iterator[int]) -> list[Actor]:
         walkers = []
-        for _ in range(int(rng.integers(2, 5))):
+        for _ in range(self._style.walkers):
             x = (index + rng.random()) * BLOCK_M
             side = float(rng.choice([-1.0, 1.0]))
             y = side * float(rng.uniform(KERB_Y + 1.3, PAVEMENT_Y - 0.5))
@@ -211,12 +211,9 @@ class Traffic:
         for slot in (0.2, 0.7):
             if rng.random() < 0.8:
                 x = (index + slot + float(rng.uniform(-0.1, 0.1))) * BLOCK_M
-                cars.append(
-                    Actor(
-                        "car", next(ids), x, -self._style.hand * LANE_Y, self._path.time_at(x), -_ONCOMING, 0.0, math.pi,
-                        int(rng.integers(64)), int(rng.integers(64)), sway=0.08,
-                    )
-                )  # fmt: skip
+                t0, lane = self._path.time_at(x), -self._style.hand * LANE_Y
+                body, paint = (int(v) for v in rng.integers(0, 64, 2))
+                cars.append(Actor("car", next(ids), x, lane, t0, -_ONCOMING, 0.0, math.pi, body, paint, sway=0.08))
         return cars
 
 

@@ -117,7 +117,7 @@ class Canvas:
         self._label(alpha, x0, y0, class_id, instance_id)
 
     def darken(self, view: View, mask: U8, homography: F64, corners: F64) -> None:
-        """Multiplies the picture by a (h, w) uint8 mask (255 = unchanged) laid on a plane; outside it nothing changes."""
+        """Multiplies the picture by a (h, w) uint8 mask laid on a plane (255, and outside it: unchanged)."""
         box = view.clip(corners.min(0), corners.max(0))
         if box is None:
             return

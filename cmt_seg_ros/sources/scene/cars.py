@@ -249,7 +249,9 @@ def _details(faces: _Faces, body: _Body, table: npt.NDArray[np.float64], level: 
             faces.add(
                 [(x0, 0.36, z - 0.09), (x0, -0.36, z - 0.09), (x0, -0.36, z + 0.05), (x0, 0.36, z + 0.05)], CHROME, 0.26
             )
-        faces.add([(x0, 0.6, 0.27), (x0, -0.6, 0.27), (x0, -0.6, 0.36), (x0, 0.6, 0.36)], PLASTIC, 0.2)
+        faces.add(
+            [(x0, 0.6, 0.27), (x0, -0.6, 0.27), (x0, -0.6, end[1] + 0.05), (x0, 0.6, end[1] + 0.05)], PLASTIC, 0.2
+        )
     segments = (15, 7)[level]
     for x in body.wheels:
         for side in (1.0, -1.0):

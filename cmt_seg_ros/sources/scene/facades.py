@@ -18,7 +18,8 @@ PPM = 28
 STOREY_M = 3.0
 _WALLS: tuple[tuple[str, Color], ...] = (
     ("brick", (72, 84, 142)), ("brick", (86, 108, 158)), ("brick", (104, 132, 160)), ("plaster", (196, 212, 220)),
-    ("plaster", (160, 190, 214)), ("plaster", (172, 178, 178)), ("plaster", (150, 172, 206)), ("stone", (148, 164, 174)),
+    ("plaster", (160, 190, 214)), ("plaster", (172, 178, 178)), ("plaster", (150, 172, 206)),
+    ("stone", (148, 164, 174)),
     ("plaster", (190, 190, 168)), ("brick", (62, 70, 112)), ("stone", (164, 174, 178)), ("plaster", (176, 200, 190)),
 )  # fmt: skip
 _FRAMES: tuple[Color, ...] = ((226, 230, 232), (232, 236, 236), (52, 52, 56), (58, 74, 92), (74, 84, 70))
@@ -27,8 +28,13 @@ _SHOPS: tuple[Color, ...] = ((52, 62, 150), (110, 78, 40), (62, 104, 58), (44, 4
 
 @dataclass(frozen=True, eq=False)
 class Building:
-    """A design of a building: size in metres, mip chains of its front, end wall and roof (None = flat),
-    ``tone``: mean colour (3,) of the wall.
+    """A design of a building.
+
+    Attributes:
+        width, height: metres.
+        front, end: mip chains of the front and of a side wall.
+        roof: mip chain of the roof's slope, None = flat.
+        tone: (3,) mean colour of the wall.
     """
 
     width: float

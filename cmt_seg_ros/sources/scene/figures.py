@@ -170,7 +170,7 @@ def _draw_limbs(
     far_haze = haze * shader.haze
     layers = []
     rows = sheet.image.shape[0] / sheet.factor
-    tones = _TONES if rows > 45 else _FEW_TONES if rows > 24 else _ONE_TONE
+    tones = _TONES if rows > 56 else _FEW_TONES if rows > 24 else _ONE_TONE
     for shrink, shift, sky_share, sun_share in tones:
         capsules = _capsules(pixels + shift * radii[..., None] * toward, radii * shrink)
         color = np.clip(base * (sky * sky_share + sun * sun_share) * (1 - haze) + far_haze, 0, 255)

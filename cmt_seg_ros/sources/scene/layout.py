@@ -35,6 +35,7 @@ class StreetStyle:
         density: share of parking bays that are taken, 0-1.
         greenery: probability of a tree at a place for one, 0-1.
         garden: probability of a garden instead of a building, 0-1.
+        walkers: people (or couples) that walk along a block.
     """
 
     hand: float
@@ -46,13 +47,14 @@ class StreetStyle:
     density: float
     greenery: float
     garden: float
+    walkers: int
 
 
 def make_style(seed: int) -> StreetStyle:
     """Style of a seed."""
     rng = rng_of(seed, 41)
     if seed == 0:
-        return StreetStyle(-1.0, (98, 95, 93), (146, 152, 158), (168, 172, 174), (0.6, 0.6), True, 0.4, 0.7, 0.25)
+        return StreetStyle(-1.0, (98, 95, 93), (146, 152, 158), (168, 172, 174), (0.6, 0.6), True, 0.4, 0.7, 0.25, 4)
     grey = rng.uniform(72, 122)
     pavements: tuple[Color, ...] = ((148, 154, 160), (124, 138, 156), (132, 134, 136), (112, 122, 146), (164, 170, 174))
     slabs = ((0.6, 0.6), (0.9, 0.6), (0.25, 0.4), (1.2, 1.2))
@@ -66,6 +68,7 @@ def make_style(seed: int) -> StreetStyle:
         float(rng.uniform(0.25, 0.6)),
         float(rng.uniform(0.35, 0.95)),
         float(rng.uniform(0.1, 0.45)),
+        int(rng.integers(1, 6)),
     )
 
 
@@ -152,8 +155,8 @@ class Layout:
             near = [self._make(index + d) for d in (-1, 0, 1)]
             block = near[1]
             self._full[index] = Block(
-                block.index, block.x0, block.junction, block.lots, block.trees, block.garden_trees, block.posts, block.cars,
-                tuple(lot for b in near for lot in b.lots),
+                block.index, block.x0, block.junction, block.lots, block.trees, block.garden_trees, block.posts,
+                block.cars, tuple(lot for b in near for lot in b.lots),
                 tuple(tree for b in near for tree in b.trees + b.garden_trees),
                 tuple(post for b in near for post in b.posts),
             )  # fmt: skip

@@ -16,9 +16,10 @@ Point = tuple[float, float, float]
 SKINS: tuple[Color, ...] = ((150, 178, 220), (120, 152, 204), (88, 120, 172), (60, 84, 124))
 HAIRS: tuple[Color, ...] = ((30, 34, 40), (42, 60, 86), (84, 128, 168), (24, 24, 26), (140, 144, 148))
 TOPS: tuple[Color, ...] = (
-    (60, 52, 170), (150, 96, 44), (62, 62, 66), (206, 210, 212), (84, 128, 60), (52, 140, 196), (120, 70, 110), (44, 40, 38),
-    (170, 160, 110), (96, 116, 150),
+    (60, 52, 170), (150, 96, 44), (62, 62, 66), (206, 210, 212), (84, 128, 60), (52, 140, 196), (120, 70, 110),
+    (44, 40, 38), (170, 160, 110), (128, 132, 70),
 )  # fmt: skip
+_SHOES: tuple[Color, ...] = ((36, 36, 40), (210, 212, 214), (40, 52, 80))
 BOTTOMS: tuple[Color, ...] = ((110, 76, 48), (44, 42, 40), (70, 96, 120), (96, 92, 88), (60, 48, 40), (130, 104, 74))
 
 
@@ -69,8 +70,9 @@ def make_person(rng: np.random.Generator) -> Person:
     tall = 1.12 if rng.random() < 0.1 else float(rng.normal(1.72, 0.08))
     skirt = bool(rng.random() < 0.2)
     return Person(
-        tall, pick(SKINS), pick(HAIRS), pick(TOPS), pick(BOTTOMS), pick(((36, 36, 40), (210, 212, 214), (40, 52, 80))), skirt,
-        bool(rng.random() < 0.3), bool(rng.random() < 0.3), skirt or bool(rng.random() < 0.25), float(rng.uniform(0.9, 1.1)), pick(TOPS),
+        tall, pick(SKINS), pick(HAIRS), pick(TOPS), pick(BOTTOMS), pick(_SHOES), skirt,
+        bool(rng.random() < 0.3), bool(rng.random() < 0.3), skirt or bool(rng.random() < 0.25),
+        float(rng.uniform(0.9, 1.1)), pick(TOPS),
     )  # fmt: skip
 
 

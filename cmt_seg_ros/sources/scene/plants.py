@@ -60,12 +60,12 @@ def _leaves(
     ambient = 0.62 + 0.22 * outward[1] + 0.16 * outward[2]
     tone = ambient * (1 - 0.5 * direct) + direct * np.clip(sunny, 0, 1) * 0.85 + rng.normal(0, 0.07, _LEAVES)
     centres = np.stack([bx + offsets[:, 0] * radius, by - offsets[:, 1] * radius], 1)
-    angles = rng.uniform(0, 180, _LEAVES)
-    for i in np.argsort(offsets[:, 2] + 0.3 * facing):
-        color = np.clip(leaf * tone[i] * (1.0 + 0.12 * np.array([-0.4, 0.3, 0.8]) * max(0.0, sunny[i])), 4, 250)
-        axes = (int(rng.integers(2, 6)), int(rng.integers(1, 4)))
-        at = (round(float(centres[i, 0])), round(float(centres[i, 1])))
-        cv2.ellipse(image, at, axes, float(angles[i]), 0, 360, (*(float(c) for c in color), 255.0), -1)
+    sizes, angles = rng.integers((2, 1), (6, 4), (_LEAVES, 2)).tolist(), rng.uniform(0, 180, _LEAVES).tolist()
+    warm = 1.0 + 0.12 * np.array([-0.4, 0.3, 0.8]) * np.maximum(sunny, 0.0)[:, None]
+    colors = np.clip(leaf * tone[:, None] * warm, 4, 250).tolist()
+    pixels = np.rint(centres).astype(int).tolist()
+    for i in np.argsort(offsets[:, 2] + 0.3 * facing, kind="stable").tolist():
+        cv2.ellipse(image, pixels[i], sizes[i], angles[i], 0, 360, (*colors[i], 255.0), -1)
 
 
 def _trunk(rng: np.random.Generator, image: U8) -> None:

@@ -106,7 +106,8 @@ class Terrain:
         margin = 2.0 / rows_per_m + 0.5
         color, classes, end = self._strip(level, float(ahead.min()) - margin, float(ahead.max()) + margin)
         for picture, per_m, target, flag in (
-            (color, columns_per_m, canvas.color, cv2.INTER_LINEAR), (classes, LEVELS[0][1], canvas.classes, cv2.INTER_NEAREST)
+            (color, columns_per_m, canvas.color, cv2.INTER_LINEAR),
+            (classes, LEVELS[0][1], canvas.classes, cv2.INTER_NEAREST),
         ):  # fmt: skip
             origin = np.array([end - 0.5 / rows_per_m, HALF_WIDTH_M - 0.5 / per_m, 0.0])
             plane = view.plane(origin, np.array([0.0, -1.0 / per_m, 0.0]), np.array([-1.0 / rows_per_m, 0.0, 0.0]))
