@@ -101,6 +101,8 @@ def test_colcon_build(sources: Path) -> None:
     assert Path(messages).is_relative_to(install)
     assert Path(prefix) == install
     check_installed(install, Path(share))
+    for name in NODES:  # what --symlink-install links to
+        assert os.access(workspace / "build" / "cmt_seg_ros" / "executables" / name, os.X_OK)
     assert len(output) > 1, "cmt-seg --help printed nothing"
 
 

@@ -121,7 +121,7 @@ def track_strip(spans: Sequence[TrackSpan], labels: LabelSet, period_s: float) -
         axes.margins(x=0.02)
         names = sorted({s.class_name for s in shown})
         handles = [mpl.patches.Patch(color=colors.get(name, MUTED), label=name) for name in names]
-        axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=max(1, len(names)), frameon=False)
+        axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names), frameon=False)
         return _svg(figure)
 
 

@@ -144,7 +144,7 @@ class Recording:
             else:
                 for status in message.status:
                     diagnostics[str(status.name)] = {str(v.key): str(v.value) for v in status.values}
-        counts = {name: 0 for name in FRAME_TOPICS}
+        counts = dict.fromkeys(FRAME_TOPICS, 0)
         for connection in reader.connections:
             name = self._names.get(connection.topic)
             if name in counts:

@@ -58,9 +58,8 @@ def render(measured: Measured, video: Path) -> str:
     """The page as HTML."""
     labels = measured.recording.header.labels or CAMVID
     stills = video_stills(video, STILLS) or mask_stills(measured.recording, labels, STILLS)
-    environment = Environment(
-        loader=PackageLoader("cmt_seg_ros.evaluation", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+    loader = PackageLoader("cmt_seg_ros.evaluation", ".")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return environment.get_template("report.html.j2").render(
         s=measured.summary,
         rows=result_rows(measured.summary),
@@ -98,7 +97,7 @@ def _speed_rows(name: str, speed: dict[str, float]) -> list[Row]:
     rows = [Row(f"Rate of {name}", f"{_number(speed['fps'])} /s", f"{on}, first to last")]
     if speed["age_p50_ms"] is not None:
         ages = " / ".join(_number(speed[f"age_{key}_ms"]) for key in ("p50", "p99", "max"))
-        rows.append(Row(f"Image age at {name}: p50 / p99 / max", f"{ages} ms", f"{on}; arrival less stamp of the image"))
+        rows.append(Row(f"Image age at {name}: p50 / p99 / max", f"{ages} ms", f"{on}; arrival less the image's stamp"))
     return rows
 
 

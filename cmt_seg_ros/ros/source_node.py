@@ -18,6 +18,7 @@ from cmt_seg_ros.ros import parameters, qos
 from cmt_seg_ros.ros.images import NS, image_from_array, stamp_ns
 from cmt_seg_ros.ros.process import run
 from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.sources.prefetch import prefetched
 from cmt_seg_ros.structures import Frame
 
 IN_FLIGHT = 2  # lossless: frames sent whose masks have not come back
@@ -84,7 +85,7 @@ class SourceNode(Node):
         """Send every frame once; returns how many."""
         sent, began, clip_began = 0, time.monotonic(), None
         lossless, speed = self._config.drop_policy == "none", self._source.fps
-        for frame in self._source:
+        for frame in prefetched(self._source):
             clip_began = frame.stamp_ns if clip_began is None else clip_began
             if lossless:
                 self._make_room()

@@ -86,9 +86,8 @@ class ImageFolderSource:
         ids = _decode(file, cv2.IMREAD_UNCHANGED)
         if ids is None or ids.dtype != np.uint8 or ids.shape != pixels.shape[:2]:
             what = "cannot be decoded" if ids is None else f"is {ids.dtype} {ids.shape}"
-            raise SourceError(
-                f"label file {file} {what}; it must be a grey PNG of class ids, uint8 {pixels.shape[:2]} (height, width)"
-            )
+            size = f"uint8 {pixels.shape[:2]} (height, width)"
+            raise SourceError(f"label file {file} {what}; it must be a grey PNG of class ids, {size}")
         ids = np.where(ids < len(CAMVID), ids, IGNORE_ID).astype(np.uint8)
         return GroundTruth(ids, CAMVID.is_object_lut[ids])
 

@@ -151,7 +151,7 @@ class Trainer:
         nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimizer.step()
         self.average.update_parameters(self.model)
-        return float(loss)
+        return loss.item()
 
     def _validate(self, loss: float) -> dict[str, Any]:
         scores = evaluate(self.average.module, self.val, self.labels)

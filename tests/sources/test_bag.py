@@ -46,7 +46,8 @@ def write_bag(path: Path, topics: dict[str, list[Any]], store: Any = ROS2, plugi
         for topic, messages in topics.items():
             connection = writer.add_connection(topic, messages[0].__msgtype__, typestore=store)
             for i, message in enumerate(messages):
-                raw = getattr(store, "serialize_ros1" if store is ROS1 else "serialize_cdr")(message, message.__msgtype__)
+                serialize = store.serialize_ros1 if store is ROS1 else store.serialize_cdr
+                raw = serialize(message, message.__msgtype__)
                 writer.write(connection, START_NS + 7 + i * PERIOD_NS, raw)
     return path
 
@@ -67,7 +68,7 @@ def test_every_kind_of_bag_gives_the_same_frames(tmp_path: Path, pixels: list[np
     frames = list(source)
     assert (len(source), source.topic) == (4, "/cam/image")
     assert source.fps == pytest.approx(20.0)
-    assert [f.stamp_ns for f in frames] == [START_NS + i * PERIOD_NS for i in range(4)], "of the header, not of recording"
+    assert [f.stamp_ns for f in frames] == [START_NS + i * PERIOD_NS for i in range(4)]
     assert all(np.array_equal(f.pixels, p) for f, p in zip(frames, pixels, strict=True))
     assert {(f.encoding, f.frame_id, f.size) for f in frames} == {("bgr8", "lens", (6, 9))}
 
@@ -121,5 +122,5 @@ def test_bags_that_cannot_be_played_are_refused(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=words):
             BagSource(tmp_path / name)
     depth = image(ROS2, 0, np.zeros((4, 8), np.uint8), "16UC1")
-    with pytest.raises(SourceError, match="16UC1.*known are bgr8"):
+    with pytest.raises(SourceError, match=r"16UC1.*known are bgr8"):
         list(BagSource(write_bag(tmp_path / "depth", {"/depth": [depth]})))
