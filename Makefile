@@ -56,7 +56,7 @@ clean:  ## remove .venv and everything built
 $(VENV)/.created:
 	@echo "[1/3] virtual environment in $(VENV)"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	  || { echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): Python 3.10 to 3.13 is needed. Say which: make PYTHON=python3.12 ..."; exit 1; }
+	  || { echo "$(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo missing): Python 3.10 to 3.13 is needed. Say which: make PYTHON=python3.12 ..."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 	  || { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian, Ubuntu: python3-venv)."; exit 1; }
 	@test -f "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" \

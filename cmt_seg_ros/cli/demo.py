@@ -8,6 +8,7 @@ import importlib.util
 import re
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ EXAMPLES = """examples:
   cmt-seg demo --images data/images    a folder of images; ground truth from data/labels, if there
   cmt-seg demo --bag my_bag            the first image topic of a rosbag2 folder, .mcap or ROS 1 .bag
   cmt-seg demo --device NPU,GPU,CPU    the first of these that works
+  cmt-seg demo --every-frame           quality alone, on a slow machine
 """
 OWN = ("bag", "logs", "arrivals.csv", "overlay.mp4", "report.html", "summary.json")
 MARK = ".cmt-seg-demo"  # in a folder that the demo may empty
@@ -47,10 +49,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     clip.add_argument("--images", metavar="FOLDER", default="", help="a folder of images")
     clip.add_argument("--bag", metavar="BAG", default="", help="a rosbag2 folder, .mcap file or ROS 1 .bag")
     parser.add_argument("--out", metavar="FOLDER", type=Path, default=Path("out/demo"), help="default: %(default)s")
-    parser.add_argument("--frames", metavar="N", type=int, default=0, help="stop after N frames; default: all (scene: 300)")
+    parser.add_argument("--frames", metavar="N", type=int, default=0, help="stop after N; default: all (scene: 300)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="which street the scene shows; default: 0")
     parser.add_argument("--model", default=SegmentationConfig.model, help="name or folder; default: %(default)s")
     parser.add_argument("--device", default=SegmentationConfig.device, help="OpenVINO devices; default: %(default)s")
+    parser.add_argument(
+        "--every-frame",
+        action="store_true",
+        help="drop nothing: the source waits for each mask, however slow the machine; latency is not measured then",
+    )
     parser.set_defaults(func=run)
 
 
@@ -71,8 +78,9 @@ def run(args: argparse.Namespace) -> int:
         bag=_absolute(args.bag),
         frames=args.frames,
         scene_seed=args.seed,
+        drop_policy="none" if args.every_frame else SourceConfig.drop_policy,
     )
-    segmentation = SegmentationConfig(model=args.model, device=args.device)
+    segmentation = SegmentationConfig(model=args.model, device=args.device, drop_policy=source.drop_policy)
     clip = open_source(source)  # fails here, with one sentence, rather than in a node
     out = _prepare(args.out)
     with _terminable():
@@ -86,14 +94,14 @@ def _play(source: SourceConfig, segmentation: SegmentationConfig, out: Path, tot
     """Run the nodes until the clip is over; return how many frames the source sent."""
     print(f"starting the nodes (ROS domain {domain_id()}, this machine only)", flush=True)
     with NodeGroup(out / "logs") as nodes:
-        model = {"model": segmentation.model, "device": segmentation.device}
         first = [
-            nodes.start("segmentation_node", model),
+            nodes.start("segmentation_node", _changed(segmentation)),
             nodes.start("tracker_node", {}),
             nodes.start("recorder_node", {"out": str(out.resolve())}),
         ]
         nodes.wait_ready(first)
-        player = nodes.start("source_node", _changed(source))
+        # Live, a stamp is the time of sending; if the source waits, the clip's own stamps keep its speed.
+        player = nodes.start("source_node", {**_changed(source), "keep_stamps": source.drop_policy == "none"})
         nodes.wait_ready([player])
         _watch(nodes, player, out / "arrivals.csv", total)
         if player.status != 0:
@@ -113,11 +121,14 @@ def _watch(nodes: NodeGroup, player: NodeProcess, arrivals: Path, total: int) ->
     from tqdm import tqdm
 
     counter = _Counter(arrivals)
-    with tqdm(total=total, unit="frame", desc="masks", dynamic_ncols=True) as bar:
+    # In a file or a CI log a line every few seconds is enough.
+    period_s = 0.2 if sys.stderr.isatty() else 5.0
+    with tqdm(total=total, unit="frame", desc="masks", dynamic_ncols=True, mininterval=period_s) as bar:
 
         def step() -> bool:
             nodes.check(but=player)
-            bar.update(counter.masks() - bar.n)
+            if new := counter.masks() - bar.n:
+                bar.update(new)
             return player.status is not None
 
         while not step():
@@ -168,7 +179,7 @@ def _prepare(out: Path) -> Path:
     return out
 
 
-def _changed(config: SourceConfig) -> dict[str, Any]:
+def _changed(config: SourceConfig | SegmentationConfig) -> dict[str, Any]:
     """The fields that differ from their defaults."""
     return {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if getattr(config, f.name) != f.default}
 

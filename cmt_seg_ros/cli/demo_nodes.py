@@ -97,7 +97,9 @@ class NodeGroup:
     def __enter__(self) -> NodeGroup:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop(STOP_S if kind is None else TERM_S)
         subprocess.run([sys.executable, "-m", "cmt_seg_ros.ros.shared_memory"], stdout=subprocess.DEVNULL, check=False)
 

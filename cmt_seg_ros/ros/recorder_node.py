@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -92,18 +93,18 @@ class RecorderNode(Node):
 
     def close(self) -> None:
         """Write what is queued and finish the files."""
-        complete = self._thread.close()
-        if not complete:
-            self._warn("files: not all could be written in time, the recording is incomplete")
+        log = get_logger("recorder_node")  # not the node's own: that one publishes, and ROS may be down by now
+        if not self._thread.close():
+            log.error("not all could be written in time; the recording is incomplete")
             return
         for name, file in (("bag", self._bag), ("arrivals.csv", self._arrivals), ("overlay.mp4", self._video)):
             try:
                 if file is not None:
                     file.close()
             except Exception as error:  # the other files can still be saved
-                self._warn(f"{name}: {error}")
+                log.error(f"{name} is incomplete: {error}")
         thread = self._thread
-        self.get_logger().info(f"recorded {thread.written} messages, lost {thread.lost}, failed {thread.failed}")
+        log.info(f"recorded {thread.written} messages, lost {thread.lost}, failed {thread.failed}")
 
     def _open(self, out: Path, names: list[str]) -> None:
         try:
