@@ -93,7 +93,7 @@ class LabelSet:
         for row in rows:
             unknown = set(row) - {"id", "name", "color", "is_object"}
             if unknown or not {"id", "name", "color"} <= set(row):
-                raise ConfigError(f"class entry {dict(row)} must have id, name, color and may have is_object, nothing else")
+                raise ConfigError(f"class entry {dict(row)} must have id, name, color, may have is_object, and no more")
             color = tuple(int(v) for v in row["color"])
             classes.append(LabelClass(int(row["id"]), str(row["name"]), color, bool(row.get("is_object", False))))  # type: ignore[arg-type]
         return cls(tuple(classes))

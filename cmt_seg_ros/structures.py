@@ -142,5 +142,3 @@ class Track:
     age_s: float
     unseen_s: float
     mask: U8 | None = None
-
-

@@ -49,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
     val = read_folder(args.data / "val")
     network = CmtMchh(CmtMchhConfig(len(CAMVID), CAMVID.object_ids))
     network.load_state_dict(averaged_weights(torch.load(checkpoint, map_location="cpu", weights_only=True)))
-    size = val[0].labels.shape
+    size = (val[0].labels.shape[0], val[0].labels.shape[1])
     package = write_package(network.eval(), CAMVID, args.out, size, camvid_card())
     agreement = label_agreement(package, network, [s.image for s in val[:: max(1, len(val) // 10)]])
     if agreement < PARITY:
-        raise ModelError(f"the exported network labels {agreement:.4%} of pixels as torch does; {PARITY:.1%} are needed")
+        raise ModelError(f"the IR labels {agreement:.4%} of pixels as torch does; {PARITY:.1%} are needed")
     pipeline = Pipeline(SegmentationConfig(model=str(args.out), device="CPU"))
     scores = measure(pipeline, ((s.image, s.labels) for s in val))
     scores["torch_parity"] = round(agreement, 5)

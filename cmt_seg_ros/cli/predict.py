@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--out {args.out} cannot be made: {error.strerror}") from error
     with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
         for batch in _batches(iter(source), args.batch):
-            for frame, result in zip(batch, pipeline.process(batch)):
+            for frame, result in zip(batch, pipeline.process(batch), strict=True):
                 _write(args.out, frame, result, pipeline, args.alpha)
             bar.update(len(batch))
         written = bar.n

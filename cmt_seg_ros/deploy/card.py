@@ -27,7 +27,7 @@ def camvid_card() -> dict[str, Any]:
                 "terms": "Apache-2.0",
             },
         ],
-        "terms": "The weights are part of this project (Apache-2.0); CamVid, which they learned from, is for research only.",
+        "terms": "The weights are part of this project (Apache-2.0); CamVid, from which they learned, is for research.",
         "reproduce": "cmt-seg train --data camvid --out runs/lite && "
         "cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid",
     }
@@ -45,7 +45,8 @@ CMT-MCHH with the EfficientNet-Lite0 encoder: {len(package.labels)} classes and 
 {package.width}x{package.height}. Everything a program needs is in `model.yaml`.
 
 Measured on the {scores["images"]} frames of CamVid val with the deployed network (OpenVINO, CPU, default precision):
-**mIoU {scores["miou"]:.4f}**, pixel accuracy {scores["pixel_accuracy"]:.4f}, objectness IoU {scores["objectness_iou"]:.4f}.
+**mIoU {scores["miou"]:.4f}**, pixel accuracy {scores["pixel_accuracy"]:.4f},
+objectness IoU {scores["objectness_iou"]:.4f}.
 The OpenVINO network labels {scores["torch_parity"]:.3%} of pixels as the torch network does.
 
 | class | IoU on CamVid val |

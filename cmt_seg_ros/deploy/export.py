@@ -37,6 +37,7 @@ class Deployed(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores to probabilities."""
         fused, objectness = self.network(x)
         return fused.softmax(1), objectness.softmax(1)[:, 1:]
 
@@ -46,7 +47,7 @@ def to_openvino(network: CmtMchh, height: int, width: int) -> ov.Model:
     deployed = Deployed(network.float().eval().to(memory_format=torch.contiguous_format))  # type: ignore[call-overload]
     example = torch.zeros(1, 3, height, width)
     model = ov.convert_model(deployed, example_input=example, input=[("x", [-1, 3, -1, -1])])
-    for port, name in zip(model.outputs, ("probabilities", "object_probability")):
+    for port, name in zip(model.outputs, ("probabilities", "object_probability"), strict=True):
         port.get_tensor().set_names({name})
     return model
 
@@ -103,6 +104,8 @@ def label_agreement(package: ModelPackage, network: CmtMchh, images: Sequence[U8
     """Share of pixels, 0-1, that the IR (f32, on the CPU) and the torch network label alike.
 
     Args:
+        package: gives the IR.
+        network: the torch network it was made of.
         images: (H, W, 3) uint8 blue-green-red, all of one size.
     """
     compiled = ov.Core().compile_model(package.read_ir(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

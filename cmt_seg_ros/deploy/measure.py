@@ -37,5 +37,5 @@ def measure(pipeline: Pipeline, samples: Iterable[tuple[U8, U8]]) -> dict[str, A
         "pixel_accuracy": round(pixel_accuracy(semantic), 4),
         "objectness_iou": round(float(iou_per_class(binary)[1]), 4),
         "images": count,
-        "iou": {name: round(float(v), 4) for name, v in zip(labels.names, iou_per_class(semantic))},
+        "iou": {name: round(float(v), 4) for name, v in zip(labels.names, iou_per_class(semantic), strict=True)},
     }

@@ -41,7 +41,7 @@ def age_over_time(series: dict[str, Latency]) -> str:
     """Age of each result over time; series by the name to show."""
     with mpl.rc_context(STYLE):
         figure, axes = _figure(_NARROW)
-        for (name, latency), color in zip(series.items(), (ACCENT, SECOND), strict=False):
+        for (name, latency), color in zip(series.items(), (ACCENT, SECOND), strict=True):
             if latency.age_ms is not None:
                 axes.plot(latency.received_s, latency.age_ms, color=color, linewidth=1.1, label=name)
         axes.set(xlabel="time since the first result, s", ylabel="age of the image, ms")
@@ -59,7 +59,7 @@ def age_histogram(series: dict[str, Latency]) -> str:
         # A few late frames must not squeeze all others into one bar; they are counted in the last one.
         last = float(np.percentile(ages, 99.5)) * 1.05
         edges = np.linspace(0, max(last, 1.0), 41)
-        for (name, latency), color in zip(known.items(), (ACCENT, SECOND), strict=False):
+        for (name, latency), color in zip(known.items(), (ACCENT, SECOND), strict=True):
             shown = np.minimum(np.asarray(latency.age_ms), edges[-1])
             axes.hist(shown, edges, color=color, alpha=0.65, label=name)
         first = next(iter(known.values()))

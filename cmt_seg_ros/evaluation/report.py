@@ -169,4 +169,3 @@ def _number(value: float | None) -> str:
 
 def _data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-

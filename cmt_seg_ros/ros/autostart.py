@@ -31,10 +31,13 @@ class AutostartNode(LifecycleNode):
             self.finished.set_result(1)
 
     def guarded(self, step: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run a transition; an error of ours becomes one sentence in the log and a failed transition."""
+        """Run a transition; an error becomes one sentence in the log and a failed transition."""
         try:
             step()
         except CmtSegError as error:
             self.get_logger().fatal(str(error))
-            return TransitionCallbackReturn.FAILURE
-        return TransitionCallbackReturn.SUCCESS
+        except Exception as error:  # rclpy would swallow it, and nobody would learn why the node does not start
+            self.get_logger().fatal(f"{type(error).__name__}: {error}")
+        else:
+            return TransitionCallbackReturn.SUCCESS
+        return TransitionCallbackReturn.FAILURE

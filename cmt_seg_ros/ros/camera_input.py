@@ -10,6 +10,8 @@ from sensor_msgs.msg import CameraInfo
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.runtime.statistics import CameraStatistics
 
+DEFAULTS = {"transport": "raw", "image_reliability": "best_effort"}
+
 
 @dataclass(frozen=True)
 class CameraSettings:
@@ -44,14 +46,24 @@ class CameraInput:
 
 
 def declare_cameras(node: Node) -> None:
-    """Declare ``cameras`` and the block of each camera (without a list: of the one camera)."""
-    node.declare_parameter("cameras", [""])
-    names = camera_names(node)
-    for name in names:
+    """Declare ``cameras`` and the block of each camera (without a list: of the one camera).
+
+    Raises:
+        ConfigError: see :func:`camera_names`.
+    """
+    if not node.has_parameter("cameras"):
+        node.declare_parameter("cameras", [""])
+    for name in camera_names(node):
         prefix = f"{name}." if name else ""
-        node.declare_parameter(f"{prefix}image_topic", f"{name}/image_raw" if name else "image_raw")
-        node.declare_parameter(f"{prefix}transport", "raw")
-        node.declare_parameter(f"{prefix}image_reliability", "best_effort")
+        defaults = {"image_topic": f"{name}/image_raw" if name else "image_raw", **DEFAULTS}
+        for key, default in defaults.items():
+            if not node.has_parameter(prefix + key):
+                node.declare_parameter(prefix + key, default)
+
+
+def is_camera_parameter(name: str) -> bool:
+    """True for ``cameras`` and what :func:`declare_cameras` declares for a camera."""
+    return name == "cameras" or name.rpartition(".")[2] in ("image_topic", *DEFAULTS)
 
 
 def camera_names(node: Node) -> list[str]:
@@ -68,11 +80,12 @@ def camera_names(node: Node) -> list[str]:
 
 
 def load_cameras(node: Node) -> list[CameraSettings]:
-    """Read the blocks.
+    """Read the blocks, also of cameras that were added to the list after the node began.
 
     Raises:
         ConfigError: a transport or reliability is not one of those allowed, or a topic is empty.
     """
+    declare_cameras(node)
     cameras = []
     for name in camera_names(node):
         prefix = f"{name}." if name else ""

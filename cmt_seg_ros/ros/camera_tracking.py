@@ -132,7 +132,7 @@ class CameraTracking:
         ids = mask_from_image(mask)
         segmentation = Segmentation(self._camera, stamp, ids, mask_from_image(objectness), np.zeros_like(ids))
         tracks = self._update(self._tracker, segmentation)
-        self._publishers.publish(tracks, self._labels, ids.shape, mask.header)
+        self._publishers.publish(tracks, self._labels, (mask.height, mask.width), mask.header)
         self._draw(segmentation, tracks, mask)
         self.statistics.publish((self._node.get_clock().now().nanoseconds - stamp) / 1e6)
 

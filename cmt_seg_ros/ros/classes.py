@@ -14,9 +14,7 @@ def class_map(labels: LabelSet, model: str, stamp: Time) -> ClassMap:
     message.header.stamp = stamp
     for c in labels.classes:
         red, green, blue = c.color
-        message.classes.append(
-            ClassInfo(id=c.id, name=c.name, red=red, green=green, blue=blue, is_object=c.is_object)
-        )
+        message.classes.append(ClassInfo(id=c.id, name=c.name, red=red, green=green, blue=blue, is_object=c.is_object))
     return message
 
 
@@ -26,6 +24,4 @@ def label_set(message: ClassMap) -> LabelSet:
     Raises:
         ConfigError: ids with gaps, or a name twice.
     """
-    return LabelSet(
-        tuple(LabelClass(c.id, c.name, (c.red, c.green, c.blue), c.is_object) for c in message.classes)
-    )
+    return LabelSet(tuple(LabelClass(c.id, c.name, (c.red, c.green, c.blue), c.is_object) for c in message.classes))

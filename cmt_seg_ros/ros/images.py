@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import array
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
@@ -30,7 +32,7 @@ def frame_from_image(message: Image, camera: str) -> Frame:
     channels = CHANNELS.get(message.encoding)
     if channels is None:
         raise FrameError(f"encoding is {message.encoding!r}; supported: {', '.join(CHANNELS)}", "bad_encoding")
-    pixels = _view(message, np.uint8, channels)
+    pixels = _view(message, channels)
     header = message.header
     return Frame(camera, stamp_ns(header), pixels, message.encoding, header.frame_id, str(stamp_ns(header)))
 
@@ -57,7 +59,7 @@ def mask_from_image(message: Image) -> U8:
     """
     if message.encoding not in ("mono8", "8UC1"):
         raise FrameError(f"mask has encoding {message.encoding!r}; masks are mono8", "bad_encoding")
-    return _view(message, np.uint8, 1)
+    return _view(message, 1)
 
 
 def image_from_array(pixels: U8 | U16, encoding: str, header: Header) -> Image:
@@ -68,18 +70,18 @@ def image_from_array(pixels: U8 | U16, encoding: str, header: Header) -> Image:
         encoding: ROS name.
         header: becomes the message's own.
     """
-    pixels = np.ascontiguousarray(pixels)
-    message = Image(header=header, height=pixels.shape[0], width=pixels.shape[1], encoding=encoding)
-    message.step = pixels.strides[0]
+    rows: npt.NDArray[Any] = np.ascontiguousarray(pixels)
+    message = Image(header=header, height=rows.shape[0], width=rows.shape[1], encoding=encoding)
+    message.step = rows.strides[0]
     message.is_bigendian = 0
     # Of all ways to fill the field only array.array is fast: lists and ndarrays go element by element.
     data = array.array("B")
-    data.frombytes(memoryview(pixels).cast("B"))
+    data.frombytes(rows.data.cast("B"))
     message.data = data
     return message
 
 
-def _view(message: Image, dtype: type, channels: int) -> U8:
+def _view(message: Image, channels: int) -> U8:
     height, width, step, size = message.height, message.width, message.step, len(message.data)
     if height == 0 or width == 0:
         raise FrameError(f"image is {width}x{height}; both sides must be more than 0", "bad_size")
@@ -91,5 +93,5 @@ def _view(message: Image, dtype: type, channels: int) -> U8:
     if size < step * (height - 1) + width * channels:
         raise FrameError(f"data has {size} bytes but step {step} x height {height} is {step * height}", "short_data")
     shape, strides = (height, width, channels), (step, channels, 1)
-    view = np.ndarray(shape, dtype, buffer=message.data, strides=strides)
+    view: U8 = np.ndarray(shape, np.uint8, buffer=message.data, strides=strides)
     return view[:, :, 0] if channels == 1 else view

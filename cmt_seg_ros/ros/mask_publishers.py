@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 from rclpy.lifecycle import LifecycleNode
@@ -31,7 +32,7 @@ class MaskPublishers:
     def __init__(self, node: LifecycleNode, topic: Callable[[str], str], labels: LabelSet, model: str) -> None:
         self._node, self._labels = node, labels
 
-        def make(kind: type, name: str) -> object:
+        def make(kind: type, name: str) -> Any:
             return node.create_lifecycle_publisher(kind, topic(f"segmentation/{name}"), qos.RESULT)
 
         self.mask = make(Image, "mask")
@@ -73,5 +74,6 @@ class MaskPublishers:
         if raw:
             self.overlay.publish(image_from_array(picture, "bgr8", header))
         if jpeg:
-            data = cv2.imencode(".jpg", picture)[1].tobytes()
-            self.overlay_compressed.publish(CompressedImage(header=header, format="bgr8; jpeg compressed bgr8", data=data))
+            message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
+            message.data = cv2.imencode(".jpg", picture)[1].tobytes()
+            self.overlay_compressed.publish(message)

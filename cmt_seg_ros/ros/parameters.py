@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import TypeVar
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from cmt_seg_ros.errors import ConfigError
 
@@ -38,6 +40,30 @@ def load(node: Node, config: type[T]) -> T:
     for field in fields(config):  # type: ignore[arg-type]
         values[field.name] = convert(field.name, node.get_parameter(field.name).value, type(field.default))
     return config(**values)
+
+
+def revise(config: T, changes: Sequence[Parameter]) -> T:
+    """The config with those of the changes that are fields of it.
+
+    Raises:
+        ConfigError: a value has the wrong type or is not allowed.
+    """
+    names = {field.name for field in fields(config)}  # type: ignore[arg-type]
+    ours = {p.name: p.value for p in changes if p.name in names}
+    values = {name: convert(name, value, type(getattr(config, name))) for name, value in ours.items()}
+    return replace(config, **values)  # type: ignore[type-var]
+
+
+def refuse(fixed: Sequence[str]) -> None:
+    """Say that parameters cannot change while the node is active.
+
+    Raises:
+        ConfigError: there is any.
+    """
+    if fixed:
+        raise ConfigError(
+            f"{', '.join(fixed)}: read when the node configures; deactivate, clean up and configure to change it"
+        )
 
 
 def convert(name: str, value: object, wanted: type) -> object:

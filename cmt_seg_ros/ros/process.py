@@ -35,7 +35,8 @@ def prepare_process() -> None:
     if profile is not None:
         # Fast DDS 3 (Kilted and later) reads one name and warns of the other, the one that Fast DDS 2 reads.
         old = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
-        os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
+        name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
+        os.environ.setdefault(name, str(profile))
     # glibc would give the megabytes of every image back to the kernel and fetch them anew: 3x the CPU time.
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -185,7 +186,7 @@ class SegmentationNode(AutostartNode):
                 for frame in frames:
                     self._refuse(self._cameras[frame.camera], FrameError(f"inference failed: {error}", "inference"))
                 continue
-            for frame, result in zip(frames, results):
+            for frame, result in zip(frames, results, strict=True):
                 camera = self._cameras[frame.camera]
                 self._outputs[frame.camera].publish(frame, result, self.config.overlay_alpha, camera.info)
                 camera.statistics.publish((self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e6)
@@ -233,7 +234,7 @@ class SegmentationNode(AutostartNode):
             return SetParametersResult(successful=False, reason=why)
         try:
             base = self.config if configured else SegmentationConfig()
-            values = {n: parameters.convert(n, v, type(getattr(base, n))) for n, v in ours.items()}
+            values: dict[str, Any] = {n: parameters.convert(n, v, type(getattr(base, n))) for n, v in ours.items()}
             config = replace(base, **values)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))

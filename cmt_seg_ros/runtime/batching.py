@@ -97,8 +97,9 @@ class Batcher:
         if newest is not None and frame.stamp_ns <= newest and late < RESTART_AFTER:
             self._late[frame.camera] = late
             raise FrameError(
-                f"stamp {frame.stamp_ns} ns is {(newest - frame.stamp_ns) / 1e9:.3f} s before the newest one; stamps of "
-                f"a camera must increase (after {RESTART_AFTER} such frames in a row the clock counts as restarted)",
+                f"stamp {frame.stamp_ns} ns is {(newest - frame.stamp_ns) / 1e9:.3f} s before the newest one; "
+                "stamps of a camera must increase "
+                f"(after {RESTART_AFTER} such frames in a row the clock counts as restarted)",
                 "out_of_order",
             )
         self._late[frame.camera] = 0

@@ -64,12 +64,12 @@ class Engine:
         results: dict[int, Segmentation] = {}
         for key, members in groups.items():
             masks = self._infer_batch(key, [frames[i] for i in members])
-            results.update(zip(members, masks))
+            results.update(zip(members, masks, strict=True))
         return [results[i] for i in range(len(frames))]
 
     def _infer_batch(self, key: GraphKey, frames: Sequence[Frame]) -> list[Segmentation]:
         compiled = self._compiled(key, len(frames))
-        for slot, frame in zip(compiled.pixels, frames):
+        for slot, frame in zip(compiled.pixels, frames, strict=True):
             np.copyto(slot, frame.pixels.reshape(slot.shape) if frame.pixels.ndim == 2 else frame.pixels)
         compiled.request.infer()
         # The request's memory is written again by the next batch: the masks get memory of their own.

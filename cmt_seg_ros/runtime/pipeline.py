@@ -1,8 +1,8 @@
 """Frames in, masks out: the one object that the live node, bag replay and the command line share.
 
-    pipeline = Pipeline(SegmentationConfig(model="cmt-mchh-lite-camvid"))
-    for segmentation in pipeline.process([frame]):
-        ...
+pipeline = Pipeline(SegmentationConfig(model="cmt-mchh-lite-camvid"))
+for segmentation in pipeline.process([frame]):
+...
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def _cut(image: U8, labels: U8, crop: tuple[int, int], rng: np.random.Generator)
         if best is None or variety > best[0]:
             best = (int(variety), top, left)
     assert best is not None
-    window = np.s_[best[1] : best[1] + crop[0], best[2] : best[2] + crop[1]]
-    return image[window], labels[window]
+    rows, columns = slice(best[1], best[1] + crop[0]), slice(best[2], best[2] + crop[1])
+    return image[rows, columns], labels[rows, columns]
 
 
 def _recolour(image: U8, rng: np.random.Generator) -> U8:

@@ -42,7 +42,8 @@ def _read_pair(image_path: Path, label_path: Path, num_classes: int) -> Sample:
     image = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
     ids = cv2.imread(str(label_path), cv2.IMREAD_GRAYSCALE)
     if image is None or ids is None:
-        raise DatasetError(f"cannot read {image_path if image is None else label_path}; every image needs its label file")
+        path = image_path if image is None else label_path
+        raise DatasetError(f"cannot read {path}; every image needs its label file")
     if image.shape[:2] != ids.shape:
         raise DatasetError(f"{label_path} is {ids.shape} but its image is {image.shape[:2]}; sizes must be equal")
     return Sample(image_path.stem, image, np.where(ids < num_classes, ids, IGNORE_ID).astype(np.uint8))
@@ -64,6 +65,8 @@ def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 3
 
 def class_weights(samples: list[Sample], num_classes: int) -> list[float]:
     """Weight of each class in the loss: inverse square root of its frequency, 0.4-4, mean 1 over pixels' classes."""
-    counts = sum(np.bincount(s.labels.ravel(), minlength=256)[:num_classes] for s in samples).astype(np.float64)
+    counts = np.zeros(num_classes)
+    for sample in samples:
+        counts += np.bincount(sample.labels.ravel(), minlength=256)[:num_classes]
     weights = 1.0 / np.sqrt(np.maximum(counts / counts.sum(), 1e-4))
     return [float(w) for w in np.clip(weights / weights.mean(), 0.4, 4.0)]

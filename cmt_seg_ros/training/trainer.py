@@ -32,7 +32,7 @@ def to_input(images: np.ndarray) -> Tensor:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, samples: list[Sample], labels: LabelSet) -> dict[str, Any]:
-    """mIoU and per-class IoU of the fused labels at the images' own size, and objectness IoU.
+    """MIoU and per-class IoU of the fused labels at the images' own size, and objectness IoU.
 
     Each is computed from one confusion matrix over all pixels of all samples.
     """
@@ -52,7 +52,7 @@ def evaluate(model: nn.Module, samples: list[Sample], labels: LabelSet) -> dict[
     return {
         "miou": float(mean_iou(semantic)),
         "objectness_iou": float(iou_per_class(binary)[1]),
-        "iou": {name: round(float(v), 4) for name, v in zip(labels.names, ious)},
+        "iou": {name: round(float(v), 4) for name, v in zip(labels.names, ious, strict=True)},
     }
 
 
@@ -125,7 +125,7 @@ class Trainer:
         rng = np.random.default_rng([self.recipe.seed, iteration])
         real = self._draw(self.train, self.recipe.batch - stage.synthetic, iteration)
         picked = real + [self.synthetic[i] for i in rng.integers(0, max(len(self.synthetic), 1), stage.synthetic)]
-        images, labels = zip(*(augment(s, stage.crop, rng) for s in picked))
+        images, labels = zip(*(augment(s, stage.crop, rng) for s in picked), strict=True)
         return to_input(np.stack(images)), torch.from_numpy(np.stack(labels)).long()
 
     def _draw(self, samples: list[Sample], count: int, iteration: int) -> list[Sample]:

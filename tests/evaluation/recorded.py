@@ -54,7 +54,11 @@ class Bag:
     def labels(self, labels: LabelSet = CAMVID, model: str = "some-model") -> None:
         info = self.store.types["cmt_seg_ros/msg/ClassInfo"]
         classes = [info(c.id, c.name, *c.color, c.is_object) for c in labels.classes]
-        self.add(0, "segmentation/label_info", self.store.types["cmt_seg_ros/msg/ClassMap"](self.header(0), model, 255, classes))
+        self.add(
+            0,
+            "segmentation/label_info",
+            self.store.types["cmt_seg_ros/msg/ClassMap"](self.header(0), model, 255, classes),
+        )
 
     def tracks(self, index: int, tracks: list[tuple[int, str, int]], age_ms: float = 0.0) -> None:
         """Tracks as (id, class name, state)."""
@@ -88,7 +92,11 @@ def street(bag: Bag, frames: int = 10) -> None:
     """
     bag.labels()
     for i in range(frames):
-        classes, objects, tracked = np.full((16, 16), 3, np.uint8), np.zeros((16, 16), np.uint16), np.zeros((16, 16), np.uint16)
+        classes, objects, tracked = (
+            np.full((16, 16), 3, np.uint8),
+            np.zeros((16, 16), np.uint16),
+            np.zeros((16, 16), np.uint16),
+        )
         objects[2:6, 0:5], objects[8:12, 8:13], objects[15, 15] = 1, 2, 3
         classes[objects > 0] = 8
         classes[0, 0] = 255

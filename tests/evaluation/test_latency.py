@@ -18,7 +18,10 @@ def table(path: Path, rows: list[tuple[str, int, int]]) -> Path:
 
 
 def test_ages_and_rates(tmp_path: Path) -> None:
-    rows = [("/camera/segmentation/mask", NOW + i * SECOND // 10, NOW + i * SECOND // 10 + (i + 1) * 1_000_000) for i in range(101)]
+    rows = [
+        ("/camera/segmentation/mask", NOW + i * SECOND // 10, NOW + i * SECOND // 10 + (i + 1) * 1_000_000)
+        for i in range(101)
+    ]
     rows += [("/camera/tracking/tracks", NOW, NOW + SECOND)]
     found = read_arrivals(table(tmp_path / "arrivals.csv", rows))
     mask, tracks = found["segmentation/mask"], found["tracking/tracks"]
@@ -39,5 +42,5 @@ def test_a_table_without_rows_or_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("time,value\n1,2\n")
     (tmp_path / "c.csv").write_text("topic,stamp_ns,received_ns\nx,y,z\n")
     for name in ("b.csv", "c.csv", "none.csv"):
-        with pytest.raises(SourceError, match="expected the arrivals.csv"):
+        with pytest.raises(SourceError, match=r"expected the arrivals\.csv"):
             read_arrivals(tmp_path / name)

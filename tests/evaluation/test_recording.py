@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recorded import PERIOD_NS, START_NS, Bag, street
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.recording import WINDOW, Recording
 from cmt_seg_ros.labels import CAMVID
-from tests.evaluation.recorded import PERIOD_NS, START_NS, Bag, street
 
 
 def grey(value: int) -> np.ndarray:
@@ -22,7 +22,8 @@ def test_messages_of_one_stamp_become_one_frame(tmp_path: Path) -> None:
     frames = list(recording)
     assert [f.stamp_ns for f in frames] == [START_NS + i * PERIOD_NS for i in range(10)]
     first, last = frames[0], frames[-1]
-    assert first.instances is not None and first.instances.dtype == np.uint16 and set(np.unique(first.instances)) == {0, 11, 12}
+    assert first.instances is not None and first.instances.dtype == np.uint16
+    assert set(np.unique(first.instances)) == {0, 11, 12}
     assert first.tracks is not None and [t.id for t in first.tracks] == [11, 12, 99]
     assert last.truth is not None and last.class_ids is None and last.tracks is None
     assert recording.header.labels == CAMVID and recording.header.model == "some-model"
@@ -72,5 +73,5 @@ def test_what_is_no_recording_is_refused(tmp_path: Path) -> None:
     bag = Bag(tmp_path)
     bag.image(0, "segmentation/mask", np.zeros((4, 6), np.uint16))
     (frame,) = Recording(bag.write() / "bag")
-    with pytest.raises(SourceError, match="mono16 .* expected mono8"):
+    with pytest.raises(SourceError, match=r"mono16 .* expected mono8"):
         _ = frame.class_ids

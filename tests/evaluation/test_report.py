@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+from recorded import Bag, street
 
 from cmt_seg_ros.evaluation.report import build_report
-from tests.evaluation.recorded import Bag, street
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

@@ -62,7 +62,7 @@ def test_one_changed_byte_is_noticed(package: Path) -> None:
 
 def test_other_number_of_classes_is_noticed(package: Path) -> None:
     edit(package, classes=CAMVID.to_list()[:-1])
-    with pytest.raises(ModelError, match="network has 11 classes but model.yaml lists 10"):
+    with pytest.raises(ModelError, match=r"network has 11 classes but model\.yaml lists 10"):
         ModelPackage.load(str(package)).read_ir()
 
 

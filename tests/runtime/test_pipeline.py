@@ -85,7 +85,7 @@ def test_batch_of_mixed_cameras_equals_one_by_one(pipeline: Pipeline, frame: Fra
     small = Frame("rear", 5, np.ascontiguousarray(frame.pixels[::2, ::2]), "rgb8")
     frames = [frame, small, replace(frame, camera="left", pixels=frame.pixels[:, ::-1].copy(), stamp_ns=9)]
     together = pipeline.process(frames)
-    for found, single in zip(together, frames):
+    for found, single in zip(together, frames, strict=True):
         alone = pipeline.process([single])[0]
         assert (found.camera, found.stamp_ns) == (single.camera, single.stamp_ns)
         assert np.mean(found.class_ids == alone.class_ids) > 0.9999

@@ -31,18 +31,22 @@ class SameConv(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding: output size = ceil(input size / stride)."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Pad and convolve (N, C, H, W)."""
         if self.stride == (1, 1):
             pad = (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
             return F.conv2d(x, self.weight, self.bias, padding=pad, groups=self.groups)
         pads: list[int] = []
-        for size, kernel, stride in zip((x.shape[3], x.shape[2]), self.kernel_size[::-1], self.stride[::-1]):
+        sizes = (x.shape[3], x.shape[2])  # the order of F.pad
+        for size, kernel, stride in zip(sizes, self.kernel_size[::-1], self.stride[::-1], strict=True):
             # No branch on the size and no negative division: a traced network must pad any size right.
             total = max(((size + stride - 1) // stride - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
         return super().forward(F.pad(x, pads))
 
 
-def _conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Sequential:
+def _conv_bn(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
+) -> nn.Sequential:
     layers: list[nn.Module] = [
         SameConv(inputs, outputs, kernel, stride, groups=groups, bias=False),
         nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01),
@@ -62,6 +66,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         y = self.project(self.depthwise(self.expand(x)))
         return x + y if self.residual else y
 
@@ -88,6 +93,7 @@ class EfficientNetLite0(nn.Module):
             self.groups.append(group)
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """The five stages, shallow to deep."""
         x = self.stem(x)
         stages = []
         for i, group in enumerate(self.groups):
@@ -110,6 +116,6 @@ class EfficientNetLite0(nn.Module):
         # Both networks list their tensors in the order of the layers; theirs ends with the classifier we lack.
         body = [v for k, v in theirs.items() if not k.startswith(("_conv_head", "_bn1.", "_fc"))]
         ours = self.state_dict()
-        if len(body) != len(ours) or any(a.shape != b.shape for a, b in zip(body, ours.values())):
+        if len(body) != len(ours) or any(a.shape != b.shape for a, b in zip(body, ours.values(), strict=True)):
             raise ModelError(f"the ImageNet file holds {len(body)} tensors that do not fit the encoder's {len(ours)}")
-        self.load_state_dict(dict(zip(ours, body)))
+        self.load_state_dict(dict(zip(ours, body, strict=True)))

@@ -43,6 +43,7 @@ class UpSampleAndSum(nn.Module):
         self.refine = Refine(width, kernel=3)
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
+        """(N, inputs, h, w) and (N, shallow_channels, H, W) to (N, width, H, W)."""
         up = self.smooth(_resize(self.narrow(deep), shallow.shape[2:]))
         x = torch.relu(up + self.lateral(shallow))
         return x + self.refine(x)
@@ -83,7 +84,7 @@ class HyperFeatures(nn.Module):
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
         """Five encoder stages in, (N, out_channels, h, w) out."""
         size = stages[2].shape[2:]
-        narrowed = [_resize(conv(stages[s - 1]), size) for s, conv in zip(self.concatenated, self.narrow)]
+        narrowed = [_resize(conv(stages[s - 1]), size) for s, conv in zip(self.concatenated, self.narrow, strict=True)]
         x = self.narrow_norm(torch.stack(narrowed).sum(0) if len(narrowed) > 1 else narrowed[0])
         x = x + self.context(x)
         for i, step in enumerate(self.steps):

@@ -55,7 +55,8 @@ class CmtMchhConfig:
         unknown = set(values) - set(cls.__dataclass_fields__)
         if unknown:
             raise ConfigError(f"unknown network key {sorted(unknown)}; allowed: {sorted(cls.__dataclass_fields__)}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
 
 
 class Scores(NamedTuple):
@@ -91,6 +92,7 @@ class CmtMchh(nn.Module):
         self.register_buffer("coupling", torch.tensor(coupling), persistent=False)
 
     def forward(self, x: Tensor) -> Scores:
+        """Scores of both tasks."""
         # 1. The encoder, shared by both tasks.
         stages = self.encoder(x)
         # 2. Each task's own hyper-features and scores.

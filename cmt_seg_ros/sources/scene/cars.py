@@ -270,7 +270,7 @@ def _details(faces: _Faces, body: _Body, table: npt.NDArray[np.float64], level: 
             faces.add(
                 [(x - 0.03, y1, z), (x + 0.04, y1, z), (x + 0.04, y1, z + 0.14), (x - 0.03, y1, z + 0.14)], PAINT, 0.2
             )
-            for a, b in zip(body.side_glass[:-1], body.side_glass[1:], strict=False):
+            for a, b in zip(body.side_glass[:-1], body.side_glass[1:], strict=True):
                 seam = (a[1] + b[0]) / 2
                 zs = np.interp(seam, table[:, 0], table[:, 2])
                 y = side * (half + 0.004)
