@@ -44,7 +44,8 @@ print(json.dumps([cmt_seg_ros.__file__, cmt_seg_ros.msg.__file__,
 
 def run(command: list[str | Path], folder: Path, **variables: str) -> str:
     """Run without anything the tests' own environment has set: nothing sourced, nothing activated."""
-    environment = {"PATH": os.defpath, "HOME": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
+    environment = {"PATH": os.defpath, "HOME": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    environment |= {"CI": "true", **variables}  # CI: see conftest.py
     result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, f"{command}: {result.stdout[-3000:]}\n{result.stderr[-3000:]}"
     return result.stdout
@@ -82,7 +83,8 @@ def test_works_in_this_environment_without_sourcing_anything(tmp_path: Path) -> 
     assert Path(messages).is_relative_to(sys.prefix)
     assert Path(prefix) == Path(sys.prefix)
     check_installed(Path(prefix), Path(share))
-    run([sys.executable, "-c", USE], ROOT)  # the source tree is found first here, and is no obstacle
+    # Here the source tree is found first, and is no obstacle.
+    run([sys.executable, "-c", USE], ROOT, HOME=str(tmp_path))
     programs = [BIN / "cmt-seg", Path(prefix, "lib", "cmt_seg_ros", "cmt-seg")]
     helps = [run([program, "--help"], tmp_path) for program in programs]
     assert helps[0] == helps[1]

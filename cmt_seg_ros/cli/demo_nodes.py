@@ -22,6 +22,7 @@ READY = re.compile(r"\bready\b")
 READY_S, STOP_S, TERM_S = 60.0, 30.0, 5.0
 _TAIL_LINES = 25
 _PR_SET_PDEATHSIG = 1
+_CLEAN = "from cmt_seg_ros.ros.shared_memory import clean_stale; clean_stale()"
 
 
 class NodeProcess:
@@ -101,7 +102,8 @@ class NodeGroup:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop(STOP_S if kind is None else TERM_S)
-        subprocess.run([sys.executable, "-m", "cmt_seg_ros.ros.shared_memory"], stdout=subprocess.DEVNULL, check=False)
+        # A process of its own, as everything of ROS: the command line does not import cmt_seg_ros.ros.
+        subprocess.run([sys.executable, "-c", _CLEAN], stdout=subprocess.DEVNULL, check=False)
 
     def start(self, name: str, parameters: Mapping[str, Any]) -> NodeProcess:
         """Start a node."""

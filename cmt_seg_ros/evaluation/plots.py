@@ -41,7 +41,7 @@ def age_over_time(series: dict[str, Latency]) -> str:
     """Age of each result over time; series by the name to show."""
     with mpl.rc_context(STYLE):
         figure, axes = _figure(_NARROW)
-        for (name, latency), color in zip(series.items(), (ACCENT, SECOND), strict=True):
+        for (name, latency), color in zip(series.items(), (ACCENT, SECOND)[: len(series)], strict=True):
             if latency.age_ms is not None:
                 axes.plot(latency.received_s, latency.age_ms, color=color, linewidth=1.1, label=name)
         axes.set(xlabel="time since the first result, s", ylabel="age of the image, ms")
@@ -59,7 +59,7 @@ def age_histogram(series: dict[str, Latency]) -> str:
         # A few late frames must not squeeze all others into one bar; they are counted in the last one.
         last = float(np.percentile(ages, 99.5)) * 1.05
         edges = np.linspace(0, max(last, 1.0), 41)
-        for (name, latency), color in zip(known.items(), (ACCENT, SECOND), strict=True):
+        for (name, latency), color in zip(known.items(), (ACCENT, SECOND)[: len(known)], strict=True):
             shown = np.minimum(np.asarray(latency.age_ms), edges[-1])
             axes.hist(shown, edges, color=color, alpha=0.65, label=name)
         first = next(iter(known.values()))
@@ -71,7 +71,7 @@ def age_histogram(series: dict[str, Latency]) -> str:
                 va="top", fontsize=9,
             )  # fmt: skip
         axes.set(xlabel="age of the image, ms", ylabel="results")
-        _legend(axes, len(known))
+        _legend(axes, len(known), "center right")  # clear of the marks' names
         return _svg(figure)
 
 
@@ -139,9 +139,9 @@ def _figure(size_in: tuple[float, float]) -> tuple[Figure, Axes]:
     return figure, figure.add_subplot()
 
 
-def _legend(axes: Axes, count: int) -> None:
+def _legend(axes: Axes, count: int, place: str = "upper right") -> None:
     if count > 1:
-        axes.legend(frameon=False, loc="upper right")
+        axes.legend(frameon=False, loc=place)
 
 
 def _svg(figure: Figure) -> str:

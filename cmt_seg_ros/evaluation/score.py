@@ -128,7 +128,7 @@ def score(
         frames += 1
         with_mask += class_ids is not None
         with_truth += truth is not None
-        size = class_ids.shape if class_ids is not None else size
+        size = (class_ids.shape[0], class_ids.shape[1]) if class_ids is not None else size
         spans.add(frame)
         tracks.add(frame)
         if comparable:

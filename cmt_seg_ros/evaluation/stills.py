@@ -18,6 +18,8 @@ _MAX_WIDTH_PX = 960
 
 def video_stills(path: Path, count: int) -> list[bytes]:
     """Frames spread evenly over a video, as JPEG; none when it cannot be read."""
+    if not path.is_file():
+        return []
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     try:
         total = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0

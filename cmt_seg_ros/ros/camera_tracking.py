@@ -80,7 +80,7 @@ class CameraTracking:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
         self._follow_images(False)
-        self._tracker = self._labels = None
+        self._tracker, self._labels, self._trails = None, None, Trails()
 
     def destroy(self) -> None:
         """Take the result topics down."""
@@ -111,7 +111,7 @@ class CameraTracking:
             return
         if labels != self._labels:
             # Another legend: class ids mean something else from here on.
-            self._labels, self._tracker = labels, Tracker(labels, self._config)
+            self._labels, self._tracker, self._trails = labels, Tracker(labels, self._config), Trails()
 
     def _on_mask(self, name: str, message: Image) -> None:
         if name == "mask":

@@ -44,7 +44,10 @@ def frame_from_compressed(message: CompressedImage, camera: str) -> Frame:
         FrameError: the data is not an image that OpenCV can decode.
     """
     data = np.frombuffer(message.data, np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # for instance, a header that promises more pixels than OpenCV decodes
+        pixels = None
     if pixels is None:
         raise FrameError(f"{data.size} bytes of format {message.format!r} are no jpeg or png", "malformed")
     header = message.header

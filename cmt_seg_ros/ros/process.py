@@ -10,6 +10,7 @@ from pathlib import Path
 
 import rclpy
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
@@ -58,12 +59,16 @@ def run(make_node: Callable[[], Node]) -> int:
         executor.add_node(node)
         finished: Future = getattr(node, "finished", Future())
         executor.spin_until_future_complete(finished)
-        return int(finished.result() or 0) if finished.done() else 0
-    except CmtSegError as error:
+        return int(finished.result() or 0) if finished.done() and rclpy.ok() else 0
+    except (CmtSegError, ParameterException) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
+    except Exception:
+        if rclpy.ok():
+            raise
+        return 0  # told to stop while starting: what was being made could not be finished
     finally:
         # In this order, else Fast DDS leaves shared memory behind.
         if node is not None:

@@ -117,7 +117,7 @@ class RecorderNode(Node):
         except OSError as error:
             raise SourceError(f"folder {out} cannot be written: {error}") from error
         wanted = self.declare_parameter("video", True).value
-        self._video = self._open_video(out / "overlay.mp4") if wanted else None
+        self._video: Any = self._open_video(out / "overlay.mp4") if wanted else None
 
     def _open_video(self, path: Path) -> Any:
         try:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -24,7 +22,7 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, FrameError
 from cmt_seg_ros.ros import parameters, qos
 from cmt_seg_ros.ros.autostart import AutostartNode
-from cmt_seg_ros.ros.camera_input import CameraInput, declare_cameras, load_cameras
+from cmt_seg_ros.ros.camera_input import CameraInput, declare_cameras, is_camera_parameter, load_cameras
 from cmt_seg_ros.ros.diagnostics import STALE_AFTER_S, camera_status, diagnostic_array
 from cmt_seg_ros.ros.images import frame_from_compressed, frame_from_image
 from cmt_seg_ros.ros.mask_publishers import MaskPublishers
@@ -32,7 +30,7 @@ from cmt_seg_ros.ros.process import run
 from cmt_seg_ros.ros.throttle import Throttle
 from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.runtime.pipeline import Pipeline, check_frame
-from cmt_seg_ros.structures import Frame
+from cmt_seg_ros.structures import Frame, Segmentation
 
 CHANGEABLE = ("enable", "overlay_alpha", "max_fps")
 
@@ -44,6 +42,7 @@ class SegmentationNode(AutostartNode):
         super().__init__("segmentation_node", **kwargs)
         parameters.declare(self, SegmentationConfig, CHANGEABLE)
         declare_cameras(self)
+        self.config = SegmentationConfig()
         self._throttle = Throttle()
         self._outputs: dict[str, MaskPublishers] = {}
         self._cameras: dict[str, CameraInput] = {}
@@ -63,8 +62,11 @@ class SegmentationNode(AutostartNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the cameras and start inferring."""
-        super().on_activate(state)
-        return self.guarded(self._activate)
+        result = self.guarded(self._activate)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._stop()
+            return result
+        return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe; frames that wait are counted as dropped."""
@@ -76,6 +78,8 @@ class SegmentationNode(AutostartNode):
         for publishers in self._outputs.values():
             publishers.destroy()
         self._outputs.clear()
+        self._cameras.clear()
+        del self._pipeline
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -89,8 +93,9 @@ class SegmentationNode(AutostartNode):
 
     def _configure(self) -> None:
         self.config = parameters.load(self, SegmentationConfig)
-        self._cameras = {settings.name: CameraInput(settings) for settings in load_cameras(self)}
+        cameras = load_cameras(self)
         self._pipeline = Pipeline(self.config)
+        self._cameras = {settings.name: CameraInput(settings) for settings in cameras}
         for name, camera in self._cameras.items():
             topic = camera.settings.topic
             self._outputs[name] = MaskPublishers(self, topic, self._pipeline.labels, self._pipeline.package.name)
@@ -107,6 +112,8 @@ class SegmentationNode(AutostartNode):
         self._worker = threading.Thread(target=self._work, args=(self._batcher,), name="inference", daemon=True)
         self._worker.start()
         for camera in self._cameras.values():
+            # While the node was inactive it did not listen: no camera was silent.
+            camera.silent, camera.statistics.last_received_s = False, time.monotonic()
             self._subscribe(camera, lossless)
         topics = ", ".join(s.topic_name for s in self._inputs[::2])
         self.get_logger().info(f"ready: listening to {topics}")
@@ -128,11 +135,12 @@ class SegmentationNode(AutostartNode):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs.clear()
-        if self._batcher is not None:
-            self._batcher.close()
-        if self._worker is not None:
-            self._worker.join(timeout=10.0)
-        self._batcher = self._worker = None
+        batcher, worker = self._batcher, self._worker
+        self._batcher = self._worker = None  # what the worker looks at
+        if batcher is not None:
+            batcher.close()
+        if worker is not None:
+            worker.join(timeout=10.0)
 
     # Frames
 
@@ -178,23 +186,28 @@ class SegmentationNode(AutostartNode):
         """Infer batch after batch, in a thread of its own, so that receiving never waits for it."""
         while self._batcher is batcher:
             frames = batcher.get(timeout_s=0.1)
-            if not frames:
-                continue
             try:
-                results = self._pipeline.process(frames)
-            except (FrameError, RuntimeError) as error:
+                results = self._pipeline.process(frames) if frames else []
+            except Exception as error:  # a thread that dies silently would leave the node deaf
                 for frame in frames:
                     self._refuse(self._cameras[frame.camera], FrameError(f"inference failed: {error}", "inference"))
                 continue
             for frame, result in zip(frames, results, strict=True):
-                camera = self._cameras[frame.camera]
-                self._outputs[frame.camera].publish(frame, result, self.config.overlay_alpha, camera.info)
-                camera.statistics.publish((self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e6)
+                self._publish(frame, result)
+
+    def _publish(self, frame: Frame, result: Segmentation) -> None:
+        camera = self._cameras[frame.camera]
+        try:
+            self._outputs[frame.camera].publish(frame, result, self.config.overlay_alpha, camera.info)
+        except Exception as error:  # the middleware refuses now and then when flooded
+            self._refuse(camera, FrameError(f"masks could not be published: {error}", "publish"))
+            return
+        camera.statistics.publish((self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e6)
 
     # Diagnostics and parameters
 
     def _report(self) -> None:
-        if not self._cameras:
+        if self._worker is None:
             return
         engine, now = self._pipeline.engine, time.monotonic()
         extra = {
@@ -225,21 +238,13 @@ class SegmentationNode(AutostartNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         """Take what may change while running, checked; refuse what is read only when configuring."""
-        names = SegmentationConfig.__dataclass_fields__
-        ours = {p.name: p.value for p in changes if p.name in names}
-        configured = hasattr(self, "config")
-        fixed = [n for n in ours if n not in CHANGEABLE]
-        if configured and self._worker is not None and fixed:
-            why = f"{', '.join(fixed)}: read when the node configures; deactivate, clean up and configure to change it"
-            return SetParametersResult(successful=False, reason=why)
+        ours = {*SegmentationConfig.__dataclass_fields__} - {*CHANGEABLE}
         try:
-            base = self.config if configured else SegmentationConfig()
-            values: dict[str, Any] = {n: parameters.convert(n, v, type(getattr(base, n))) for n, v in ours.items()}
-            config = replace(base, **values)
+            if self._worker is not None:
+                parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
+            self.config = parameters.revise(self.config, changes)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        if configured:
-            self.config = config
         return SetParametersResult(successful=True)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.task import Future
 from sensor_msgs.msg import Image
@@ -23,6 +25,7 @@ from cmt_seg_ros.structures import Frame
 
 IN_FLIGHT = 2  # lossless: frames sent whose masks have not come back
 MASK_TIMEOUT_S = 30.0
+DELIVERY_TIMEOUT_S = 5.0
 LISTENER_TIMEOUT_S = 30.0
 
 
@@ -69,28 +72,38 @@ class SourceNode(Node):
         try:
             if self.get_parameter("wait_for_listener").value:
                 self._wait_for_listener()
-            sent = self._play_once()
-            while self._config.loop and not self._closed:
-                sent += self._play_once()
-            self._wait_until(lambda: not self._in_flight, MASK_TIMEOUT_S)
+            sent = self._send_all()
+            self._wait_for_masks(0)
+            self._image.wait_for_all_acked(Duration(seconds=DELIVERY_TIMEOUT_S))
             self.get_logger().info(f"finished: {sent} frames sent")
             status = 0
         except CmtSegError as error:
             self.get_logger().fatal(str(error))
         except Exception as error:  # a thread that dies silently would leave the process waiting for ever
-            self.get_logger().fatal(f"playing stopped: {error!r}")
+            if self.context.ok():
+                self.get_logger().fatal(f"playing stopped: {error!r}")
         self.finished.set_result(status)
 
-    def _play_once(self) -> int:
-        """Send every frame once; returns how many."""
+    def _frames(self) -> Iterator[Frame]:
+        """The clip's frames; when it loops, their stamps go on."""
+        offset_ns, first_ns, last_ns = 0, None, 0
+        while True:
+            for frame in prefetched(self._source):
+                first_ns, last_ns = frame.stamp_ns if first_ns is None else first_ns, frame.stamp_ns
+                yield replace(frame, stamp_ns=frame.stamp_ns + offset_ns) if offset_ns else frame
+            if not self._config.loop or first_ns is None:
+                return
+            offset_ns += last_ns - first_ns + round(NS / self._source.fps)
+
+    def _send_all(self) -> int:
+        """Send every frame when it is due (lossless: when there is room); returns how many."""
         sent, began, clip_began = 0, time.monotonic(), None
-        lossless, speed = self._config.drop_policy == "none", self._source.fps
-        for frame in prefetched(self._source):
+        for frame in self._frames():
             clip_began = frame.stamp_ns if clip_began is None else clip_began
-            if lossless:
-                self._make_room()
+            if self._config.drop_policy == "none":
+                self._wait_for_masks(IN_FLIGHT - 1)
             else:
-                due = began + (frame.stamp_ns - clip_began) / NS if speed > 0 else began
+                due = began + (frame.stamp_ns - clip_began) / NS
                 self._wait_until(lambda: False, due - time.monotonic())
             if self._closed:
                 break
@@ -118,16 +131,23 @@ class SourceNode(Node):
             self._in_flight.discard(stamp_ns(message.header))
             self._changed.notify_all()
 
-    def _make_room(self) -> None:
-        """Lossless: wait until the masks of earlier frames are back."""
-        if not self._wait_until(lambda: len(self._in_flight) < IN_FLIGHT, MASK_TIMEOUT_S):
+    def _wait_for_masks(self, missing: int) -> None:
+        """Lossless: wait until the masks of all but ``missing`` frames are back."""
+        came = self._wait_until(lambda: len(self._in_flight) <= missing, MASK_TIMEOUT_S)
+        if not came and not self._closed:
             waited = f"no mask came back for {len(self._in_flight)} frames within {MASK_TIMEOUT_S:g} s"
             raise CmtSegError(f"{waited}; is segmentation_node running, with drop_policy none, in this namespace?")
 
     def _wait_for_listener(self) -> None:
         """Begin when somebody receives: discovery takes a moment, and the first frames would be lost."""
-        if not self._wait_until(lambda: self._image.get_subscription_count() > 0, LISTENER_TIMEOUT_S):
+        if not self._wait_until(self._is_heard, LISTENER_TIMEOUT_S):
             self.get_logger().warning(f"nobody subscribed to image_raw within {LISTENER_TIMEOUT_S:g} s; playing anyway")
+
+    def _is_heard(self) -> bool:
+        """True once somebody receives the images and, lossless, somebody is there to send masks."""
+        lossless = self._config.drop_policy == "none"
+        masks = self.count_publishers(self._masks.topic_name) if lossless else 1
+        return self._image.get_subscription_count() > 0 and masks > 0
 
     def _wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """True once the condition holds; False after the timeout or when closed. Looks every 20 ms at least."""

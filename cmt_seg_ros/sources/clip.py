@@ -20,12 +20,14 @@ class Source(Protocol):
     Attributes:
         name: what a user would call it: a file's or a folder's name.
         fps: frames per second, over 0.
-        labels: meaning of the class ids of ``Frame.truth``; None without ground truth.
     """
 
     name: str
     fps: float
-    labels: LabelSet | None
+
+    @property
+    def labels(self) -> LabelSet | None:
+        """Meaning of the class ids of ``Frame.truth``; None without ground truth."""
 
     def __len__(self) -> int:
         """Number of frames; of a video or a bag with damaged frames, the most there can be."""
