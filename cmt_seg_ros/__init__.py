@@ -17,3 +17,6 @@ _paths = [p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) i
 if sys.prefix not in _paths and os.path.isdir(os.path.join(sys.prefix, "share", "ament_index")):
     os.environ["AMENT_PREFIX_PATH"] = os.pathsep.join([*_paths, sys.prefix])
 del _paths
+
+# `import openvino` would report its use over the network; robots do not. Without this module it does not.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -50,13 +50,16 @@ def _nodes(context: LaunchContext) -> list[Node]:
     values = {name: LaunchConfiguration(name).perform(context) for name, *_ in ARGUMENTS}
     common = [{"use_sim_time": values["use_sim_time"] == "true"}]
     if values["params_file"]:
-        common.insert(0, values["params_file"])
+        file = Path(values["params_file"]).expanduser()
+        if not file.is_file():  # launch_ros would warn and start with the defaults
+            raise RuntimeError(f"params_file {file} is not a file; give a YAML file with parameters")
+        common.insert(0, str(file))
 
     def text(**parameters: str) -> dict[str, ParameterValue]:
         # Typed, as "0" or "true" would become a number or a boolean.
         return {name: ParameterValue(value, value_type=str) for name, value in parameters.items() if value}
 
-    def node(executable: str, *parameters: dict[str, ParameterValue]) -> Node:
+    def node(executable: str, *parameters: dict[str, ParameterValue], **options: object) -> Node:
         return Node(
             package="cmt_seg_ros",
             executable=executable,
@@ -64,6 +67,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
             namespace=values["namespace"],
             parameters=[*common, *parameters],
             output="screen",
+            **options,
         )
 
     topic = text(image_topic=values["input_image_topic"])
@@ -72,8 +76,8 @@ def _nodes(context: LaunchContext) -> list[Node]:
         nodes.append(node("tracker_node", topic))
     if values["video"]:
         clip = {} if values["video"] == "scene" else text(video=str(Path(values["video"]).expanduser()))
-        source = node("source_node", clip)
-        nodes.append(source)
+        played_on = [("image_raw", values["input_image_topic"])] if values["input_image_topic"] else []
+        nodes.append(node("source_node", clip, remappings=played_on))
     if values["use_rviz"] == "true":
         layout = Path(get_package_share_directory("cmt_seg_ros")) / "config" / "cmt_seg.rviz"
         nodes.append(Node(package="rviz2", executable="rviz2", arguments=["-d", str(layout)], output="screen"))

@@ -26,6 +26,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.parameter import Parameter, parameter_value_to_python
 from rclpy.publisher import Publisher
@@ -69,7 +70,7 @@ class Bench:
         self._executor = SingleThreadedExecutor(context=self.context)
         self._changed = threading.Condition()
         self._crash: BaseException | None = None
-        self._nodes: list[Node] = []
+        self.nodes: list[Node] = []
         self._publishers: dict[tuple[type, str], Publisher] = {}
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -80,7 +81,7 @@ class Bench:
     def close(self) -> None:
         """End all nodes, as a process would."""
         with contextlib.suppress(AssertionError):  # a crash has failed the test already
-            for node in self._nodes[::-1]:
+            for node in self.nodes[::-1]:
                 self.remove(node)
         self._executor.shutdown()
         rclpy.try_shutdown(context=self.context)
@@ -93,7 +94,7 @@ class Bench:
             overrides = [Parameter(name.replace("__", "."), value=value) for name, value in values.items()]
             node = make(context=self.context, namespace=namespace, parameter_overrides=overrides)
             self._executor.add_node(node)
-            self._nodes.append(node)
+            self.nodes.append(node)
             return node
 
         return self.do(build)
@@ -105,7 +106,7 @@ class Bench:
             self._executor.remove_node(node)
             getattr(node, "close", lambda: None)()
             node.destroy_node()
-            self._nodes.remove(node)
+            self.nodes.remove(node)
 
         self.do(destroy)
 
@@ -185,7 +186,7 @@ class Bench:
 
     def errors(self) -> list[str]:
         """Errors logged so far."""
-        return [log.msg for log in self.logs if log.level >= int.from_bytes(Log.ERROR, "little")]
+        return [log.msg for log in self.logs if log.level >= LoggingSeverity.ERROR]
 
     def status(self, node: str) -> DiagnosticStatus | None:
         """The newest status of a node, e.g. ``"tracker_node: front"``."""
@@ -233,7 +234,8 @@ class Process:
         self.log = log
         if isinstance(command, str):
             command = [sys.executable, "-m", f"cmt_seg_ros.ros.{command}"]
-        settings = [word for name, value in (parameters or {}).items() for word in ("-p", f"{name}:={yaml_text(value)}")]
+        pairs = [f"{name}:={yaml_text(value)}" for name, value in (parameters or {}).items()]
+        settings = [word for pair in pairs for word in ("-p", pair)]
         if settings:
             command = [*command, "--ros-args", *settings]
         environment = {

@@ -53,6 +53,11 @@ class NodeProcess:
             )
 
     @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
     def status(self) -> int | None:
         """Exit status; None while it runs."""
         return self._process.poll()

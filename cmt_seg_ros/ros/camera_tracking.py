@@ -18,16 +18,14 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros import qos
 from cmt_seg_ros.ros.classes import label_set
-from cmt_seg_ros.ros.images import frame_from_image, mask_from_image, stamp_ns
+from cmt_seg_ros.ros.images import mask_from_image, stamp_ns
 from cmt_seg_ros.ros.pairing import StampPairing
+from cmt_seg_ros.ros.track_overlay import TrackOverlay
 from cmt_seg_ros.ros.track_publishers import TrackPublishers
-from cmt_seg_ros.runtime.overlay import draw_masks, to_bgr
 from cmt_seg_ros.runtime.statistics import CameraStatistics
-from cmt_seg_ros.structures import Frame, Segmentation, Track
-from cmt_seg_ros.tracking.render import Trails, draw_tracks
+from cmt_seg_ros.structures import Segmentation, Track
 from cmt_seg_ros.tracking.tracker import Tracker
 
-IMAGES_KEPT = 16  # images that wait for their masks, while somebody looks at the overlay
 RESTART_AFTER = 3  # so many masks in a row before the newest stamp: the source began again
 
 
@@ -52,21 +50,18 @@ class CameraTracking:
         overlay_alpha: float,
         on_error: Callable[[str, CmtSegError], None],
     ) -> None:
-        self._node, self._camera, self._image_topic = node, camera, image_topic
-        self._config, self._alpha, self._on_error = config, overlay_alpha, on_error
+        self._node, self._camera, self._config, self._on_error = node, camera, config, on_error
         self._publishers = TrackPublishers(node, self._topic)
         self.statistics = CameraStatistics()
         self._subscriptions: list[Subscription] = []
-        self._image_subscription: Subscription | None = None
-        self._images: dict[int, Frame] = {}
         self._labels: LabelSet | None = None
         self._tracker: Tracker | None = None
-        self._trails = Trails()
+        self._overlay = TrackOverlay(node, image_topic, self._publishers, overlay_alpha)
         self._out_of_order = 0
 
     def start(self) -> None:
         """Subscribe to masks, objectness and the legend."""
-        self._pairing = StampPairing(("mask", "objectness"), self._on_pair)
+        self._pairing = StampPairing(("mask", "objectness"), self._on_pair, self._on_unpaired)
         subscribe = self._node.create_subscription
         for name in ("mask", "objectness"):
             callback = partial(self._on_mask, name)
@@ -79,8 +74,9 @@ class CameraTracking:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
-        self._follow_images(False)
-        self._tracker, self._labels, self._trails = None, None, Trails()
+        self._overlay.follow(False)
+        self._overlay.reset()
+        self._tracker = self._labels = None
 
     def destroy(self) -> None:
         """Take the result topics down."""
@@ -88,7 +84,7 @@ class CameraTracking:
 
     def reset(self) -> None:
         """Forget all tracks; ids go on."""
-        self._trails = Trails()
+        self._overlay.reset()
         if self._tracker is not None:
             self._tracker.reset()
 
@@ -98,7 +94,7 @@ class CameraTracking:
 
     def look_after_overlay(self) -> None:
         """Called now and then: images are received only while somebody looks at the overlay."""
-        self._follow_images(self._publishers.overlay.get_subscription_count() > 0)
+        self._overlay.follow(self._publishers.overlay.get_subscription_count() > 0)
 
     def _topic(self, name: str) -> str:
         return f"{self._camera}/{name}" if self._camera else name
@@ -111,12 +107,17 @@ class CameraTracking:
             return
         if labels != self._labels:
             # Another legend: class ids mean something else from here on.
-            self._labels, self._tracker, self._trails = labels, Tracker(labels, self._config), Trails()
+            self._labels, self._tracker = labels, Tracker(labels, self._config)
+            self._overlay.reset()
 
     def _on_mask(self, name: str, message: Image) -> None:
         if name == "mask":
             self.statistics.receive(time.monotonic())
         self._pairing.add(name, stamp_ns(message.header), message)
+
+    def _on_unpaired(self, name: str) -> None:
+        if name == "mask":
+            self.statistics.drop("unpaired")
 
     def _on_pair(self, stamp: int, parts: dict[str, Any]) -> None:
         try:
@@ -133,7 +134,7 @@ class CameraTracking:
         segmentation = Segmentation(self._camera, stamp, ids, mask_from_image(objectness), np.zeros_like(ids))
         tracks = self._update(self._tracker, segmentation)
         self._publishers.publish(tracks, self._labels, (mask.height, mask.width), mask.header)
-        self._draw(segmentation, tracks, mask)
+        self._overlay.draw(segmentation, tracks, self._labels, mask.header)
         self.statistics.publish((self._node.get_clock().now().nanoseconds - stamp) / 1e6)
 
     def _update(self, tracker: Tracker, segmentation: Segmentation) -> list[Track]:
@@ -148,31 +149,3 @@ class CameraTracking:
             tracks = tracker.update(segmentation)
         self._out_of_order = 0
         return tracks
-
-    def _draw(self, segmentation: Segmentation, tracks: list[Track], mask: Image) -> None:
-        trails = self._trails.update(tracks)
-        image = self._images.pop(segmentation.stamp_ns, None)
-        if image is None or self._labels is None or image.size != segmentation.class_ids.shape:
-            return
-        masks = (segmentation.class_ids, segmentation.objectness)
-        picture = draw_masks(to_bgr(image), *masks, self._labels, self._alpha)
-        self._publishers.publish_overlay(draw_tracks(picture, tracks, self._labels, trails), mask.header)
-
-    def _follow_images(self, wanted: bool) -> None:
-        if wanted and self._image_subscription is None:
-            self._image_subscription = self._node.create_subscription(
-                Image, self._image_topic, self._on_image, qos.CAMERA
-            )
-        elif not wanted and self._image_subscription is not None:
-            self._node.destroy_subscription(self._image_subscription)
-            self._image_subscription = None
-            self._images.clear()
-
-    def _on_image(self, message: Image) -> None:
-        try:
-            frame = frame_from_image(message, self._camera)
-        except FrameError:
-            return  # the segmentation node has refused it, too, and said so
-        self._images[frame.stamp_ns] = frame
-        while len(self._images) > IMAGES_KEPT:
-            del self._images[next(iter(self._images))]

@@ -27,6 +27,7 @@ IN_FLIGHT = 2  # lossless: frames sent whose masks have not come back
 MASK_TIMEOUT_S = 30.0
 DELIVERY_TIMEOUT_S = 5.0
 LISTENER_TIMEOUT_S = 30.0
+SETTLE_S = 0.5
 
 
 class SourceNode(Node):
@@ -142,6 +143,8 @@ class SourceNode(Node):
         """Begin when somebody receives: discovery takes a moment, and the first frames would be lost."""
         if not self._wait_until(self._is_heard, LISTENER_TIMEOUT_S):
             self.get_logger().warning(f"nobody subscribed to image_raw within {LISTENER_TIMEOUT_S:g} s; playing anyway")
+        # Others that are there already, a recorder of the ground truth say, are discovered in the next moment.
+        self._wait_until(lambda: False, SETTLE_S)
 
     def _is_heard(self) -> bool:
         """True once somebody receives the images and, lossless, somebody is there to send masks."""

@@ -6,14 +6,16 @@ import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from cmt_seg_ros.config import TrackerConfig
-from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.ros import parameters
 from cmt_seg_ros.ros.autostart import AutostartNode
-from cmt_seg_ros.ros.camera_input import declare_cameras, load_cameras
+from cmt_seg_ros.ros.camera_input import declare_cameras, is_camera_parameter, load_cameras
 from cmt_seg_ros.ros.camera_tracking import CameraTracking
 from cmt_seg_ros.ros.diagnostics import camera_status, diagnostic_array
 from cmt_seg_ros.ros.process import run
@@ -26,7 +28,7 @@ class TrackerNode(AutostartNode):
     def __init__(self, **kwargs: object) -> None:
         super().__init__("tracker_node", **kwargs)
         parameters.declare(self, TrackerConfig)
-        self.declare_parameter("overlay_alpha", 0.35)
+        self.declare_parameter("overlay_alpha", 0.35, ParameterDescriptor(dynamic_typing=True))
         declare_cameras(self)
         self._throttle = Throttle()
         self._cameras: dict[str, CameraTracking] = {}
@@ -35,6 +37,7 @@ class TrackerNode(AutostartNode):
         self._slow_timer = self.create_timer(1.0, self._report)
         self._fast_timer = self.create_timer(0.2, self._look_after_overlays)
         self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
         self.autostart()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -69,7 +72,7 @@ class TrackerNode(AutostartNode):
 
     def _configure(self) -> None:
         config = parameters.load(self, TrackerConfig)
-        alpha = float(self.get_parameter("overlay_alpha").value)
+        alpha = _alpha(self.get_parameter("overlay_alpha").value)
         for camera in load_cameras(self):
             topic = camera.image_topic
             self._cameras[camera.name] = CameraTracking(self, camera.name, topic, config, alpha, self._on_error)
@@ -90,6 +93,20 @@ class TrackerNode(AutostartNode):
         response.success, response.message = True, f"tracks of {len(self._cameras)} camera(s) forgotten; ids go on"
         return response
 
+    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        """All is read when the node configures: refuse changes while active, and wrong values at any time."""
+        ours = {*TrackerConfig.__dataclass_fields__, "overlay_alpha"}
+        try:
+            if self._active:
+                parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
+            parameters.revise(TrackerConfig(), changes)
+            for change in changes:
+                if change.name == "overlay_alpha":
+                    _alpha(change.value)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
     def _look_after_overlays(self) -> None:
         if self._active:
             for tracking in self._cameras.values():
@@ -101,6 +118,13 @@ class TrackerNode(AutostartNode):
         name, now = self.get_fully_qualified_name(), time.monotonic()
         statuses = [camera_status(name, c, t.statistics, now, t.counts()) for c, t in self._cameras.items()]
         self._diagnostics.publish(diagnostic_array(statuses, self.get_clock().now().to_msg()))
+
+
+def _alpha(value: object) -> float:
+    alpha = parameters.convert("overlay_alpha", value, float)
+    if not isinstance(alpha, float) or not 0 <= alpha <= 1:
+        raise ConfigError(f"overlay_alpha is {alpha}; it must be a number from 0 to 1")
+    return alpha
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.sources.bag_images import TYPES, message_pixels, stamp_ns
+from cmt_seg_ros.sources.bag_images import TYPES, header_stamp_ns, message_pixels
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
 from cmt_seg_ros.structures import Frame
 
@@ -53,9 +53,12 @@ class BagSource:
         self._path, self._camera = Path(path), camera
         self.name = self._path.resolve().name
         self.skipped = 0
+        # Drivers that leave the header empty leave it empty always; a clip's first stamp may really be 0.
+        self._stamped = True
         with self._open() as reader:
             self.topic = _choose(reader, topic, self._path)
             self._length = sum(c.msgcount for c in reader.connections if c.topic == self.topic)
+            self._stamped = any(stamp for _, stamp, _ in islice(self._messages(reader), _SAMPLE))
             stamps = [stamp for _, stamp, _ in islice(self._messages(reader), _SAMPLE)]
         if not stamps:
             raise SourceError(f"topic {self.topic} of bag {self._path} has no message that can be read")
@@ -85,7 +88,7 @@ class BagSource:
         for index, (connection, received_ns, raw) in enumerate(_until_damaged(reader.messages(connections), self.name)):
             try:
                 message = reader.deserialize(raw, connection.msgtype)
-                stamp = stamp_ns(message, received_ns)
+                stamp = header_stamp_ns(message) if self._stamped else received_ns
             except Exception as error:  # rosbags lets through whatever a damaged message makes numpy or struct raise
                 self._skip(index, error)
                 continue

@@ -15,10 +15,10 @@ TYPES = (RAW, COMPRESSED)
 CHANNELS = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1, "8UC1": 1, "8UC3": 3}
 
 
-def stamp_ns(message: Any, received_ns: int) -> int:
-    """Stamp of a deserialized message's header, ns; the time of recording where the header has none."""
+def header_stamp_ns(message: Any) -> int:
+    """Stamp of a deserialized message's header, ns."""
     stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec) or received_ns
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def message_pixels(message: Any) -> tuple[U8, str]:

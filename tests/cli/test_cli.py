@@ -59,7 +59,7 @@ def test_predict_reads_a_video(tmp_path: Path) -> None:
         (["predict", "--images", "{tmp}/none", "--out", "{tmp}/o"], "none"),
         (["predict", "--images", "{tmp}", "--out", "{tmp}/o"], "image"),
         (["predict", "--video", "{tmp}/none.mp4", "--out", "{tmp}/o"], "none.mp4"),
-        (["predict", "--images", "{tmp}", "--out", "{tmp}/o", "--model", "nope"], "nope"),
+        (["predict", "--images", "{tmp}/pictures", "--out", "{tmp}/o", "--model", "nope"], "nope"),
         (["scene", "--out", "{tmp}", "--width", "7"], "7"),
         (["demo", "--video", "{tmp}/none.mp4", "--out", "{tmp}/o"], "none.mp4"),
         (["demo", "--model", "nope", "--out", "{tmp}/o"], "nope"),
@@ -68,6 +68,8 @@ def test_predict_reads_a_video(tmp_path: Path) -> None:
 def test_errors_are_one_sentence_and_status_1(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "pictures").mkdir()
+    cv2.imwrite(str(tmp_path / "pictures" / "a.png"), np.zeros((32, 32, 3), np.uint8))
     assert main([a.format(tmp=tmp_path) for a in arguments]) == 1
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error and f"cmt-seg {arguments[0]}: " in error

@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from cmt_seg_ros.msg import ClassMap
 from diagnostic_msgs.msg import DiagnosticStatus
 from ros_harness import LATCHED, MODEL, Bench, array, bench, image, stamps
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros import diagnostics, mask_publishers, segmentation_node
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
 
@@ -320,6 +320,7 @@ def test_inference_that_fails_is_counted_and_the_next_one_works(ros: Bench) -> N
     node._pipeline = SimpleNamespace(process=fail, engine=pipeline.engine, package=pipeline.package)  # type: ignore[assignment]
     ros.send("/image_raw", image(1))
     ros.until(lambda: ros.counts(f"{NODE}: camera").get("dropped.inference") == 1)
+    ros.until(ros.errors)
     assert "inference failed: device lost" in ros.errors()[0]
     node._pipeline = pipeline
     segment(ros, image(2))
