@@ -39,7 +39,7 @@ def measure(out: Path, clip: str = "", frames_sent: int | None = None) -> Measur
     """
     recording = Recording(out / "bag")
     scores, latency = score(recording), read_arrivals(out / "arrivals.csv")
-    status = next((v for v in recording.header.diagnostics.values() if "inferred" in v), {})
+    status = next((v for v in recording.header.diagnostics.values() if "device" in v), {})
     sent = frames_sent if frames_sent is not None else _frames_in(scores, status)
     summary = {
         "schema_version": SCHEMA_VERSION,

@@ -98,9 +98,10 @@ class SourceNode(Node):
 
     def _send_all(self) -> int:
         """Send every frame when it is due (lossless: when there is room); returns how many."""
-        sent, began, clip_began = 0, time.monotonic(), None
+        sent, began, clip_began = 0, 0.0, 0
         for frame in self._frames():
-            clip_began = frame.stamp_ns if clip_began is None else clip_began
+            if not sent:  # the clock starts when the first frame is there: nothing has to be caught up
+                began, clip_began = time.monotonic(), frame.stamp_ns
             if self._config.drop_policy == "none":
                 self._wait_for_masks(IN_FLIGHT - 1)
             else:
