@@ -112,6 +112,8 @@ def test_arguments_reach_the_nodes_and_a_video_becomes_masks_and_tracks(
         played = ros.node.get_publishers_info_by_topic(f"{here}/color/image")
         assert [p.node_name for p in played] == ["source_node"]
         assert len(ros.node.get_subscriptions_info_by_topic(f"{here}/color/image")) == 1
+    ended = [line for line in process.output.splitlines() if "process has " in line]
+    assert len(ended) == 3 and all("finished cleanly" in line for line in ended), process.output
 
 
 def test_tracking_can_be_left_out_and_simulated_time_used(ros: Bench, domain: int, tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_several_cameras_come_from_a_parameter_file(ros: Bench, domain: int, tmp
     ("argument", "words"),
     [
         ("params_file:=/no/such.yaml", "params_file /no/such.yaml is not a file; give a YAML file"),
-        ("use_tracking:=maybe", "valid options are: ['true', 'false']"),
+        ("use_tracking:=maybe", 'provided value "maybe" is not valid'),
     ],
 )
 def test_wrong_argument_ends_the_launch_with_a_sentence(tmp_path: Path, domain: int, argument: str, words: str) -> None:

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
-from cmt_seg_ros.ros import qos
+from cmt_seg_ros.ros import qos, vision
 from cmt_seg_ros.ros.classes import class_map
 from cmt_seg_ros.ros.images import NS, image_from_array
 from cmt_seg_ros.runtime.overlay import draw_masks, to_bgr
@@ -27,9 +27,12 @@ class MaskPublishers:
         topic: turns a result's name into the camera's topic.
         labels: classes of the model, sent latched at once.
         model: name of the model.
+        threshold: probability below which pixels are unlabelled, 0-1.
     """
 
-    def __init__(self, node: LifecycleNode, topic: Callable[[str], str], labels: LabelSet, model: str) -> None:
+    def __init__(
+        self, node: LifecycleNode, topic: Callable[[str], str], labels: LabelSet, model: str, threshold: float
+    ) -> None:
         self._node, self._labels = node, labels
 
         def make(kind: type, name: str) -> Any:
@@ -44,6 +47,10 @@ class MaskPublishers:
         # Latched, so that it need not wait for the node to become active: a plain publisher.
         self.label_info = node.create_publisher(ClassMap, topic("segmentation/label_info"), qos.LATCHED)
         self.label_info.publish(class_map(labels, model, node.get_clock().now().to_msg()))
+        self.vision_info: Any = None
+        if vision.AVAILABLE:
+            self.vision_info = node.create_publisher(vision.LabelInfo, topic("segmentation/vision_info"), qos.LATCHED)
+            self.vision_info.publish(vision.label_info(labels, threshold, node.get_clock().now().to_msg()))
 
     def publish(self, frame: Frame, result: Segmentation, alpha: float, info: CameraInfo | None) -> None:
         """Publish the masks of one frame under the frame's own stamp and frame_id."""
@@ -64,7 +71,8 @@ class MaskPublishers:
         publishers = (self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed)
         for publisher in (*publishers, self.camera_info):
             self._node.destroy_lifecycle_publisher(publisher)
-        self._node.destroy_publisher(self.label_info)
+        for latched in filter(None, (self.label_info, self.vision_info)):
+            self._node.destroy_publisher(latched)
 
     def _publish_overlay(self, frame: Frame, result: Segmentation, alpha: float, header: Header) -> None:
         raw, jpeg = self.overlay.get_subscription_count(), self.overlay_compressed.get_subscription_count()

@@ -98,7 +98,9 @@ class SegmentationNode(AutostartNode):
         self._cameras = {settings.name: CameraInput(settings) for settings in cameras}
         for name, camera in self._cameras.items():
             topic = camera.settings.topic
-            self._outputs[name] = MaskPublishers(self, topic, self._pipeline.labels, self._pipeline.package.name)
+            self._outputs[name] = MaskPublishers(
+                self, topic, self._pipeline.labels, self._pipeline.package.name, self.config.score_threshold
+            )
         engine = self._pipeline.engine
         self.get_logger().info(
             f"model {self._pipeline.package.name} with {len(self._pipeline.labels)} classes on {engine.device} "

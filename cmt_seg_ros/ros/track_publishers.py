@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import Track as TrackMessage
 from cmt_seg_ros.msg import TrackArray
-from cmt_seg_ros.ros import qos
+from cmt_seg_ros.ros import qos, vision
 from cmt_seg_ros.ros.images import image_from_array
 from cmt_seg_ros.structures import U8, Track
 from cmt_seg_ros.tracking.render import instance_image
@@ -25,10 +25,16 @@ class TrackPublishers:
         self.tracks = node.create_lifecycle_publisher(TrackArray, topic("tracking/tracks"), qos.RESULT)
         self.instances = node.create_lifecycle_publisher(Image, topic("tracking/instances"), qos.RESULT)
         self.overlay = node.create_lifecycle_publisher(Image, topic("tracking/overlay"), qos.RESULT)
+        self._publishers = [self.tracks, self.instances, self.overlay]
+        if vision.AVAILABLE:
+            kind = vision.Detection2DArray
+            self._publishers.append(node.create_lifecycle_publisher(kind, topic("tracking/detections"), qos.RESULT))
 
     def publish(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int], header: Header) -> None:
         """Publish the tracks of one frame and, if somebody listens, the image of their ids."""
         self.tracks.publish(track_array(tracks, labels, size, header))
+        if vision.AVAILABLE:
+            self._publishers[-1].publish(vision.detections(tracks, labels, header))
         if self.instances.get_subscription_count():
             self.instances.publish(image_from_array(instance_image(tracks, size), "mono16", header))
 
@@ -38,7 +44,7 @@ class TrackPublishers:
 
     def destroy(self) -> None:
         """Take the topics down."""
-        for publisher in (self.tracks, self.instances, self.overlay):
+        for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
 

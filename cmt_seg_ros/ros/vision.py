@@ -1,0 +1,43 @@
+"""The same results as vision_msgs, for programs that know those; only where that package is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from std_msgs.msg import Header
+
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.structures import Track, TrackState
+
+try:
+    from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass
+
+    AVAILABLE = True
+except ImportError:
+    AVAILABLE = False
+
+
+def label_info(labels: LabelSet, threshold: float, stamp: Any) -> LabelInfo:
+    """Class names by id, and the probability below which a pixel is unlabelled."""
+    message = LabelInfo(threshold=threshold)
+    message.header.stamp = stamp
+    message.class_map = [VisionClass(class_id=c.id, class_name=c.name) for c in labels.classes]
+    return message
+
+
+def detections(tracks: Sequence[Track], labels: LabelSet, header: Header) -> Detection2DArray:
+    """Confirmed tracks that are seen in this frame; ``id`` is the track's, ``class_id`` the class's name."""
+    seen = (t for t in tracks if t.state == TrackState.CONFIRMED)
+    return Detection2DArray(header=header, detections=[_detection(t, labels, header) for t in seen])
+
+
+def _detection(track: Track, labels: LabelSet, header: Header) -> Detection2D:
+    left, top, right, bottom = map(float, track.box_px)
+    message = Detection2D(header=header, id=str(track.track_id))
+    message.bbox.center.position.x, message.bbox.center.position.y = (left + right) / 2, (top + bottom) / 2
+    message.bbox.size_x, message.bbox.size_y = right - left, bottom - top
+    result = ObjectHypothesisWithPose()
+    result.hypothesis.class_id, result.hypothesis.score = labels.name_of(track.class_id), float(track.score)
+    message.results = [result]
+    return message
