@@ -17,6 +17,9 @@ U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
+# ROS image encodings that frames may have, and their channels.
+CHANNELS = {"bgr8": 3, "8UC3": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1}
+
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
@@ -48,7 +51,7 @@ class Frame:
         stamp_ns: time of capture, ns.
         pixels: (H, W, C) or (H, W) uint8 in the channel order of ``encoding``; rows may be padded
             (a strided view), the last axis is contiguous.
-        encoding: ROS name: bgr8, rgb8, bgra8, rgba8, mono8, 8UC3.
+        encoding: ROS name, one of CHANNELS.
         frame_id: ROS coordinate frame, handed through.
         name: where it came from (a file's stem, a frame number); used to name outputs.
         truth: ground truth, where known.

@@ -18,8 +18,7 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"
 # `import openvino` reports its use to its makers over the network, except where it believes it is in CI.
 os.environ["CI"] = "true"
 os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="cmt_seg_ros_log_")
-for _variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):  # since Kilted, until Jazzy
-    os.environ[_variable] = str(ROOT / "config" / "fastdds.xml")
+os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")
 
 
 def pytest_sessionfinish() -> None:

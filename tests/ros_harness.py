@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import os
 import signal
@@ -86,6 +87,9 @@ class Bench:
         self._executor.shutdown()
         rclpy.try_shutdown(context=self.context)
         self._thread.join(timeout=10.0)
+        # A node that is collected later would take the /rosout publisher of its name with it, which by then
+        # belongs to the node of another test.
+        gc.collect()
 
     def add(self, make: Callable[..., N], namespace: str = "", **values: object) -> N:
         """Make a node with these parameters, and spin it."""

@@ -20,11 +20,11 @@ pytest.importorskip("launch_ros", reason="launch_ros is not installed: it is not
 pytest.importorskip("ros2launch", reason="ros2launch is not installed: it is not on PyPI, a ROS distribution has it")
 
 from ament_index_python.packages import get_package_share_directory
+from cmt_seg_ros.msg import TrackArray
 from launch.utilities import perform_substitutions
 from ros_harness import MODEL, Bench, Process, bench, free_domain, image, stamps
 from sensor_msgs.msg import Image
 
-from cmt_seg_ros.msg import TrackArray
 from cmt_seg_ros.runtime.model_package import find
 from launch import LaunchContext
 

@@ -12,8 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.runtime.graph import CHANNELS
-from cmt_seg_ros.structures import U8, U16, Frame
+from cmt_seg_ros.structures import CHANNELS, U8, U16, Frame
 
 NS = 1_000_000_000
 

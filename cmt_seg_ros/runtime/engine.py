@@ -14,9 +14,9 @@ import openvino as ov
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import DeviceError
-from cmt_seg_ros.runtime.graph import CHANNELS, GraphKey, build
+from cmt_seg_ros.runtime.graph import GraphKey, build
 from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.structures import U8, Frame, Segmentation
+from cmt_seg_ros.structures import CHANNELS, U8, Frame, Segmentation
 
 PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
 MAX_GRAPHS = 16  # one for each image size, encoding and batch size in use; the least used goes first

@@ -13,7 +13,7 @@ from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
-# ROS encoding -> colour order of the pixels; channels follow from it.
+# ROS encoding -> colour order of the pixels.
 COLOR_FORMATS = {
     "bgr8": ColorFormat.BGR,
     "8UC3": ColorFormat.BGR,
@@ -22,7 +22,6 @@ COLOR_FORMATS = {
     "rgba8": ColorFormat.RGBX,
     "mono8": ColorFormat.GRAY,
 }
-CHANNELS = {"bgr8": 3, "8UC3": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1}
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.engine import Engine
-from cmt_seg_ros.runtime.graph import CHANNELS
 from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.structures import Frame, Segmentation
+from cmt_seg_ros.structures import CHANNELS, Frame, Segmentation
 
 MIN_SIDE_PX = 16
 

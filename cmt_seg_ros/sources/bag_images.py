@@ -8,11 +8,10 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.structures import U8
+from cmt_seg_ros.structures import CHANNELS, U8
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 TYPES = (RAW, COMPRESSED)
-CHANNELS = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1, "8UC1": 1, "8UC3": 3}
 
 
 def header_stamp_ns(message: Any) -> int:
@@ -35,7 +34,8 @@ def message_pixels(message: Any) -> tuple[U8, str]:
 
 
 def _raw_pixels(message: Any) -> tuple[U8, str]:
-    encoding, height, width, step = str(message.encoding), int(message.height), int(message.width), int(message.step)
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    encoding = "mono8" if message.encoding == "8UC1" else str(message.encoding)
     channels = CHANNELS.get(encoding)
     if channels is None:
         raise FrameError(f"encoding is {encoding!r}; known are {', '.join(CHANNELS)}", "bad_encoding")
@@ -43,7 +43,7 @@ def _raw_pixels(message: Any) -> tuple[U8, str]:
     if not height or not width or step < width * channels or data.size < step * (height - 1) + width * channels:
         raise FrameError(f"{width} x {height} {encoding} with step {step} does not fit {data.size} bytes of data")
     if channels == 1:
-        return np.ndarray((height, width), np.uint8, data, strides=(step, 1)), "mono8"
+        return np.ndarray((height, width), np.uint8, data, strides=(step, 1)), encoding
     return np.ndarray((height, width, channels), np.uint8, data, strides=(step, channels, 1)), encoding
 
 

@@ -12,8 +12,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.ros.images import frame_from_compressed, frame_from_image, image_from_array, mask_from_image
-from cmt_seg_ros.runtime.graph import CHANNELS
 from cmt_seg_ros.runtime.pipeline import check_frame
+from cmt_seg_ros.structures import CHANNELS
 
 MAX_IMAGE_PX = 40_000_000
 
