@@ -15,8 +15,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"
-# `import openvino` reports its use to its makers over the network, except where it believes it is in CI.
-os.environ["CI"] = "true"
 os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="cmt_seg_ros_log_")
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")
 

@@ -19,12 +19,6 @@ from cmt_seg_ros.runtime.pipeline import Pipeline  # noqa: E402
 from cmt_seg_ros.sources.scene import StreetScene  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenVINO's converter reports its use over the network, except in CI."""
-    monkeypatch.setenv("CI", "true")
-
-
 @pytest.mark.parametrize("size", [(96, 128), (90, 122)])
 def test_shipped_network_and_its_ir_label_alike(size: tuple[int, int]) -> None:
     package = ModelPackage.load("cmt-mchh-lite-camvid")
