@@ -1,7 +1,9 @@
 """How much CPU time does the segmentation node add to the bare compiled model?
 
 The same frames, at the same rate, once through segmentation_node on a real topic and once straight
-into the compiled graph, in one run. Prints a table and writes out/bench/node_overhead.json.
+into the compiled graph, in one run. What is measured has one core to itself and the source another:
+with two threads, what OpenVINO's threads spend waiting for each other is more than what a node adds.
+Prints a table and writes out/bench/node_overhead.json.
 
     python benchmarks/node_overhead.py [--frames 150] [--fps 10] [--sizes 640x480 1280x720]
 """
@@ -26,6 +28,9 @@ from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources.scene import StreetScene
 from cmt_seg_ros.structures import Frame
 
+CORES = sorted(os.sched_getaffinity(0))
+MEASURED, OTHERS = {CORES[0]}, set(CORES[1:] or CORES)
+
 
 def cpu_s(pid: int) -> float:
     """CPU time of a process with all its threads, seconds."""
@@ -35,6 +40,7 @@ def cpu_s(pid: int) -> float:
 
 def bare_ms(frames: Sequence[Frame], fps: float) -> float:
     """CPU milliseconds a frame of the compiled graph alone: pixels in its input tensor, infer, nothing else."""
+    os.sched_setaffinity(0, MEASURED)
     pipeline = Pipeline(SegmentationConfig())
     pipeline.process([frames[0]])
     compiled = next(reversed(pipeline.engine._graphs.values()))
@@ -50,8 +56,10 @@ def node_ms(size: tuple[int, int], fps: float, count: int, logs: Path) -> tuple[
     """CPU milliseconds a frame of segmentation_node, receiving and publishing included; and frames inferred."""
     scene = {"scene_width": size[0], "scene_height": size[1], "fps": fps}
     with NodeGroup(logs) as nodes:
+        os.sched_setaffinity(0, MEASURED)  # processes inherit it
         segmentation = nodes.start("segmentation_node", {"drop_policy": "none"})
         nodes.wait_ready([segmentation])
+        os.sched_setaffinity(0, OTHERS)
         warm = nodes.start("source_node", {**scene, "frames": 5, "drop_policy": "none"})  # compiles for this size
         warm.wait(120.0)
         before = cpu_s(segmentation.pid)
