@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.labels import CAMVID
 
 EXAMPLES = """examples:
-  cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid
+  cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid --card camvid
+  cmt-seg export --run runs/mine --data mine --out models/mine
 """
 PARITY = 0.999  # share of pixels that the IR must label as torch does
 
@@ -26,6 +28,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of cmt-seg train")
     parser.add_argument("--data", type=Path, required=True, help="data set folder; its val/ is measured")
     parser.add_argument("--out", type=Path, required=True, help="folder that becomes the package")
+    parser.add_argument(
+        "--card", default="", choices=("", "camvid"), help="data and terms known by name; else not stated"
+    )
     parser.set_defaults(func=run)
 
 
@@ -36,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise ConfigError("exporting needs torch; install it with: pip install -e '.[train]'") from error
     from cmt_seg_ros.config import SegmentationConfig
-    from cmt_seg_ros.deploy.card import camvid_card, write_readme
+    from cmt_seg_ros.deploy.card import card_for, write_readme
     from cmt_seg_ros.deploy.export import label_agreement, write_package
     from cmt_seg_ros.deploy.measure import measure
     from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
@@ -50,14 +55,16 @@ def run(args: argparse.Namespace) -> int:
     network = CmtMchh(CmtMchhConfig(len(CAMVID), CAMVID.object_ids))
     network.load_state_dict(averaged_weights(torch.load(checkpoint, map_location="cpu", weights_only=True)))
     size = (val[0].labels.shape[0], val[0].labels.shape[1])
-    package = write_package(network.eval(), CAMVID, args.out, size, camvid_card())
-    agreement = label_agreement(package, network, [s.image for s in val[:: max(1, len(val) // 10)]])
-    if agreement < PARITY:
-        raise ModelError(f"the IR labels {agreement:.4%} of pixels as torch does; {PARITY:.1%} are needed")
-    pipeline = Pipeline(SegmentationConfig(model=str(args.out), device="CPU"))
-    scores = measure(pipeline, ((s.image, s.labels) for s in val))
+    card = card_for(args.card, args.data, args.out)
+    with tempfile.TemporaryDirectory() as folder:  # what fails a check never becomes a package
+        trial = write_package(network.eval(), CAMVID, Path(folder) / args.out.name, size, card)
+        agreement = label_agreement(trial, network, [s.image for s in val[:: max(1, len(val) // 10)]])
+        if agreement < PARITY:
+            raise ModelError(f"the IR labels {agreement:.4%} of pixels as torch does; {PARITY:.1%} are needed")
+        pipeline = Pipeline(SegmentationConfig(model=str(trial.folder), device="CPU"))
+        scores = measure(pipeline, ((s.image, s.labels) for s in val))
     scores["torch_parity"] = round(agreement, 5)
-    package = write_package(network, CAMVID, args.out, size, {**camvid_card(), "scores": scores})
+    package = write_package(network, CAMVID, args.out, size, {**card, "scores": scores})
     write_readme(package)
     print(f"{args.out}: val mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
     return 0

@@ -11,7 +11,7 @@ from cmt_seg_ros.labels import CAMVID
 
 EXAMPLES = """examples:
   cmt-seg train --data camvid --out runs/lite
-  cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid
+  cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid --card camvid
 
 --data holds train/ and val/, each with images/*.png|jpg|webp and labels/<same name>.png (class ids).
 Every 100 batches are kept in checkpoint.pt: the same command goes on from there, with the same result.
