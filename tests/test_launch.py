@@ -21,12 +21,12 @@ pytest.importorskip("ros2launch", reason="ros2launch is not installed: it is not
 
 from ament_index_python.packages import get_package_share_directory
 from cmt_seg_ros.msg import TrackArray
+from launch import LaunchContext
 from launch.utilities import perform_substitutions
 from ros_harness import MODEL, Bench, Process, bench, free_domain, image, stamps
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.runtime.model_package import find
-from launch import LaunchContext
 
 SHARE = Path(get_package_share_directory("cmt_seg_ros"))
 FILE = SHARE / "launch" / "seg.launch.py"

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cmt_seg_ros.evaluation.recording import RecordedFrame, Recording
 from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelSet
-from cmt_seg_ros.metrics.segmentation import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
+from cmt_seg_ros.metrics.segmentation import MaskMeter, iou_per_class, mean_iou, pixel_accuracy
 from cmt_seg_ros.metrics.similarity import mask_iou
 from cmt_seg_ros.metrics.tracking import FrameMatch, clear_mot, hota, identity
 from cmt_seg_ros.structures import U8, U16, TrackState
@@ -120,7 +120,7 @@ def score(
     """
     labels, notes = recording.header.labels, []
     comparable = labels is not None and labels.names == truth_labels.names
-    masks, tracks, spans = _Masks(truth_labels), _Tracks(min_object_fraction), _Spans()
+    masks, tracks, spans = MaskMeter(truth_labels), _Tracks(min_object_fraction), _Spans()
     frames = with_mask = with_truth = 0
     size = (0, 0)
     for frame in recording:
@@ -132,48 +132,34 @@ def score(
         spans.add(frame)
         tracks.add(frame)
         if comparable:
-            masks.add(frame)
+            _add_masks(masks, frame)
     if not with_truth:
         notes.append("There is no ground truth in this recording: speed and latency only.")
     elif not comparable:
         notes.append("The model's classes are not those of the ground truth: masks were not compared.")
-    return Scores(masks.score(), tracks.score(), spans.spans(), with_mask, with_truth, frames, size, tuple(notes))
+    return Scores(_mask_score(masks), tracks.score(), spans.spans(), with_mask, with_truth, frames, size, tuple(notes))
 
 
-@dataclass
-class _Masks:
-    """Adds up confusion matrices."""
+def _add_masks(meter: MaskMeter, frame: RecordedFrame) -> None:
+    truth, class_ids, objectness = frame.truth, frame.class_ids, frame.objectness
+    if truth is None or class_ids is None or truth.shape != class_ids.shape:
+        return
+    meter.add(truth, class_ids, objectness if objectness is not None and objectness.shape == truth.shape else None)
 
-    labels: LabelSet
-    frames: int = 0
 
-    def __post_init__(self) -> None:
-        self._classes = np.zeros((len(self.labels), len(self.labels) + 1), np.int64)
-        self._objects = np.zeros((2, 3), np.int64)
-
-    def add(self, frame: RecordedFrame) -> None:
-        truth, class_ids, objectness = frame.truth, frame.class_ids, frame.objectness
-        if truth is None or class_ids is None or truth.shape != class_ids.shape:
-            return
-        self.frames += 1
-        self._classes += confusion_matrix(truth, class_ids, len(self.labels))
-        if objectness is not None and objectness.shape == truth.shape:
-            true_objects = np.where(truth == IGNORE_ID, IGNORE_ID, self.labels.is_object_lut[truth] // 255)
-            self._objects += confusion_matrix(true_objects.astype(np.uint8), (objectness != 0).astype(np.uint8), 2)
-
-    def score(self) -> MaskScore | None:
-        if not self.frames:
-            return None
-        matrix = self._classes
-        return MaskScore(
-            self.frames,
-            self.labels.names,
-            iou_per_class(matrix),
-            mean_iou(matrix),
-            pixel_accuracy(matrix),
-            float(iou_per_class(self._objects)[1]),
-            matrix.sum(axis=1),
-        )
+def _mask_score(meter: MaskMeter) -> MaskScore | None:
+    if not meter.images:
+        return None
+    matrix = meter.classes
+    return MaskScore(
+        meter.images,
+        meter.labels.names,
+        iou_per_class(matrix),
+        mean_iou(matrix),
+        pixel_accuracy(matrix),
+        meter.objectness_iou,
+        matrix.sum(axis=1),
+    )
 
 
 @dataclass

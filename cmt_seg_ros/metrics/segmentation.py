@@ -6,10 +6,12 @@ for the figure (the convention of CamVid and Cityscapes), rather than averaging 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from cmt_seg_ros.labels import IGNORE_ID
+from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.structures import F64, U8
 
 I64 = npt.NDArray[np.int64]
@@ -84,24 +86,48 @@ def pixel_accuracy(confusion: I64) -> float:
     return float(np.trace(confusion[:, : confusion.shape[0]]) / total) if total else float("nan")
 
 
-def binary_iou(truth: U8, prediction: U8, valid: npt.NDArray[np.bool_] | None = None) -> float:
-    """Intersection over union of two yes-or-no masks, such as objectness.
+class MaskMeter:
+    """Adds up the confusion of classes and of objectness over images.
 
-    Args:
-        truth: (H, W) uint8, 0 = no, anything else = yes.
-        prediction: (H, W) uint8, likewise.
-        valid: (H, W) bool, pixels to count; all when None.
-
-    Returns:
-        0-1; nan when both masks are empty.
-
-    Raises:
-        ValueError: shapes differ.
+    Attributes:
+        labels: what the class ids mean, and which are objects.
+        images: number of images added.
+        classes: (C, C + 1) int64, as of :func:`confusion_matrix`.
+        objects: (2, 3) int64, the same of no object and object.
     """
-    if truth.shape != prediction.shape or (valid is not None and valid.shape != truth.shape):
-        raise ValueError(f"truth is {truth.shape}, prediction {prediction.shape}; all must have one shape")
-    yes_truth, yes_prediction = truth != 0, prediction != 0
-    if valid is not None:
-        yes_truth, yes_prediction = yes_truth & valid, yes_prediction & valid
-    union = int(np.count_nonzero(yes_truth | yes_prediction))
-    return int(np.count_nonzero(yes_truth & yes_prediction)) / union if union else float("nan")
+
+    def __init__(self, labels: LabelSet) -> None:
+        self.labels, self.images = labels, 0
+        self.classes: I64 = np.zeros((len(labels), len(labels) + 1), np.int64)
+        self.objects: I64 = np.zeros((2, 3), np.int64)
+
+    def add(self, truth: U8, class_ids: U8, objectness: U8 | None) -> None:
+        """Add one image.
+
+        Args:
+            truth: (H, W) uint8, true class ids, 255 = not counted.
+            class_ids: (H, W) uint8, predicted class ids.
+            objectness: (H, W) uint8, predicted, 0 = no object; None where unknown.
+        """
+        self.images += 1
+        self.classes += confusion_matrix(truth, class_ids, len(self.labels))
+        if objectness is not None:
+            true_objects = np.where(truth == IGNORE_ID, IGNORE_ID, self.labels.is_object_lut[truth] // 255)
+            self.objects += confusion_matrix(true_objects.astype(np.uint8), (objectness != 0).astype(np.uint8), 2)
+
+    @property
+    def objectness_iou(self) -> float:
+        """IoU of "is an object", 0-1; nan when nothing is."""
+        return float(iou_per_class(self.objects)[1])
+
+    def to_dict(self) -> dict[str, Any]:
+        """``miou``, ``pixel_accuracy``, ``objectness_iou``, ``images``, and ``iou`` by class name; 0-1, four digits."""
+        return {
+            "miou": round(mean_iou(self.classes), 4),
+            "pixel_accuracy": round(pixel_accuracy(self.classes), 4),
+            "objectness_iou": round(self.objectness_iou, 4),
+            "images": self.images,
+            "iou": {
+                name: round(float(v), 4) for name, v in zip(self.labels.names, iou_per_class(self.classes), strict=True)
+            },
+        }

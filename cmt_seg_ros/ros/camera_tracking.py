@@ -22,11 +22,10 @@ from cmt_seg_ros.ros.images import mask_from_image, stamp_ns
 from cmt_seg_ros.ros.pairing import StampPairing
 from cmt_seg_ros.ros.track_overlay import TrackOverlay
 from cmt_seg_ros.ros.track_publishers import TrackPublishers
+from cmt_seg_ros.runtime.batching import RESTART_AFTER
 from cmt_seg_ros.runtime.statistics import CameraStatistics
 from cmt_seg_ros.structures import Segmentation, Track
 from cmt_seg_ros.tracking.tracker import Tracker
-
-RESTART_AFTER = 3  # so many masks in a row before the newest stamp: the source began again
 
 
 class CameraTracking:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.metrics.segmentation import confusion_matrix, iou_per_class, mean_iou
+from cmt_seg_ros.metrics.segmentation import MaskMeter
 from cmt_seg_ros.training.augmentation import augment
 from cmt_seg_ros.training.curriculum import Recipe
 from cmt_seg_ros.training.datasets import Sample, class_weights, render_scenes
@@ -37,23 +37,15 @@ def evaluate(model: nn.Module, samples: list[Sample], labels: LabelSet) -> dict[
     Each is computed from one confusion matrix over all pixels of all samples.
     """
     model.eval()
-    semantic = np.zeros((len(labels), len(labels)), np.int64)
-    binary = np.zeros((2, 2), np.int64)
-    lut = labels.is_object_lut
+    meter = MaskMeter(labels)
     for s in samples:
-        scores = model(to_input(s.image[None]))
         fused, objectness = (
-            nn.functional.interpolate(t.float().softmax(1), s.labels.shape, mode="bilinear")[0] for t in scores
+            nn.functional.interpolate(scores.float().softmax(1), s.labels.shape, mode="bilinear")[0]
+            for scores in model(to_input(s.image[None]))
         )
-        semantic += confusion_matrix(s.labels, fused.argmax(0).to(torch.uint8).numpy(), len(labels))[:, : len(labels)]
-        truth = np.where(s.labels == 255, 255, lut[s.labels] // 255).astype(np.uint8)
-        binary += confusion_matrix(truth, (objectness[1] > 0.5).to(torch.uint8).numpy(), 2)[:, :2]
-    ious = iou_per_class(semantic)
-    return {
-        "miou": float(mean_iou(semantic)),
-        "objectness_iou": float(iou_per_class(binary)[1]),
-        "iou": {name: round(float(v), 4) for name, v in zip(labels.names, ious, strict=True)},
-    }
+        class_ids, is_object = fused.argmax(0), objectness[1] > 0.5
+        meter.add(s.labels, class_ids.to(torch.uint8).numpy(), is_object.to(torch.uint8).numpy())
+    return meter.to_dict()
 
 
 class Trainer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmt_seg_ros.metrics.segmentation import binary_iou, confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
+from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.metrics.segmentation import MaskMeter, confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
 from cmt_seg_ros.structures import U8
 
 TRUTH = np.array([[0, 0, 1], [1, 2, 255]], np.uint8)
@@ -69,9 +70,22 @@ def test_refuses_what_it_cannot_count(truth: U8, prediction: U8, message: str) -
         confusion_matrix(truth, prediction, 3)
 
 
-def test_binary_iou() -> None:
-    truth = np.array([[255, 255, 0, 0]], np.uint8)
-    prediction = np.array([[1, 0, 1, 0]], np.uint8)
-    assert binary_iou(truth, prediction) == pytest.approx(1 / 3)
-    assert binary_iou(truth, prediction, np.array([[True, True, False, True]])) == pytest.approx(1 / 2)
-    assert np.isnan(binary_iou(np.zeros_like(truth), np.zeros_like(truth)))
+def test_meter_adds_classes_and_objectness_over_images() -> None:
+    """CamVid: 8 Car and 9 Pedestrian are objects, 3 Road is none; 255 does not count."""
+    meter = MaskMeter(CAMVID)
+    truth = np.array([[8, 9, 3, 255]], np.uint8)
+    meter.add(truth, np.array([[8, 3, 3, 8]], np.uint8), np.array([[255, 0, 255, 255]], np.uint8))
+    assert meter.objectness_iou == pytest.approx(1 / 3)
+    meter.add(truth, truth, np.array([[255, 255, 0, 255]], np.uint8))
+    assert meter.images == 2 and meter.objectness_iou == pytest.approx(3 / 5)
+    scores = meter.to_dict()
+    assert scores["pixel_accuracy"] == pytest.approx(5 / 6, abs=1e-4)
+    assert (scores["iou"]["Car"], scores["iou"]["Pedestrian"]) == (1.0, 0.5)
+    assert scores["miou"] == pytest.approx((1 + 1 / 2 + 2 / 3) / 3, abs=1e-4)
+
+
+def test_meter_without_objects_has_no_objectness_iou() -> None:
+    meter = MaskMeter(CAMVID)
+    road = np.full((2, 2), 3, np.uint8)
+    meter.add(road, road, np.zeros_like(road))
+    assert np.isnan(meter.objectness_iou)
