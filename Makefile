@@ -30,7 +30,7 @@ help:  ## list these targets
 demo: setup  ## real nodes on a scene, report with pictures in out/demo; VIDEO=file, IMAGES=folder or BAG=bag: on yours
 	@$(BIN)/cmt-seg demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(BAG),--bag "$(BAG)") --out out/demo
 
-test: setup $(VENV)/.test $(if $(filter-out 0,$(TORCH)),$(VENV)/.train)  ## every test; ARGS="-k tracker" goes to pytest
+test: setup $(VENV)/.test $(VENV)/.quantize $(if $(filter-out 0,$(TORCH)),$(VENV)/.train)  ## every test; ARGS="-k tracker" goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: setup $(VENV)/.lint  ## format, style, types, import direction
@@ -39,7 +39,7 @@ lint: setup $(VENV)/.lint  ## format, style, types, import direction
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup  ## every benchmark: a table each, JSON in out/bench
+bench: setup $(if $(filter-out 0,$(TORCH)),$(VENV)/.train)  ## every benchmark: a table each, JSON in out/bench
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 train: setup $(VENV)/.train  ## what training needs, then its help
@@ -78,7 +78,7 @@ $(VENV)/.shared: $(VENV)/.installed $(SHARED_FILES)
 	@touch $@
 
 # The package is there already: this adds the requirements of one extra. `test` adds those of colcon, too.
-$(VENV)/.test $(VENV)/.train $(VENV)/.lint: $(VENV)/.%: $(VENV)/.installed
+$(VENV)/.test $(VENV)/.train $(VENV)/.quantize $(VENV)/.lint: $(VENV)/.%: $(VENV)/.installed
 	@echo "[+] what \`make $*\` needs"
 	@$(PIP) install $(PIP_ARGS) "cmt_seg_ros[$*$(if $(filter test,$*),$(comma)build)]"
 	@# The tracking scores are checked against TrackEval; its wheel asks for newer packages than its metrics need.

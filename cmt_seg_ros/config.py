@@ -87,6 +87,12 @@ class SegmentationConfig:
         max_image_px: largest accepted image, width x height, pixels.
         score_threshold: pixels whose class is less probable become unlabelled (255), 0-1.
         object_threshold: pixels more probably object than this are objects, 0-1.
+        top_k: how many classes per pixel come with their probabilities, 1 to the model's number of classes;
+            above 1 the result carries them as ``top_ids`` and ``top_scores``.
+        smoothing: "none", "regions" (small pieces take the class around them) or "mode" (every pixel takes the
+            most frequent class of a window); changes class ids only.
+        smoothing_area_fraction: for "regions": pieces below this share of the image's area are small, 0-1.
+        smoothing_window_px: for "mode": side of the window, pixels, odd, 3-31.
         overlay_alpha: weight of the class colours in overlays, 0-1.
         max_fps: frames of each camera inferred per second at most; 0: no limit.
         enable: False: frames are counted as dropped and not inferred; can change while running.
@@ -104,6 +110,10 @@ class SegmentationConfig:
     max_image_px: int = 40_000_000
     score_threshold: float = 0.0
     object_threshold: float = 0.5
+    top_k: int = 1
+    smoothing: str = "none"
+    smoothing_area_fraction: float = 0.0003
+    smoothing_window_px: int = 5
     overlay_alpha: float = 0.5
     max_fps: float = 0.0
     enable: bool = True
@@ -115,11 +125,16 @@ class SegmentationConfig:
             raise ConfigError(f"segmentation.device is {self.device!r}; expected devices in order, e.g. 'GPU,CPU'")
         _check_choice("segmentation", "precision", self.precision, ("auto", "f32", "bf16", "f16"))
         _check_choice("segmentation", "drop_policy", self.drop_policy, ("oldest", "none"))
+        _check_choice("segmentation", "smoothing", self.smoothing, ("none", "regions", "mode"))
+        _check_range("segmentation", "top_k", self.top_k, 1, 255)
+        _check_range("segmentation", "smoothing_window_px", self.smoothing_window_px, 3, 31)
+        if self.smoothing_window_px % 2 == 0:
+            raise ConfigError(f"segmentation.smoothing_window_px is {self.smoothing_window_px}; it must be odd")
         _check_range("segmentation", "max_batch_size", self.max_batch_size, 1, 64)
         _check_range("segmentation", "max_wait_ms", self.max_wait_ms, 0.0, 10_000.0)
         _check_range("segmentation", "max_fps", self.max_fps, 0.0, 10_000.0)
         _check_range("segmentation", "max_image_px", self.max_image_px, 1024, 1_000_000_000)
-        for name in ("score_threshold", "object_threshold", "overlay_alpha"):
+        for name in ("score_threshold", "object_threshold", "smoothing_area_fraction", "overlay_alpha"):
             _check_range("segmentation", name, getattr(self, name), 0.0, 1.0)
 
     @property

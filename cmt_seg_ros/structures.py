@@ -79,7 +79,11 @@ class Segmentation:
         camera, stamp_ns, frame_id, name: as of the frame.
         class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled.
         objectness: (H, W) uint8, 0 or 255.
-        confidence: (H, W) uint8, fused probability of the published class, 0-255 for 0-1.
+        confidence: (H, W) uint8, fused probability of the network's first choice, 0-255 for 0-1; so also where
+            that was too improbable for a label, or smoothing chose another one.
+        top_ids: (k, H, W) uint8, the k most probable class ids per pixel, most probable first, before threshold
+            and smoothing (never 255); None unless ``top_k`` is above 1.
+        top_scores: (k, H, W) uint8, their fused probabilities, 0-255 for 0-1; None unless ``top_k`` is above 1.
     """
 
     camera: str
@@ -89,6 +93,8 @@ class Segmentation:
     confidence: U8
     frame_id: str = ""
     name: str = ""
+    top_ids: U8 | None = None
+    top_scores: U8 | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
@@ -20,11 +21,25 @@ from cmt_seg_ros.structures import U8, Frame, Segmentation
 EXAMPLES = """examples:
   cmt-seg predict --images photos --out masks
   cmt-seg predict --video drive.mp4 --out masks --model cmt-mchh-lite-camvid --device GPU,CPU
+  cmt-seg predict --images photos --out masks --smoothing regions --smoothing-area-fraction 0.0003
+  cmt-seg predict --images photos --out masks --top-k 3
 
 writes for each image: <name>.png          class ids at the image's size (255 = unlabelled)
                        <name>_objectness.png  0 or 255
                        <name>_overlay.jpg     class colours over the image
+with --top-k above 1:  <name>_top.npz         the k most probable classes, before threshold and smoothing:
+                                              arrays class_ids and probabilities (0-255 for 0-1), both (k, H, W) uint8,
+                                              most probable first; top = numpy.load("a_top.npz"); top["class_ids"][1]
 """
+# Settings of SegmentationConfig that are options by the same name.
+SETTINGS = {
+    "top_k": "most probable classes per pixel to write",
+    "score_threshold": "less probable pixels become unlabelled, 0-1",
+    "object_threshold": "more probable pixels are objects, 0-1",
+    "smoothing": "none, regions (small pieces take the class around them) or mode (majority in a window)",
+    "smoothing_area_fraction": "regions: smaller pieces are small; share of the image's area, 0-1",
+    "smoothing_window_px": "mode: side of the window, pixels, odd, 3-31",
+}
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
@@ -43,6 +58,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--model", default=defaults.model, help="name or folder of a model package (%(default)s)")
     parser.add_argument("--device", default=defaults.device, help="devices in order of preference (%(default)s)")
     parser.add_argument("--batch", type=int, default=1, help="frames inferred together (%(default)s)")
+    for name, what in SETTINGS.items():
+        default = getattr(defaults, name)
+        flag = "--" + name.replace("_", "-")
+        parser.add_argument(flag, type=type(default), default=default, help=f"{what} (%(default)s)")
     parser.add_argument("--alpha", type=float, default=defaults.overlay_alpha, help="weight of colours in the overlay")
     parser.set_defaults(func=run)
 
@@ -51,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if not 1 <= args.batch <= 64:
         raise ConfigError(f"--batch is {args.batch}; allowed: 1 to 64")
-    config = SegmentationConfig(model=args.model, device=args.device, overlay_alpha=args.alpha)
+    settings = {name: getattr(args, name) for name in SETTINGS}
+    config = SegmentationConfig(model=args.model, device=args.device, overlay_alpha=args.alpha, **settings)
     source = open_source(SourceConfig(images=args.images, video=args.video))
     pipeline = Pipeline(config)
     try:
@@ -83,3 +103,14 @@ def _write(out: Path, frame: Frame, result: Segmentation, pipeline: Pipeline, al
     for name, image in files.items():
         if not cv2.imwrite(str(out / name), image):
             raise SourceError(f"cannot write {out / name}; is the disk full or the folder read-only?")
+    if result.top_ids is not None and result.top_scores is not None:
+        _write_top(out / f"{frame.name}_top.npz", result.top_ids, result.top_scores)
+
+
+def _write_top(path: Path, class_ids: U8, probabilities: U8) -> None:
+    try:
+        np.savez_compressed(path, class_ids=class_ids, probabilities=probabilities)
+    except OSError as error:
+        raise SourceError(
+            f"cannot write {path}: {error.strerror}; is the disk full or the folder read-only?"
+        ) from error

@@ -7,14 +7,20 @@ import os
 from pathlib import Path
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.labels import CAMVID
 
 EXAMPLES = """examples:
-  cmt-seg train --data camvid --out runs/lite
-  cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid --card camvid
+  cmt-seg train --data camvid --partial idd_lite --out runs/lite
+  cmt-seg train --data mine --recipe end-to-end --out runs/mine
+  cmt-seg train --list
+  torchrun --nproc-per-node 4 -m cmt_seg_ros.cli.main train --data mine --out runs/mine
 
---data holds train/ and val/, each with images/*.png|jpg|webp and labels/<same name>.png (class ids).
-Every 100 batches are kept in checkpoint.pt: the same command goes on from there, with the same result.
+--data holds train/ and val/, each with images/*.png|jpg|webp and labels/<same name>.png (class ids), and
+classes.yaml (folders named camvid or idd_lite need none). --partial holds the same, but its classes.yaml says
+which of the network's classes each id may be:
+  unions:
+  - {id: 0, name: living things, is: [Pedestrian, Bicyclist]}
+Every stage leaves weights.safetensors and meta.yaml in its folder, every 100 batches a checkpoint: the same command
+goes on from there, with the same result.
 """
 
 
@@ -26,10 +32,22 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="data set folder with train/ and val/")
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, scores and curves")
+    parser.add_argument("--data", type=Path, help="data set folder with train/ and val/")
+    parser.add_argument("--partial", type=Path, help="data set folder whose labels are unions of the classes of --data")
+    parser.add_argument("--out", type=Path, help="folder for checkpoints, weights, scores and curves")
     parser.add_argument("--recipe", default="cmt-mchh-lite-camvid", help="which recipe (%(default)s)")
+    parser.add_argument("--list", action="store_true", help="list the recipes with their stages, and end")
+    parser.add_argument(
+        "--hold-out",
+        default="",
+        metavar="PREFIX",
+        help="score on the frames of --data (train and val) whose names begin so and train on all others: "
+        "for video, a drive that was never seen",
+    )
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads (%(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="threads that prepare batches (%(default)s)")
+    parser.add_argument("--val-every", type=int, default=500, help="score on val every so many batches (%(default)s)")
     parser.set_defaults(func=run)
 
 
@@ -39,21 +57,54 @@ def run(args: argparse.Namespace) -> int:
         import torch
     except ImportError as error:
         raise ConfigError("training needs torch; install it with: pip install -e '.[train]'") from error
-    from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
     from cmt_seg_ros.training.curriculum import RECIPES
-    from cmt_seg_ros.training.curves import draw_curves
-    from cmt_seg_ros.training.datasets import read_folder
-    from cmt_seg_ros.training.trainer import Trainer
 
+    if args.list:
+        return _list_recipes()
+    for name in ("data", "out"):
+        if getattr(args, name) is None:
+            raise ConfigError(f"--{name} is missing; see cmt-seg train --help for examples")
+    for name in ("threads", "workers", "val_every"):
+        if getattr(args, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be 1 or more")
     if args.recipe not in RECIPES:
         raise ConfigError(f"--recipe is {args.recipe!r}; known: {', '.join(RECIPES)}")
-    recipe = RECIPES[args.recipe]
-    train, val = read_folder(args.data / "train"), read_folder(args.data / "val")
     torch.set_num_threads(args.threads)
-    torch.manual_seed(recipe.seed)
-    network = CmtMchh(CmtMchhConfig(len(CAMVID), CAMVID.object_ids))
-    network.encoder.load_imagenet()
-    scores = Trainer(network, recipe, train, val, CAMVID, args.out).run()
-    draw_curves(args.out)
-    print(f"val mIoU {scores['miou']:.4f}, objectness IoU {scores['objectness_iou']:.4f}; all in {args.out}")
+    return _train(args)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from cmt_seg_ros.training.curriculum import RECIPES
+    from cmt_seg_ros.training.curves import draw_curves
+    from cmt_seg_ros.training.prepare import load_data
+    from cmt_seg_ros.training.trainer import Run
+
+    recipe = RECIPES[args.recipe]
+    # Stage 501: load data.
+    labels, space, data, val = load_data(args.data, args.partial, recipe, args.hold_out)
+    print(f"501 data: {len(data.main)} labelled, {len(data.partial)} partly labelled, {len(data.synthetic)} synthetic "
+          f"images for training, {len(val)} for scores")  # fmt: skip
+    scores = Run(recipe, labels, space, data, val, args.out, val_every=args.val_every, device=args.device,
+                 workers=args.workers).run()  # fmt: skip
+    if int(os.environ.get("RANK", "0")) == 0:
+        print(
+            f"mIoU {scores['miou']:.4f}, objectness IoU {scores['objectness_iou']:.4f}; curves: {draw_curves(args.out)}"
+        )
+    return 0
+
+
+def _list_recipes() -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from cmt_seg_ros.training.curriculum import RECIPES
+
+    for name, recipe in RECIPES.items():
+        table = Table("stage", "batches", "crop", "w1 : w2", "partial + synthetic", "frozen", title=name)
+        for s in recipe.stages:
+            weights = f"{s.weights[0]:.2f} : {s.weights[1]:.2f}"
+            shares = f"{s.partial} + {s.synthetic} of {recipe.batch}"
+            crop = f"{s.crop[1]}x{s.crop[0]}"
+            table.add_row(s.name, str(s.iterations), crop, weights, shares, " ".join(s.frozen) or "nothing")
+        Console().print(table)
     return 0

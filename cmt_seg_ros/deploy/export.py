@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from cmt_seg_ros import __version__
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
+from cmt_seg_ros.networks.zoo import describe, rebuild
 from cmt_seg_ros.runtime.model_package import FORMAT_VERSION, ModelPackage
 from cmt_seg_ros.structures import U8
 
@@ -26,24 +26,30 @@ MEAN, SCALE = 127.0, 128.0
 
 
 class Deployed(nn.Module):
-    """The network with probabilities out: wraps it, never edits it.
+    """The network with probabilities out, fused as its configuration says: wraps it, never edits it.
 
     Input (N, 3, H, W) normalised float; output class probabilities (N, C, h, w) and object
     probability (N, 1, h, w), at the network's own output resolution.
     """
 
-    def __init__(self, network: CmtMchh) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Scores to probabilities."""
-        fused, objectness = self.network(x)
-        return fused.softmax(1), objectness.softmax(1)[:, 1:]
+        classes, objectness = self.network.deployed(x)  # type: ignore[operator]
+        return classes.softmax(1), objectness.softmax(1)[:, 1:]
 
 
-def to_openvino(network: CmtMchh, height: int, width: int) -> ov.Model:
-    """Convert; batch, height and width of the result can be reshaped to anything."""
+def to_openvino(network: nn.Module, height: int, width: int) -> ov.Model:
+    """Convert; batch, height and width of the result can be reshaped to anything.
+
+    Raises:
+        ModelError: the network has no semantic branch (stage 502), so there are no labels to deploy.
+    """
+    if "semantic" not in getattr(network.config, "tasks", ("semantic",)):
+        raise ModelError("the network has the objectness task alone; export a stage that has learned both")
     deployed = Deployed(network.float().eval().to(memory_format=torch.contiguous_format))  # type: ignore[call-overload]
     example = torch.zeros(1, 3, height, width)
     model = ov.convert_model(deployed, example_input=example, input=[("x", [-1, 3, -1, -1])])
@@ -53,7 +59,7 @@ def to_openvino(network: CmtMchh, height: int, width: int) -> ov.Model:
 
 
 def write_package(
-    network: CmtMchh,
+    network: nn.Module,
     labels: LabelSet,
     folder: Path,
     input_size: tuple[int, int],
@@ -78,7 +84,7 @@ def write_package(
         "made_with": f"cmt_seg_ros {__version__}",
         "input": {"height": input_size[0], "width": input_size[1], "color": "rgb", "mean": MEAN, "scale": SCALE},
         "classes": labels.to_list(),
-        "network": {"family": "cmt_mchh", **network.config.to_dict()},
+        "network": describe(network),
         **card,
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
     }
@@ -86,21 +92,44 @@ def write_package(
     return ModelPackage.load(str(folder))
 
 
-def load_network(package: ModelPackage) -> CmtMchh:
+def load_network(package: ModelPackage) -> nn.Module:
     """Rebuild the torch network of a package from its weights.
 
     Raises:
-        ModelError: the package describes another family of networks.
+        ModelError: the package has no such weights (INT8), or does not say what network they belong to.
     """
-    values = dict(package.description.get("network", {}))
-    if values.pop("family", None) != "cmt_mchh":
-        raise ModelError(f"{package.folder}: network family is not cmt_mchh; only that one can be rebuilt")
-    network = CmtMchh(CmtMchhConfig.from_dict(values))
-    network.load_state_dict(load_file(package.folder / "weights.safetensors"))
+    weights = package.folder / "weights.safetensors"
+    if not weights.is_file():
+        raise ModelError(f"{package.folder} holds no weights.safetensors; use the fp16 package it was made of")
+    return _load(package.description.get("network", {}), weights)
+
+
+def load_stage(folder: Path) -> tuple[nn.Module, LabelSet]:
+    """Rebuild the network of a training stage from its meta.yaml and weights.
+
+    Args:
+        folder: of a stage, or of a run: then its last finished stage.
+
+    Raises:
+        ModelError: no stage has finished there.
+    """
+    metas = sorted(folder.glob("meta.yaml")) or sorted(folder.glob("*/meta.yaml"))
+    if not metas:
+        raise ModelError(f"{folder} holds no finished stage; train first: cmt-seg train --out {folder} ...")
+    meta = yaml.safe_load(metas[-1].read_text())
+    return _load(meta["network"], metas[-1].parent / "weights.safetensors"), LabelSet.from_list(meta["classes"])
+
+
+def _load(description: Mapping[str, Any], weights: Path) -> nn.Module:
+    network = rebuild(description)
+    try:
+        network.load_state_dict(load_file(weights))
+    except RuntimeError as error:
+        raise ModelError(f"{weights} does not fit the network that is described beside it: {error}") from error
     return network.eval()
 
 
-def label_agreement(package: ModelPackage, network: CmtMchh, images: Sequence[U8]) -> float:
+def label_agreement(package: ModelPackage, network: nn.Module, images: Sequence[U8]) -> float:
     """Share of pixels, 0-1, that the IR (f32, on the CPU) and the torch network label alike.
 
     Args:
@@ -109,11 +138,12 @@ def label_agreement(package: ModelPackage, network: CmtMchh, images: Sequence[U8
         images: (H, W, 3) uint8 blue-green-red, all of one size.
     """
     compiled = ov.Core().compile_model(package.read_ir(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    deployed = Deployed(network)
     equal = []
     for image in images:
         x = (image[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) - MEAN) / SCALE
         with torch.no_grad():
-            ours = network(torch.from_numpy(np.ascontiguousarray(x))).fused.argmax(1).numpy()
+            ours = deployed(torch.from_numpy(np.ascontiguousarray(x)))[0].argmax(1).numpy()
         theirs = compiled(np.ascontiguousarray(x))["probabilities"].argmax(1)
         equal.append(float(np.mean(ours == theirs)))
     return float(np.mean(equal))

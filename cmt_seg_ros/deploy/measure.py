@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from cmt_seg_ros.metrics.segmentation import MaskMeter
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.structures import U8, Frame
@@ -18,10 +20,26 @@ def measure(pipeline: Pipeline, samples: Iterable[tuple[U8, U8]]) -> dict[str, A
         samples: pairs of (H, W, 3) uint8 blue-green-red image and (H, W) uint8 class ids, 255 = ignored.
 
     Returns:
-        ``miou``, ``pixel_accuracy``, ``objectness_iou``, ``images``, and ``iou`` by class name, all 0-1.
+        What ``MaskMeter.to_dict`` gives: ``miou``, ``pixel_accuracy``, ``iou`` by class name and others, all 0-1.
     """
     meter = MaskMeter(pipeline.labels)
-    for number, (image, truth) in enumerate(samples):
-        result = pipeline.process([Frame("val", number, image)])[0]
+    for image, truth in samples:
+        result = pipeline.process([Frame("val", 0, image)])[0]
         meter.add(truth, result.class_ids, result.objectness)
     return meter.to_dict()
+
+
+def agreement(one: Pipeline, other: Pipeline, images: Iterable[U8]) -> float:
+    """Share of all pixels, 0-1, that two pipelines label alike.
+
+    Args:
+        one: model on its device.
+        other: another with the same classes.
+        images: (H, W, 3) uint8 blue-green-red each, at least one.
+    """
+    equal = pixels = 0
+    for image in images:
+        masks = [p.process([Frame("val", 0, image)])[0].class_ids for p in (one, other)]
+        equal += int(np.count_nonzero(masks[0] == masks[1]))
+        pixels += masks[0].size
+    return equal / pixels

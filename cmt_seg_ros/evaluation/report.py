@@ -85,6 +85,8 @@ def result_rows(s: dict[str, Any]) -> list[Row]:
     if s["masks"]:
         m, on = s["masks"], f"{s['masks']['frames']} frames with mask and ground truth"
         rows.append(Row("Mean IoU", _percent(m["mean_iou"]), f"{on}; mean over the classes that occur"))
+        name = f"Mean boundary F at {m['boundary_tolerance_px']} px"
+        rows.append(Row(name, _percent(m["mean_boundary_f"]), f"{on}; mean over the frames, then over the classes"))
         rows.append(Row("Pixel accuracy", _percent(m["pixel_accuracy"]), f"{on}; pixels with a true class"))
         rows.append(Row("Objectness IoU", _percent(m["objectness_iou"]), on))
     if s["tracks"]:
@@ -126,20 +128,23 @@ def _tiles(s: dict[str, Any]) -> list[tuple[str, str, str]]:
         tiles.append((str(s["frames"]["dropped"]), f"of {s['frames']['in']}", "frames dropped"))
     if s["masks"]:
         tiles.append((f"{100 * s['masks']['mean_iou']:.1f}", "%", "mean IoU"))
+        if s["masks"]["mean_boundary_f"] is not None:
+            tiles.append((f"{100 * s['masks']['mean_boundary_f']:.1f}", "%", "mean boundary F"))
     if s["tracks"]:
         tiles.append((f"{100 * s['tracks']['hota']:.1f}", "%", "HOTA"))
         tiles.append((f"{100 * s['tracks']['idf1']:.1f}", "%", "IDF1"))
     return tiles
 
 
-def _class_rows(s: dict[str, Any]) -> list[Row]:
+def _class_rows(s: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """(class, IoU, boundary F, share of the true pixels) of each class."""
     if not s["masks"]:
         return []
-    pixels = s["masks"]["true_pixels"]
+    m, pixels = s["masks"], s["masks"]["true_pixels"]
     total = sum(pixels.values()) or 1
     return [
-        Row(name, _percent(iou), f"{100 * pixels[name] / total:.2f} % of the true pixels")
-        for name, iou in s["masks"]["class_iou"].items()
+        (name, _percent(iou), _percent(m["class_boundary_f"][name]), f"{100 * pixels[name] / total:.2f} %")
+        for name, iou in m["class_iou"].items()
     ]
 
 

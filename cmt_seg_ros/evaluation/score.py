@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cmt_seg_ros.evaluation.recording import RecordedFrame, Recording
 from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelSet
-from cmt_seg_ros.metrics.segmentation import MaskMeter, iou_per_class, mean_iou, pixel_accuracy
+from cmt_seg_ros.metrics.segmentation import MaskMeter, iou_per_class, mean_iou, mean_known, pixel_accuracy
 from cmt_seg_ros.metrics.similarity import mask_iou
 from cmt_seg_ros.metrics.tracking import FrameMatch, clear_mot, hota, identity
 from cmt_seg_ros.structures import U8, U16, TrackState
@@ -23,13 +23,15 @@ same place: 25 pixels of height, which for a pedestrian is 0.05 % of its image."
 
 @dataclass(frozen=True, eq=False)
 class MaskScore:
-    """Masks against ground truth, all frames in one confusion matrix.
+    """Masks against ground truth: all frames in one confusion matrix, boundaries frame by frame.
 
     Attributes:
         frames: number of frames compared.
         names: of the classes.
         class_iou: IoU of each class, 0-1; nan for a class that is nowhere.
-        mean_iou, pixel_accuracy: 0-1, over pixels with a true class.
+        class_boundary_f: boundary F-score of each class, 0-1; nan for a class without boundaries.
+        mean_iou, mean_boundary_f: 0-1, over the classes that are not nan.
+        pixel_accuracy: 0-1, over pixels with a true class.
         objectness_iou: IoU of "is an object", 0-1, over the same pixels.
         pixels: number of true pixels of each class.
     """
@@ -37,7 +39,9 @@ class MaskScore:
     frames: int
     names: tuple[str, ...]
     class_iou: npt.NDArray[np.float64]
+    class_boundary_f: npt.NDArray[np.float64]
     mean_iou: float
+    mean_boundary_f: float
     pixel_accuracy: float
     objectness_iou: float
     pixels: I64
@@ -155,7 +159,9 @@ def _mask_score(meter: MaskMeter) -> MaskScore | None:
         meter.images,
         meter.labels.names,
         iou_per_class(matrix),
+        meter.class_boundary_f,
         mean_iou(matrix),
+        mean_known(meter.class_boundary_f),
         pixel_accuracy(matrix),
         meter.objectness_iou,
         matrix.sum(axis=1),

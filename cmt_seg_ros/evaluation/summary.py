@@ -11,6 +11,7 @@ from cmt_seg_ros.evaluation.latency import Latency, read_arrivals
 from cmt_seg_ros.evaluation.recording import MASK, TRACKS, Recording
 from cmt_seg_ros.evaluation.score import Scores, score
 from cmt_seg_ros.evaluation.versions import machine, versions
+from cmt_seg_ros.metrics.boundary import TOLERANCE_PX
 
 SCHEMA_VERSION = 1
 
@@ -82,9 +83,12 @@ def _masks(scores: Scores) -> dict[str, Any] | None:
     return {
         "frames": m.frames,
         "mean_iou": m.mean_iou,
+        "mean_boundary_f": m.mean_boundary_f,
+        "boundary_tolerance_px": TOLERANCE_PX,
         "pixel_accuracy": m.pixel_accuracy,
         "objectness_iou": m.objectness_iou,
         "class_iou": dict(zip(m.names, m.class_iou.tolist(), strict=True)),
+        "class_boundary_f": dict(zip(m.names, m.class_boundary_f.tolist(), strict=True)),
         "true_pixels": dict(zip(m.names, m.pixels.tolist(), strict=True)),
     }
 

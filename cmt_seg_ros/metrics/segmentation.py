@@ -1,7 +1,8 @@
-"""Quality of a label map against ground truth: confusion matrix, IoU, pixel accuracy.
+"""Quality of a label map against ground truth: confusion matrix, IoU, precision, recall, pixel accuracy.
 
-All figures come out of one confusion matrix, which adds up over images: sum the matrices, then ask
-for the figure (the convention of CamVid and Cityscapes), rather than averaging figures per image.
+All figures of this file come out of one confusion matrix, which adds up over images: sum the matrices,
+then ask for the figure (the convention of CamVid and Cityscapes), rather than averaging figures per
+image. The boundary F-score that :class:`MaskMeter` has beside them is an average per image.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.metrics.boundary import boundary_f_per_class
 from cmt_seg_ros.structures import F64, U8
 
 I64 = npt.NDArray[np.int64]
@@ -68,16 +70,34 @@ def iou_per_class(confusion: I64) -> F64:
         (C,) float64 in 0-1; nan for a class that is in neither the truth nor the prediction.
     """
     num_classes = confusion.shape[0]
-    hits = np.diagonal(confusion).astype(np.float64)
-    union = confusion.sum(axis=1) + confusion[:, :num_classes].sum(axis=0) - hits
-    ious: F64 = np.divide(hits, union, out=np.full(num_classes, np.nan), where=union > 0)
-    return ious
+    hits = np.diagonal(confusion)
+    return _ratio(hits, confusion.sum(axis=1) + confusion[:, :num_classes].sum(axis=0) - hits)
+
+
+def precision_per_class(confusion: I64) -> F64:
+    """Share of the pixels given to each class that are of it, (C,) float64 in 0-1; nan where there are none."""
+    return _ratio(np.diagonal(confusion), confusion[:, : confusion.shape[0]].sum(axis=0))
+
+
+def recall_per_class(confusion: I64) -> F64:
+    """Share of the pixels of each class that were given to it, (C,) float64 in 0-1; nan where there are none."""
+    return _ratio(np.diagonal(confusion), confusion.sum(axis=1))
+
+
+def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> F64:
+    """Part over whole, nan where the whole is nothing."""
+    ratio: F64 = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+    return ratio
+
+
+def mean_known(values: F64) -> float:
+    """Mean of a figure over the classes that occur, those that are not nan; nan when none does."""
+    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
 
 
 def mean_iou(confusion: I64) -> float:
     """Mean of :func:`iou_per_class` over the classes that occur; nan when none does."""
-    ious = iou_per_class(confusion)
-    return float(np.nanmean(ious)) if not np.isnan(ious).all() else float("nan")
+    return mean_known(iou_per_class(confusion))
 
 
 def pixel_accuracy(confusion: I64) -> float:
@@ -87,7 +107,7 @@ def pixel_accuracy(confusion: I64) -> float:
 
 
 class MaskMeter:
-    """Adds up the confusion of classes and of objectness over images.
+    """Adds up the scores of classes and of objectness over images.
 
     Attributes:
         labels: what the class ids mean, and which are objects.
@@ -100,6 +120,8 @@ class MaskMeter:
         self.labels, self.images = labels, 0
         self.classes: I64 = np.zeros((len(labels), len(labels) + 1), np.int64)
         self.objects: I64 = np.zeros((2, 3), np.int64)
+        # Sum of each class's boundary F-scores, and of how many images.
+        self._boundary_sum, self._boundary_images = np.zeros(len(labels)), np.zeros(len(labels))
 
     def add(self, truth: U8, class_ids: U8, objectness: U8 | None) -> None:
         """Add one image.
@@ -111,9 +133,17 @@ class MaskMeter:
         """
         self.images += 1
         self.classes += confusion_matrix(truth, class_ids, len(self.labels))
+        boundary = boundary_f_per_class(truth, class_ids, len(self.labels))
+        self._boundary_sum += np.nan_to_num(boundary)
+        self._boundary_images += ~np.isnan(boundary)
         if objectness is not None:
             true_objects = np.where(truth == IGNORE_ID, IGNORE_ID, self.labels.is_object_lut[truth] // 255)
             self.objects += confusion_matrix(true_objects.astype(np.uint8), (objectness != 0).astype(np.uint8), 2)
+
+    @property
+    def class_boundary_f(self) -> F64:
+        """(C,) float64 in 0-1, boundary F-score at 3 px of each class, mean over images; nan where none has it."""
+        return _ratio(self._boundary_sum, self._boundary_images)
 
     @property
     def objectness_iou(self) -> float:
@@ -121,13 +151,27 @@ class MaskMeter:
         return float(iou_per_class(self.objects)[1])
 
     def to_dict(self) -> dict[str, Any]:
-        """``miou``, ``pixel_accuracy``, ``objectness_iou``, ``images``, and ``iou`` by class name; 0-1, four digits."""
-        return {
-            "miou": round(mean_iou(self.classes), 4),
-            "pixel_accuracy": round(pixel_accuracy(self.classes), 4),
-            "objectness_iou": round(self.objectness_iou, 4),
-            "images": self.images,
-            "iou": {
-                name: round(float(v), 4) for name, v in zip(self.labels.names, iou_per_class(self.classes), strict=True)
-            },
+        """All scores, 0-1, four digits.
+
+        Returns:
+            ``miou``, ``boundary_f`` (mean over the classes, at 3 px), ``pixel_accuracy``, ``objectness_iou``,
+            ``objectness_precision``, ``objectness_recall``, the number of ``images``; and by class name
+            ``iou`` and ``class_boundary_f``.
+        """
+        scores = {
+            "miou": mean_iou(self.classes),
+            "boundary_f": mean_known(self.class_boundary_f),
+            "pixel_accuracy": pixel_accuracy(self.classes),
+            "objectness_iou": self.objectness_iou,
+            "objectness_precision": float(precision_per_class(self.objects)[1]),
+            "objectness_recall": float(recall_per_class(self.objects)[1]),
         }
+        return {
+            **{name: round(value, 4) for name, value in scores.items()},
+            "images": self.images,
+            "iou": self._by_name(iou_per_class(self.classes)),
+            "class_boundary_f": self._by_name(self.class_boundary_f),
+        }
+
+    def _by_name(self, values: F64) -> dict[str, float]:
+        return {name: round(float(v), 4) for name, v in zip(self.labels.names, values, strict=True)}

@@ -19,6 +19,9 @@ from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import CHANNELS, U8, Frame, Segmentation
 
 PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
+# Outputs of the graph and fields of Segmentation, by the same names.
+MASKS = ("class_ids", "objectness", "confidence")
+TOP_MASKS = ("top_ids", "top_scores")
 MAX_GRAPHS = 16  # one for each image size, encoding and batch size in use; the least used goes first
 
 
@@ -73,11 +76,16 @@ class Engine:
             np.copyto(slot, frame.pixels.reshape(slot.shape) if frame.pixels.ndim == 2 else frame.pixels)
         compiled.request.infer()
         # The request's memory is written again by the next batch: the masks get memory of their own.
-        ids, objects, confidence = (
-            compiled.request.get_tensor(name).data.copy() for name in ("class_ids", "objectness", "confidence")
-        )
+        names = MASKS if self.config.top_k == 1 else MASKS + TOP_MASKS
+        masks = {name: compiled.request.get_tensor(name).data.copy() for name in names}
         return [
-            Segmentation(f.camera, f.stamp_ns, ids[i], objects[i], confidence[i], f.frame_id, f.name)
+            Segmentation(
+                camera=f.camera,
+                stamp_ns=f.stamp_ns,
+                frame_id=f.frame_id,
+                name=f.name,
+                **{name: mask[i] for name, mask in masks.items()},
+            )
             for i, f in enumerate(frames)
         ]
 
@@ -90,7 +98,7 @@ class Engine:
         return self._graphs[key, batch]
 
     def _compile(self, key: GraphKey, batch: int, device: str) -> _Compiled:
-        model = build(self.package, key, self.config.score_threshold, self.config.object_threshold)
+        model = build(self.package, key, self.config)
         # A fixed batch is 8 % faster on the CPU than a dynamic one, and all that an NPU takes.
         model.reshape([batch, key.height, key.width, CHANNELS[key.encoding]])
         options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}

@@ -10,6 +10,7 @@ import openvino as ov
 from openvino import opset13 as ops
 from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
 
+from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
@@ -44,18 +45,20 @@ def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, i
     return max(32, round(height * scale)), max(32, round(width * scale))
 
 
-def build(package: ModelPackage, key: GraphKey, score_threshold: float, object_threshold: float) -> ov.Model:
+def build(package: ModelPackage, key: GraphKey, config: SegmentationConfig) -> ov.Model:
     """Build the graph.
 
     Input: (N, H, W, C) uint8 in the key's encoding. Outputs, all (N, H, W) uint8: ``class_ids``
-    (255 = unlabelled), ``objectness`` (0 or 255), ``confidence`` (0-255 for 0-1).
+    (255 = unlabelled), ``objectness`` (0 or 255), ``confidence`` (0-255 for 0-1). With ``top_k`` above 1 also
+    ``top_ids`` and ``top_scores`` (0-255 for 0-1), both (N, k, H, W) uint8, most probable class first, whatever
+    the score threshold.
     """
     model = package.read_ir()
     height, width = network_size(package, key.height, key.width)
     model.reshape([-1, 3, height, width])
     if key.encoding == "mono8":
         model = _with_grey_input(model, height, width)
-    model = _with_masks(model, key, score_threshold, object_threshold)
+    model = _with_masks(model, key, config)
 
     pre = PrePostProcessor(model)
     tensor = pre.input().tensor()
@@ -82,21 +85,23 @@ def _with_grey_input(model: ov.Model, height: int, width: int) -> ov.Model:
     return ov.Model(model.get_results(), [grey], "grey")
 
 
-def _with_masks(model: ov.Model, key: GraphKey, score_threshold: float, object_threshold: float) -> ov.Model:
+def _with_masks(model: ov.Model, key: GraphKey, config: SegmentationConfig) -> ov.Model:
     """Put up-sampling, arg-max and thresholds behind the network."""
     probabilities = _resized(model.output("probabilities"), key)
-    # 1. Most probable class of the fused classification, and its probability.
-    best = ops.topk(probabilities, ops.constant(1), axis=1, mode="max", sort="none", index_element_type="i32")
-    axis = ops.constant([1])
-    score, ids = ops.squeeze(best.output(0), axis), ops.squeeze(best.output(1), axis)
-    if score_threshold > 0:
-        ids = ops.select(ops.less(score, _f32(score_threshold)), ops.constant(IGNORE_ID, ov.Type.i32), ids)
-    confidence = ops.convert(ops.round(ops.multiply(score, _f32(255)), "half_to_even"), "u8")
+    # 1. Most probable classes of the fused classification, and their probabilities.
+    count = ops.constant(config.top_k)
+    best = ops.topk(probabilities, count, axis=1, mode="max", sort="value", index_element_type="i32")
+    first, axis = ops.constant(0), ops.constant(1)
+    score, ids = ops.gather(best.output(0), first, axis), ops.gather(best.output(1), first, axis)
+    if config.score_threshold > 0:
+        ids = ops.select(ops.less(score, _f32(config.score_threshold)), ops.constant(IGNORE_ID, ov.Type.i32), ids)
     # 2. Objectness from its own scores.
-    object_probability = ops.squeeze(_resized(model.output("object_probability"), key), axis)
-    is_object = ops.greater(object_probability, _f32(object_threshold))
+    object_probability = ops.gather(_resized(model.output("object_probability"), key), first, axis)
+    is_object = ops.greater(object_probability, _f32(config.object_threshold))
     objectness = ops.select(is_object, ops.constant(255, ov.Type.u8), ops.constant(0, ov.Type.u8))
-    outputs = {"class_ids": ops.convert(ids, "u8"), "objectness": objectness, "confidence": confidence}
+    outputs = {"class_ids": ops.convert(ids, "u8"), "objectness": objectness, "confidence": _as_u8(score)}
+    if config.top_k > 1:
+        outputs |= {"top_ids": ops.convert(best.output(1), "u8"), "top_scores": _as_u8(best.output(0))}
     for name, node in outputs.items():
         node.output(0).get_tensor().set_names({name})
     return ov.Model([node.output(0) for node in outputs.values()], model.get_parameters(), "cmt_seg")
@@ -108,6 +113,11 @@ def _resized(port: ov.Output, key: GraphKey) -> ov.Node:
     source = port.get_node().input_value(0)  # what the Result node of the output reads
     return ops.interpolate(source, size, "linear_onnx", "sizes", coordinate_transformation_mode="half_pixel",
                            axes=ops.constant(np.array([2, 3], np.int64)))  # fmt: skip
+
+
+def _as_u8(probability: ov.Output) -> ov.Node:
+    """0-1 as 0-255, to the nearest."""
+    return ops.convert(ops.round(ops.multiply(probability, _f32(255)), "half_to_even"), "u8")
 
 
 def _f32(value: float) -> ov.Node:

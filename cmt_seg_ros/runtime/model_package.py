@@ -29,6 +29,7 @@ class ModelPackage:
         labels: what its class ids mean.
         height, width: image size the network was trained for, pixels.
         mean, scale: the network's input is (value - mean) / scale, red-green-blue.
+        precision: of its weights: "fp16" or "int8".
         description: all of model.yaml.
     """
 
@@ -39,6 +40,7 @@ class ModelPackage:
     width: int
     mean: float
     scale: float
+    precision: str
     description: dict[str, Any]
 
     @classmethod
@@ -61,6 +63,7 @@ class ModelPackage:
                 width=int(size["width"]),
                 mean=float(size["mean"]),
                 scale=float(size["scale"]),
+                precision=str(description.get("precision", "fp16")),
                 description=description,
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:

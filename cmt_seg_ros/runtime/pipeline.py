@@ -8,14 +8,16 @@ for segmentation in pipeline.process([frame]):
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.errors import ConfigError, FrameError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.engine import Engine
 from cmt_seg_ros.runtime.model_package import ModelPackage
+from cmt_seg_ros.runtime.smoothing import smooth
 from cmt_seg_ros.structures import CHANNELS, Frame, Segmentation
 
 MIN_SIDE_PX = 16
@@ -25,16 +27,22 @@ class Pipeline:
     """A verified model on a device.
 
     Args:
-        config: model, device and thresholds.
+        config: model, device, thresholds, number of classes per pixel, smoothing.
 
     Raises:
         ModelError: the model package is missing or damaged.
+        ConfigError: ``top_k`` is more than the model has classes.
         DeviceError: no device of the chain can run it.
     """
 
     def __init__(self, config: SegmentationConfig) -> None:
         self.config = config
         self.package = ModelPackage.load(config.model)
+        if config.top_k > len(self.labels):
+            raise ConfigError(
+                f"segmentation.top_k is {config.top_k}; model {self.package.name} has {len(self.labels)} classes, "
+                f"so it must be a number from 1 to {len(self.labels)}"
+            )
         self.engine = Engine(self.package, config)
 
     @property
@@ -50,7 +58,8 @@ class Pipeline:
         """
         for frame in frames:
             check_frame(frame, self.config.max_image_px)
-        return self.engine.infer(frames)
+        results = self.engine.infer(frames)
+        return [replace(result, class_ids=smooth(result.class_ids, self.config)) for result in results]
 
 
 def check_frame(frame: Frame, max_image_px: int) -> None:

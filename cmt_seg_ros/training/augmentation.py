@@ -1,76 +1,124 @@
-"""Random scale, crop, flip and colour of one sample."""
+"""From a sample to a training crop: paste, scale, cut, flip, look."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.structures import U8
+from cmt_seg_ros.training.appearance import defocus_or_noise, dusk, recolour, restyle, shade
+from cmt_seg_ros.training.copy_paste import CutOut, paste
 from cmt_seg_ros.training.datasets import Sample
 
 
-def augment(sample: Sample, crop: tuple[int, int], rng: np.random.Generator) -> tuple[U8, U8]:
+@dataclass(frozen=True)
+class Augmentation:
+    """How much of what; chances are 0-1.
+
+    Attributes:
+        scale: smallest and largest factor on the image's size.
+        restyle: chance of the colours of another image of the training data.
+        dusk: chance of little light.
+        shade: chance of uneven light.
+        paste: chance of pasted cut-outs of rare classes.
+        rare_first: chance that the crop is laid around a pixel of a rare class of the image.
+    """
+
+    scale: tuple[float, float] = (0.5, 2.0)
+    restyle: float = 0.4
+    dusk: float = 0.15
+    shade: float = 0.2
+    paste: float = 0.5
+    rare_first: float = 0.5
+
+
+def augment(
+    sample: Sample,
+    crop: tuple[int, int],
+    rng: np.random.Generator,
+    how: Augmentation,
+    area_px: float,
+    styles: Sequence[Sample] = (),
+    cut_outs: Mapping[int, Sequence[CutOut]] | None = None,
+    rare: Sequence[int] = (),
+) -> tuple[U8, U8]:
     """Cut one training crop.
 
     Args:
         sample: image and labels of any size.
         crop: (height, width) in pixels.
         rng: source of all chance.
+        how: strengths.
+        area_px: area that the network sees images at; the scale is relative to it.
+        styles: images whose colours may be taken on.
+        cut_outs: objects that may be pasted, by label.
+        rare: labels that crops are laid around.
 
     Returns:
         (image, labels): crop-sized; pixels outside the image are grey and ignored.
     """
-    image, labels = _scale(sample, crop, float(np.exp(rng.uniform(np.log(0.5), np.log(2.0)))))
-    image, labels = _cut(image, labels, crop, rng)
+    image, labels = sample.image, sample.labels
+    if cut_outs and rng.random() < how.paste:
+        image, labels = paste(image, labels, cut_outs, rng)
+    factor = np.exp(rng.uniform(*np.log(how.scale))) * np.sqrt(area_px / labels.size)
+    image, labels = _scale(image, labels, crop, float(factor))
+    image, labels = _cut(image, labels, crop, rng, rare if rng.random() < how.rare_first else ())
     if rng.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]
-    return _recolour(np.ascontiguousarray(image), rng), np.ascontiguousarray(labels)
+    return _look(np.ascontiguousarray(image), rng, how, styles), np.ascontiguousarray(labels)
 
 
-def _scale(sample: Sample, crop: tuple[int, int], factor: float) -> tuple[U8, U8]:
-    height, width = sample.labels.shape
+def _look(image: U8, rng: np.random.Generator, how: Augmentation, styles: Sequence[Sample]) -> U8:
+    if styles and rng.random() < how.restyle:
+        image = restyle(image, styles[int(rng.integers(len(styles)))].image, float(rng.uniform(0.3, 1)))
+    if rng.random() < how.shade:
+        image = shade(image, rng)
+    image = dusk(image, rng) if rng.random() < how.dusk else recolour(image, rng)
+    return defocus_or_noise(image, rng)
+
+
+def _scale(image: U8, labels: U8, crop: tuple[int, int], factor: float) -> tuple[U8, U8]:
+    height, width = labels.shape
     size = (round(width * factor), round(height * factor))
     how = cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
-    image = cv2.resize(sample.image, size, interpolation=how)
-    labels = cv2.resize(sample.labels, size, interpolation=cv2.INTER_NEAREST)
+    image = cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
+    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
     right, below = max(crop[1] - size[0], 0), max(crop[0] - size[1], 0)
     if right or below:
-        image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(127, 127, 127))
-        labels = cv2.copyMakeBorder(labels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(IGNORE_ID,))
-    return image.astype(np.uint8, copy=False), labels.astype(np.uint8, copy=False)
+        image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(127, 127, 127))  # type: ignore[assignment]
+        labels = cv2.copyMakeBorder(labels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(IGNORE_ID,))  # type: ignore[assignment]
+    return image, labels
 
 
-def _cut(image: U8, labels: U8, crop: tuple[int, int], rng: np.random.Generator) -> tuple[U8, U8]:
-    """A random window; of two tries the one with more classes, so that rare ones are seen more often."""
-    best: tuple[int, int, int] | None = None
-    for _ in range(2):
-        top = int(rng.integers(0, image.shape[0] - crop[0] + 1))
-        left = int(rng.integers(0, image.shape[1] - crop[1] + 1))
-        window = labels[top : top + crop[0], left : left + crop[1]]
-        variety = np.count_nonzero(np.bincount(window[::4, ::4].ravel(), minlength=256)[:IGNORE_ID])
-        if best is None or variety > best[0]:
-            best = (int(variety), top, left)
-    assert best is not None
-    rows, columns = slice(best[1], best[1] + crop[0]), slice(best[2], best[2] + crop[1])
+def _cut(image: U8, labels: U8, crop: tuple[int, int], rng: np.random.Generator, rare: Sequence[int]) -> tuple[U8, U8]:
+    """A window around a random pixel of a rare class; without one, of two random windows that with more classes."""
+    room = (image.shape[0] - crop[0], image.shape[1] - crop[1])
+    corner = _around_rare(labels, crop, room, rng, rare)
+    if corner is None:
+        tries = [(int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1))) for _ in range(2)]
+        corner = max(tries, key=lambda c: _variety(labels[c[0] : c[0] + crop[0], c[1] : c[1] + crop[1]]))
+    rows, columns = slice(corner[0], corner[0] + crop[0]), slice(corner[1], corner[1] + crop[1])
     return image[rows, columns], labels[rows, columns]
 
 
-def _recolour(image: U8, rng: np.random.Generator) -> U8:
-    """Gain per channel, gamma, contrast, saturation, and now and then blur or noise."""
-    gain = rng.uniform(0.7, 1.35) * rng.uniform(0.9, 1.1, 3)
-    gamma = np.exp(rng.uniform(-0.4, 0.4))
-    ramp = np.linspace(0, 1, 256)[:, None] ** gamma
-    contrast = rng.uniform(0.75, 1.3)
-    lut = np.clip(((ramp - 0.5) * contrast + 0.5) * gain * 255, 0, 255).astype(np.uint8)
-    image = cv2.LUT(image, lut[None]).astype(np.uint8, copy=False)
-    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
-    saturation = rng.uniform(0.5, 1.4)
-    image = cv2.addWeighted(image, saturation, grey, 1 - saturation, 0).astype(np.uint8, copy=False)
-    chance = rng.random()
-    if chance < 0.15:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.2))).astype(np.uint8, copy=False)
-    elif chance < 0.3:
-        noise = rng.normal(0, rng.uniform(2, 8), image.shape)
-        image = np.clip(image + noise, 0, 255).astype(np.uint8)
-    return image
+def _variety(window: U8) -> int:
+    return int(np.count_nonzero(np.bincount(window[::4, ::4].ravel(), minlength=256)[:IGNORE_ID]))
+
+
+def _around_rare(
+    labels: U8, crop: tuple[int, int], room: tuple[int, int], rng: np.random.Generator, rare: Sequence[int]
+) -> tuple[int, int] | None:
+    grid = labels[::4, ::4]
+    present = [r for r in rare if (grid == r).any()]
+    if not present:
+        return None
+    places = np.argwhere(grid == present[int(rng.integers(len(present)))])
+    y, x = (4 * int(v) for v in places[int(rng.integers(len(places)))])
+    # Anywhere but near the crop's edge.
+    top = y - int(rng.uniform(0.2, 0.8) * crop[0])
+    left = x - int(rng.uniform(0.2, 0.8) * crop[1])
+    return min(max(top, 0), room[0]), min(max(left, 0), room[1])

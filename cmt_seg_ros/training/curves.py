@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from cmt_seg_ros.errors import DatasetError
 
 
-def draw_curves(run: Path) -> Path:
-    """Draw ``history.jsonl`` of a run folder to ``curves.png`` and return its path.
+def read_history(run: Path) -> list[dict[str, Any]]:
+    """Scores of all stages of a run folder, in order, with ``batch``, the number of batches before over all stages.
 
     Raises:
-        DatasetError: the run has no history yet.
+        DatasetError: the run has not been scored yet.
     """
+    rows: list[dict[str, Any]] = []
+    before = 0
+    for path in sorted(run.glob("*/history.jsonl")):
+        stage = [json.loads(line) for line in path.read_text().splitlines()]
+        rows += [{**row, "batch": before + row["iteration"]} for row in stage]
+        before += stage[-1]["iteration"]
+    if not rows:
+        raise DatasetError(f"no history.jsonl in the folders of {run}; the run has not been scored yet")
+    return rows
+
+
+def draw_curves(run: Path) -> Path:
+    """Draw the history of a run folder to ``curves.png`` and return its path."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    history = run / "history.jsonl"
-    if not history.is_file():
-        raise DatasetError(f"{history} does not exist; the run has not been scored yet")
-    rows = [json.loads(line) for line in history.read_text().splitlines()]
-    iterations = [row["iteration"] for row in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), constrained_layout=True)
-    left.plot(iterations, [row["loss"] for row in rows], "o-", color="tab:gray")
+    rows = read_history(run)
+    batches = [row["batch"] for row in rows]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), constrained_layout=True)
+    left.plot(batches, [row["loss"] for row in rows], ".-", color="tab:gray")
     left.set(title="training loss", xlabel="batch", ylabel="coupled loss, Equation (1)")
-    right.plot(iterations, [row["miou"] for row in rows], "o-", label="mIoU")
-    right.plot(iterations, [row["objectness_iou"] for row in rows], "o-", label="objectness IoU")
-    right.set(title="val, averaged weights", xlabel="batch", ylim=(0, 1))
-    right.legend()
+    right.plot(batches, [row["miou"] for row in rows], ".-", label="mIoU")
+    right.plot(batches, [row["objectness_iou"] for row in rows], ".-", label="objectness IoU")
+    right.set(title="validation, averaged weights", xlabel="batch", ylim=(0, 1))
+    right.legend(loc="lower right")
     for axes in (left, right):
         axes.grid(alpha=0.3)
+        for row, following in pairwise(rows):
+            if row["stage"] != following["stage"]:
+                axes.axvline(row["batch"], color="black", linewidth=0.7, linestyle=":")
+    # The number of each stage where it ends.
+    for row, following in zip(rows, [*rows[1:], {"stage": None}], strict=True):
+        if row["stage"] != following["stage"]:
+            number = row["stage"].split()[0]
+            right.annotate(number, (row["batch"], 0.02), fontsize=8, rotation=90, ha="right", va="bottom")
     path = run / "curves.png"
     figure.savefig(path, dpi=110)
     plt.close(figure)

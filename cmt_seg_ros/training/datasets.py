@@ -2,32 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import yaml
 
 from cmt_seg_ros.errors import DatasetError
-from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelSet
+from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.sources.scene import StreetScene
 from cmt_seg_ros.structures import U8
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+KNOWN_CLASSES = Path(__file__).parent / "classes"
+EXAMPLE = """classes:
+- {id: 0, name: Road, color: [128, 64, 128]}
+- {id: 1, name: Car, color: [64, 0, 128], is_object: true}"""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """image: (H, W, 3) uint8 blue-green-red; labels: (H, W) uint8 class ids, 255 = ignored."""
+    """image: (H, W, 3) uint8 blue-green-red; labels: (H, W) uint8 ids of its data set, 255 = ignored."""
 
     name: str
     image: U8
     labels: U8
 
 
-def read_folder(root: Path, labels: LabelSet = CAMVID) -> list[Sample]:
-    """Read ``root/images/*`` with ``root/labels/<same stem>.png``; ids outside the label set are ignored.
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Samples, and what their ids stand for.
+
+    Attributes:
+        name: of the folder.
+        samples: the images with their labels.
+        sets: for each id of the labels, the network's classes it stands for: one, or, where the
+            labels are coarser than the network's classes, several.
+    """
+
+    name: str
+    samples: list[Sample]
+    sets: tuple[tuple[int, ...], ...]
+
+
+def read_classes(root: Path) -> LabelSet:
+    """The classes of a data set: ``root/classes.yaml``, or those known by the folder's name.
+
+    Raises:
+        DatasetError: no such file, or not one of classes.
+    """
+    path, values = _classes_file(root)
+    if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
+        raise DatasetError(f"{path} has no list `classes`; expected, for example:\n{EXAMPLE}")
+    return LabelSet.from_list(values["classes"])
+
+
+def read_unions(root: Path, labels: LabelSet) -> tuple[tuple[int, ...], ...]:
+    """What each id of a data set stands for, in the network's classes.
+
+    Args:
+        root: folder with classes.yaml (or one known by its name). Its ``unions`` list id, name and
+            ``is``: names of the network's classes. A file with ``classes`` is matched by name.
+        labels: the network's classes.
+
+    Raises:
+        DatasetError: ids with gaps, or a name that the network does not have.
+    """
+    path, values = _classes_file(root)
+    rows = values.get("unions") or values.get("classes") or []
+    if [row.get("id") for row in rows] != list(range(len(rows))) or not rows:
+        raise DatasetError(f"{path}: ids are {[row.get('id') for row in rows]}; they must be 0, 1, 2, ... in order")
+    ids = {name: i for i, name in enumerate(labels.names)}
+    unions = []
+    for row in rows:
+        names = row.get("is") or [row.get("name")]
+        unknown = [name for name in names if name not in ids]
+        if unknown:
+            raise DatasetError(f"{path}: {unknown} is not among the network's classes {list(labels.names)}")
+        unions.append(tuple(sorted(ids[name] for name in names)))
+    return tuple(unions)
+
+
+def _classes_file(root: Path) -> tuple[Path, Any]:
+    for path in (root / "classes.yaml", KNOWN_CLASSES / f"{root.name}.yaml"):
+        if path.is_file():
+            try:
+                return path, yaml.safe_load(path.read_text())
+            except yaml.YAMLError as error:
+                raise DatasetError(f"{path} is not YAML: {error}") from error
+    known = ", ".join(sorted(p.stem for p in KNOWN_CLASSES.glob("*.yaml")))
+    raise DatasetError(
+        f"{root / 'classes.yaml'} does not exist (known without one, by the folder's name: {known}). "
+        f"Write it, for example:\n{EXAMPLE}"
+    )
+
+
+def read_folder(root: Path, num_ids: int) -> list[Sample]:
+    """Read ``root/images/*`` with ``root/labels/<same stem>.png``; ids of ``num_ids`` and more are ignored.
 
     Raises:
         DatasetError: a folder is missing or empty, an image has no labels, or their sizes differ.
@@ -35,10 +109,10 @@ def read_folder(root: Path, labels: LabelSet = CAMVID) -> list[Sample]:
     images = sorted(p for p in (root / "images").glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
         raise DatasetError(f"no images in {root / 'images'}; expected images/*.png|jpg|webp and labels/<same name>.png")
-    return [_read_pair(path, root / "labels" / f"{path.stem}.png", len(labels)) for path in images]
+    return [_read_pair(path, root / "labels" / f"{path.stem}.png", num_ids) for path in images]
 
 
-def _read_pair(image_path: Path, label_path: Path, num_classes: int) -> Sample:
+def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
     image = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
     ids = cv2.imread(str(label_path), cv2.IMREAD_GRAYSCALE)
     if image is None or ids is None:
@@ -46,7 +120,7 @@ def _read_pair(image_path: Path, label_path: Path, num_classes: int) -> Sample:
         raise DatasetError(f"cannot read {path}; every image needs its label file")
     if image.shape[:2] != ids.shape:
         raise DatasetError(f"{label_path} is {ids.shape} but its image is {image.shape[:2]}; sizes must be equal")
-    return Sample(image_path.stem, image, np.where(ids < num_classes, ids, IGNORE_ID).astype(np.uint8))
+    return Sample(image_path.stem, image, np.where(ids < num_ids, ids, IGNORE_ID).astype(np.uint8))
 
 
 def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 360) -> Iterator[Sample]:
@@ -70,3 +144,29 @@ def class_weights(samples: list[Sample], num_classes: int) -> list[float]:
         counts += np.bincount(sample.labels.ravel(), minlength=256)[:num_classes]
     weights = 1.0 / np.sqrt(np.maximum(counts / counts.sum(), 1e-4))
     return [float(w) for w in np.clip(weights / weights.mean(), 0.4, 4.0)]
+
+
+class LabelSpace:
+    """One numbering for the labels of several data sets: the network's classes first, then unions of them.
+
+    Args:
+        num_classes: of the network.
+        data: data sets whose labels are to be numbered.
+
+    Attributes:
+        num_classes: as given.
+        sets: for each number, the classes it stands for.
+    """
+
+    def __init__(self, num_classes: int, data: Sequence[DataSet]) -> None:
+        self.num_classes = num_classes
+        self.sets: list[tuple[int, ...]] = [(i,) for i in range(num_classes)]
+        for union in (s for d in data for s in d.sets):
+            if union not in self.sets:
+                self.sets.append(union)
+
+    def renumbered(self, data: DataSet) -> list[Sample]:
+        """The samples with labels in this numbering."""
+        lut = np.full(256, IGNORE_ID, np.uint8)
+        lut[: len(data.sets)] = [self.sets.index(s) for s in data.sets]
+        return [Sample(s.name, s.image, lut[s.labels]) for s in data.samples]

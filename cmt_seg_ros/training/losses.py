@@ -1,4 +1,4 @@
-"""The coupled loss of CMT-MCHH, Equation (1)."""
+"""The coupled loss of CMT-MCHH, Equation (1), for labels that are classes or unions of classes."""
 
 from __future__ import annotations
 
@@ -6,34 +6,83 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cmt_seg_ros.labels import IGNORE_ID
+from cmt_seg_ros.networks.scores import Scores
 
 
-def coupled_loss(
-    fused: Tensor,
-    objectness: Tensor,
-    target: Tensor,
-    object_ids: Sequence[int],
-    class_weights: Tensor | None = None,
-    weights: tuple[float, float] = (2 / 3, 1 / 3),
-) -> Tensor:
+class CoupledLoss(nn.Module):
     """w1 x semantic cross-entropy + w2 x objectness cross-entropy, averaged over labelled pixels.
 
+    A label that stands for several classes costs minus the logarithm of the sum of their
+    probabilities. Its objectness is known where all of its classes agree, else not counted.
+
     Args:
-        fused: (N, C, h, w) float scores; up-sampled bilinearly to the target's size.
-        objectness: (N, 2, h, w) float scores.
-        target: (N, H, W) int64 class ids, 255 = ignored.
+        sets: for each label, the classes it stands for (see LabelSpace).
         object_ids: ids of the object classes.
-        class_weights: (C,) float, or None for equal weights.
-        weights: (w1, w2), summing to one.
+        class_weights: weight of each class, or None for equal weights; a union has its classes' mean.
+        boundary_weight: what a pixel within 2 pixels of a class boundary counts more; 0 = the same.
     """
-    size = target.shape[1:]
-    is_object = torch.isin(target, torch.tensor(list(object_ids), device=target.device)).long()
-    is_object[target == IGNORE_ID] = IGNORE_ID
-    fused = F.interpolate(fused.float(), size=size, mode="bilinear", align_corners=False)
-    objectness = F.interpolate(objectness.float(), size=size, mode="bilinear", align_corners=False)
-    semantic_loss = F.cross_entropy(fused, target, weight=class_weights, ignore_index=IGNORE_ID)
-    objectness_loss = F.cross_entropy(objectness, is_object, ignore_index=IGNORE_ID)
-    return weights[0] * semantic_loss + weights[1] * objectness_loss
+
+    def __init__(
+        self,
+        sets: Sequence[tuple[int, ...]],
+        object_ids: Sequence[int],
+        class_weights: Sequence[float] | None = None,
+        boundary_weight: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.unions = [s for s in sets if len(s) > 1]
+        self.boundary_weight = boundary_weight
+        weights = [sum(class_weights[i] for i in s) / len(s) if class_weights else 1.0 for s in sets]
+        kinds = [{int(i in object_ids) for i in s} for s in sets]
+        is_object = [k.pop() if len(k) == 1 else IGNORE_ID for k in kinds]
+        self.register_buffer("label_weights", torch.tensor(weights))
+        table = torch.full((IGNORE_ID + 1,), IGNORE_ID)
+        table[: len(sets)] = torch.tensor(is_object)
+        self.register_buffer("is_object", table)
+
+    def forward(self, scores: Scores, target: Tensor, weights: tuple[float, float] = (2 / 3, 1 / 3)) -> Tensor:
+        """The loss.
+
+        Args:
+            scores: up-sampled bilinearly to the target's size; a task with weight 0 may be None.
+            target: (N, H, W) int64 labels, 255 = ignored.
+            weights: (w1, w2), summing to one.
+        """
+        terms = []
+        if weights[0] > 0:
+            assert scores.classes is not None
+            terms.append(weights[0] * self.semantic(scores.classes, target))
+        if weights[1] > 0:
+            assert scores.objectness is not None
+            objectness = _resize(scores.objectness, target)
+            terms.append(weights[1] * F.cross_entropy(objectness, self.is_object[target], ignore_index=IGNORE_ID))
+        return torch.stack(terms).sum()
+
+    def semantic(self, classes: Tensor, target: Tensor) -> Tensor:
+        """Weighted cross-entropy on classes and on sums of class probabilities."""
+        log_p = _resize(classes, target).log_softmax(1)
+        if self.unions and bool(((target >= log_p.shape[1]) & (target != IGNORE_ID)).any()):
+            log_p = torch.cat([log_p, *(log_p[:, u].logsumexp(1, keepdim=True) for u in self.unions)], 1)
+        weights = self.label_weights[: log_p.shape[1]]
+        if not self.boundary_weight:
+            return F.nll_loss(log_p, target, weight=weights, ignore_index=IGNORE_ID)
+        losses = F.nll_loss(log_p, target, weight=weights, ignore_index=IGNORE_ID, reduction="none")
+        known = target != IGNORE_ID
+        emphasis = known * (1 + self.boundary_weight * near_boundary(target))
+        total = (emphasis * weights[target.masked_fill(~known, 0)]).sum()
+        return (losses * emphasis).sum() / total.clamp_min(1e-6)
+
+
+def near_boundary(target: Tensor, reach: int = 2) -> Tensor:
+    """(N, H, W) labels to (N, H, W) float: 1 where another label lies within ``reach`` pixels."""
+    labels = target.float()[:, None]
+    highest = F.max_pool2d(labels, 2 * reach + 1, 1, reach)
+    lowest = -F.max_pool2d(-labels, 2 * reach + 1, 1, reach)
+    return (highest != lowest)[:, 0].float()
+
+
+def _resize(scores: Tensor, target: Tensor) -> Tensor:
+    return F.interpolate(scores.float(), size=target.shape[1:], mode="bilinear", align_corners=False)

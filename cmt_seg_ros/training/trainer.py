@@ -1,174 +1,211 @@
-"""One loop that runs every stage of a recipe; stops and resumes at any checkpoint with the same result."""
+"""One loop that runs every stage of a recipe; stops and resumes at any point with the same result."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.metrics.segmentation import MaskMeter
-from cmt_seg_ros.training.augmentation import augment
+from cmt_seg_ros.training import distributed
+from cmt_seg_ros.training.batches import Batches, TrainingData
 from cmt_seg_ros.training.curriculum import Recipe
-from cmt_seg_ros.training.datasets import Sample, class_weights, render_scenes
-from cmt_seg_ros.training.losses import coupled_loss
+from cmt_seg_ros.training.datasets import LabelSpace, Sample
+from cmt_seg_ros.training.depthwise import QuickDepthwise
+from cmt_seg_ros.training.losses import CoupledLoss
+from cmt_seg_ros.training.stage_network import build_network, finished_scores, write_stage
+from cmt_seg_ros.training.validation import evaluate
 
 CHECKPOINT_EVERY = 100
-FIRST_TRAINING_SEED = 1000
 
 
-def to_input(images: np.ndarray) -> Tensor:
-    """(N, H, W, 3) uint8 blue-green-red to (N, 3, H, W) float red-green-blue, (value - 127) / 128."""
-    x = torch.from_numpy(np.ascontiguousarray(images[..., ::-1])).permute(0, 3, 1, 2)
-    return ((x.float() - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What all stages have in common.
 
-
-@torch.no_grad()
-def evaluate(model: nn.Module, samples: list[Sample], labels: LabelSet) -> dict[str, Any]:
-    """MIoU and per-class IoU of the fused labels at the images' own size, and objectness IoU.
-
-    Each is computed from one confusion matrix over all pixels of all samples.
-    """
-    model.eval()
-    meter = MaskMeter(labels)
-    for s in samples:
-        fused, objectness = (
-            nn.functional.interpolate(scores.float().softmax(1), s.labels.shape, mode="bilinear")[0]
-            for scores in model(to_input(s.image[None]))
-        )
-        class_ids, is_object = fused.argmax(0), objectness[1] > 0.5
-        meter.add(s.labels, class_ids.to(torch.uint8).numpy(), is_object.to(torch.uint8).numpy())
-    return meter.to_dict()
-
-
-class Trainer:
-    """Runs a recipe on a model.
-
-    Args:
-        model: takes (N, 3, H, W), gives (fused, objectness) scores.
+    Attributes:
         recipe: what to run.
-        train: real training samples.
-        val: samples scored every ``val_every`` iterations and at the end.
-        labels: what the class ids mean.
-        out: folder for checkpoint.pt, history.jsonl and curves.png; a checkpoint there is resumed.
+        labels: the network's classes.
+        space: what the labels of ``data`` stand for.
+        data: training samples.
+        val: samples scored every ``val_every`` iterations and at the end of a stage.
+        out: folder; each stage has one of its own in it.
+        pretrained: start the lite encoder from ImageNet.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        workers: threads that prepare batches.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        recipe: Recipe,
-        train: list[Sample],
-        val: list[Sample],
-        labels: LabelSet,
-        out: Path,
-        val_every: int = 400,
-    ) -> None:
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.recipe, self.train, self.val, self.labels, self.out = recipe, train, val, labels, out
-        self.val_every = val_every
-        self.synthetic: list[Sample] = []
-        self.weights = torch.tensor(class_weights(train, len(labels)))
-        encoder = [p for n, p in model.named_parameters() if n.startswith("encoder.")]
-        others = [p for n, p in model.named_parameters() if not n.startswith("encoder.")]
-        groups = [{"params": encoder, "factor": recipe.encoder_lr}, {"params": others, "factor": 1.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
-        self.average = torch.optim.swa_utils.AveragedModel(
-            model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.ema), use_buffers=True
-        )
+    recipe: Recipe
+    labels: LabelSet
+    space: LabelSpace
+    data: TrainingData
+    val: list[Sample]
+    out: Path
+    val_every: int = 500
+    pretrained: bool = True
+    device: str = "auto"
+    workers: int = 1
+
+    def run(self) -> dict[str, Any]:
+        """Run every stage that is not finished and return the last one's scores on val."""
+        rank, world, device = distributed.start(self.device)
+        try:
+            scores: dict[str, Any] = {}
+            before: Path | None = None
+            for number in range(len(self.recipe.stages)):
+                stage = StageRun(self, number, before, rank, world, device)
+                scores = finished_scores(stage.folder) or stage.run()
+                distributed.wait()
+                before = stage.folder
+            return scores
+        finally:
+            distributed.stop()
+
+
+class StageRun:
+    """One stage: its folder has checkpoint.pt while it runs, weights.safetensors and meta.yaml when it has ended."""
+
+    def __init__(self, run: Run, number: int, before: Path | None, rank: int, world: int, device: torch.device) -> None:
+        self.common, self.stage, self.before = run, run.recipe.stages[number], before
+        self.rank, self.world, self.device = rank, world, device
+        self.folder = run.out / f"{number + 1:02d}_{self.stage.name.replace(',', '').replace(' ', '_')}"
+        self.position = f"{number + 1}/{len(run.recipe.stages)} {self.stage.name}"
         self.iteration = 0
         self.history: list[dict[str, Any]] = []
 
     def run(self, progress: Callable[..., Any] = tqdm) -> dict[str, Any]:
-        """Train to the end and return the scores of the averaged weights on val."""
-        self.out.mkdir(parents=True, exist_ok=True)
+        """Train to the end, write the averaged weights, and return their scores on val."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._build()
         self._resume()
-        scores = self.history[-1] if self.history else {}
-        bar = progress(total=self.recipe.iterations, initial=self.iteration, unit="batch", dynamic_ncols=True)
-        with bar, ThreadPoolExecutor(1) as pool:
-            upcoming = pool.submit(self._batch, self.iteration)
-            while self.iteration < self.recipe.iterations:
-                batch = upcoming.result()
-                upcoming = pool.submit(self._batch, self.iteration + 1)
-                loss = self._step(*batch)
+        shown = {"stage": self.position, "miou": self.history[-1]["miou"] if self.history else 0.0}
+        bar = progress(total=self.stage.iterations, initial=self.iteration, unit="batch", dynamic_ncols=True,
+                       disable=self.rank > 0, file=sys.stderr, desc=shown["stage"])  # fmt: skip
+        with bar:
+            for x, target in self._ahead():
+                loss = self._step(x, target)
                 self.iteration += 1
                 bar.update()
-                bar.set_postfix(stage=self.recipe.stage_at(self.iteration - 1).name, loss=f"{loss:.3f}",
-                                val_miou=f"{scores.get('miou', 0):.4f}")  # fmt: skip
-                last = self.iteration == self.recipe.iterations
-                if last or self.iteration % self.val_every == 0:
-                    scores = self._validate(loss)
+                bar.set_postfix(epoch=f"{self.batches.epoch(self.iteration):.1f}", loss=f"{loss:.3f}",
+                                val_miou=f"{shown['miou']:.4f}")  # fmt: skip
+                last = self.iteration == self.stage.iterations
+                if last or self.iteration % self.common.val_every == 0:
+                    shown["miou"] = self._validate(loss)["miou"]
                 if last or self.iteration % CHECKPOINT_EVERY == 0:
                     self._save()
-        return scores
+        if not self.rank:
+            write_stage(self.folder, self.average.module, self.stage, self.common.labels, self.history[-1])
+        return self.history[-1]
 
-    def _batch(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """The batch of an iteration: a function of seed and iteration alone, so that resuming changes nothing."""
-        stage = self.recipe.stage_at(iteration)
-        if stage.synthetic and not self.synthetic:
-            scenes = render_scenes(self.recipe.scenes, FIRST_TRAINING_SEED)
-            self.synthetic = list(tqdm(scenes, total=self.recipe.scenes, desc="rendering scenes", leave=False))
-        rng = np.random.default_rng([self.recipe.seed, iteration])
-        real = self._draw(self.train, self.recipe.batch - stage.synthetic, iteration)
-        picked = real + [self.synthetic[i] for i in rng.integers(0, max(len(self.synthetic), 1), stage.synthetic)]
-        images, labels = zip(*(augment(s, stage.crop, rng) for s in picked), strict=True)
-        return to_input(np.stack(images)), torch.from_numpy(np.stack(labels)).long()
+    def _build(self) -> None:
+        recipe, stage = self.common.recipe, self.stage
+        torch.manual_seed(recipe.seed)
+        network = build_network(recipe, stage, self.common.labels, self.before, self.common.pretrained)
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad = not name.startswith(stage.frozen) if stage.frozen else True
+        trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for n, p in trained if n.startswith("encoder.")], "factor": recipe.encoder_lr * stage.lr},
+            {"params": [p for n, p in trained if not n.startswith("encoder.")], "factor": stage.lr},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
+        self.average = torch.optim.swa_utils.AveragedModel(
+            self.network, multi_avg_fn=moving_average(recipe.ema), use_buffers=True
+        )
+        self.model = distributed.shared(self.network, self.world, self.device)
+        space, data = self.common.space, self.common.data
+        loss = CoupledLoss(space.sets, self.common.labels.object_ids, data.class_weights, recipe.boundary_weight)
+        self.loss = loss.to(self.device)
+        self.batches = Batches(data, recipe, stage, self.rank, self.world)
 
-    def _draw(self, samples: list[Sample], count: int, iteration: int) -> list[Sample]:
-        """Every sample once an epoch, in an order shuffled by seed and epoch."""
-        picked = []
-        for k in range(iteration * count, (iteration + 1) * count):
-            epoch, place = divmod(k, len(samples))
-            order = np.random.default_rng([self.recipe.seed, 7, epoch]).permutation(len(samples))
-            picked.append(samples[order[place]])
-        return picked
+    def _ahead(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches from the current iteration on, prepared in threads while the network computes."""
+        with ThreadPoolExecutor(self.common.workers) as pool:
+            upcoming: deque[Future[tuple[Tensor, Tensor]]] = deque()
+            following = self.iteration
+            while upcoming or following < self.stage.iterations:
+                while len(upcoming) <= self.common.workers and following < self.stage.iterations:
+                    upcoming.append(pool.submit(self.batches.batch, following))
+                    following += 1
+                yield upcoming.popleft().result()
 
     def _step(self, x: Tensor, target: Tensor) -> float:
+        recipe, stage = self.common.recipe, self.stage
         self.model.train()
-        done = self.iteration / self.recipe.iterations
-        rate = self.recipe.lr * min(1.0, (self.iteration + 1) / self.recipe.warmup) * (1 - done) ** 0.9
+        for prefix in stage.frozen:
+            self.network.get_submodule(prefix.rstrip(".")).eval()  # BatchNorm statistics stay as they are
+        warm = min(1.0, (self.iteration + 1) / min(recipe.warmup, stage.iterations))
+        rate = recipe.lr * warm * (1 - self.iteration / stage.iterations) ** 0.9
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        with torch.autocast("cpu", torch.bfloat16):
-            fused, objectness = self.model(x)
-        loss = coupled_loss(fused, objectness, target, self.labels.object_ids, self.weights)
+        x, target = x.to(self.device, non_blocking=True), target.to(self.device, non_blocking=True)
+        quick = QuickDepthwise() if self.device.type == "cpu" else nullcontext()
+        with quick, torch.autocast(self.device.type, torch.bfloat16):
+            scores = self.model(x)
+        loss = self.loss(scores, target, stage.weights)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
-        self.average.update_parameters(self.model)
-        return loss.item()
+        self.average.update_parameters(self.network)
+        return float(loss.item())
 
     def _validate(self, loss: float) -> dict[str, Any]:
-        scores = evaluate(self.average.module, self.val, self.labels)
-        self.history.append({"iteration": self.iteration, "loss": loss, **scores})
-        (self.out / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in self.history))
+        row: dict[str, Any] = {"stage": self.stage.name, "iteration": self.iteration, "loss": loss, "miou": 0.0}
+        if not self.rank:
+            row.update(evaluate(self.average.module, self.common.val, self.common.labels, self.device))
+        self.history.append(row)
+        if not self.rank:
+            rows = "".join(json.dumps(row) + "\n" for row in self.history)
+            (self.folder / "history.jsonl").write_text(rows)
+        distributed.wait()
         return self.history[-1]
 
     def _save(self) -> None:
         """Write the checkpoint in one piece: a kill leaves the old one or the new one."""
+        if self.rank:
+            return
         state = {
             "iteration": self.iteration,
-            "model": self.model.state_dict(),
+            "model": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
         }
-        torch.save(state, self.out / "checkpoint.tmp")
-        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+        torch.save(state, self.folder / "checkpoint.tmp")
+        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
 
     def _resume(self) -> None:
-        path = self.out / "checkpoint.pt"
+        path = self.folder / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.network.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.history = state["iteration"], state["history"]
+
+
+def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """Exponential moving average that forgets sooner in the beginning: over the last tenth of a young run."""
+
+    def update(average: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
+        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        for mean, value in zip(average, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - keep)
+            else:
+                mean.copy_(value)  # counters of BatchNorm
+
+    return update

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,8 @@ from cmt_seg_ros.cli import export
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.training.curriculum import RECIPES
+from cmt_seg_ros.training.datasets import KNOWN_CLASSES
 
 
 @pytest.fixture
@@ -27,6 +30,7 @@ def data(tmp_path: Path) -> Path:
             assert frame.truth is not None
             cv2.imwrite(str(tmp_path / "data" / split / "images" / f"{k}.png"), frame.pixels)
             cv2.imwrite(str(tmp_path / "data" / split / "labels" / f"{k}.png"), frame.truth.class_ids)
+    shutil.copy(KNOWN_CLASSES / "camvid.yaml", tmp_path / "data" / "classes.yaml")
     return tmp_path / "data"
 
 
@@ -34,8 +38,11 @@ def test_train_then_export(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, out = tmp_path / "run", tmp_path / "mine"
-    assert main(["train", "--recipe", "smoke", "--data", str(data), "--out", str(run), "--threads", "2"]) == 0
-    assert (run / "curves.png").stat().st_size > 5000 and "val mIoU" in capsys.readouterr().out
+    assert main(["train", "--recipe", "smoke", "--data", str(data), "--partial", str(data), "--out", str(run),
+                 "--threads", "2"]) == 0  # fmt: skip
+    out_text = capsys.readouterr().out
+    assert (run / "curves.png").stat().st_size > 5000 and "mIoU" in out_text
+    assert "501 data: 3 labelled, 3 partly labelled, 4 synthetic images for training, 2 for scores" in out_text
     export_arguments = ["export", "--run", str(run), "--data", str(data), "--out", str(out)]
     # After four batches many scores are nearly equal, and fp16 decides otherwise here and there: refused ...
     monkeypatch.setattr(export, "PARITY", 1.0)
@@ -47,13 +54,39 @@ def test_train_then_export(
     package = ModelPackage.load(str(out))
     assert (package.height, package.width) == (96, 160)
     assert package.description["scores"]["images"] == 2 and package.description["scores"]["torch_parity"] >= 0.98
-    assert "IoU on data val" in (out / "README.md").read_text()
+    assert "frames of data val" in (out / "README.md").read_text()
+
+
+def test_every_stage_can_be_exported_once_it_has_labels(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "PARITY", 0.9)
+    run = tmp_path / "run"
+    assert main(["train", "--recipe", "smoke", "--data", str(data), "--hold-out", "1", "--out", str(run)]) == 0
+    assert "4 labelled" not in capsys.readouterr().out  # names 0, 1, 2 and 0, 1: two are held out, three left
+    first, third = run / "01_502_objectness_small_crops", run / "03_504_both_tasks_large_crops"
+    assert main(["export", "--run", str(third), "--data", str(data), "--out", str(tmp_path / "m")]) == 0
+    assert ModelPackage.load(str(tmp_path / "m")).description["network"]["semantic"]["concatenated"] == [5]
+    assert main(["export", "--run", str(first), "--data", str(data), "--out", str(tmp_path / "n")]) == 1
+    assert "objectness task alone" in capsys.readouterr().err
+
+
+def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--list"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in RECIPES) and "507 end" in text
 
 
 def test_mistakes_are_explained(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "--recipe", "nope", "--data", str(data), "--out", str(tmp_path / "run")]) == 1
-    assert "--recipe is 'nope'; known: cmt-mchh-lite-camvid" in capsys.readouterr().err
-    assert main(["train", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 1
-    assert "no images in" in capsys.readouterr().err
-    assert main(["export", "--run", str(tmp_path), "--data", str(data), "--out", str(tmp_path / "m")]) == 1
-    assert "train first" in capsys.readouterr().err
+    out = ["--out", str(tmp_path / "run")]
+    for arguments, message in (
+        (["train", "--recipe", "nope", "--data", str(data), *out], "--recipe is 'nope'; known: cmt-mchh-lite-camvid"),
+        (["train", *out], "--data is missing"),
+        (["train", "--data", str(data), "--threads", "0", *out], "--threads is 0; it must be 1 or more"),
+        (["train", "--data", str(tmp_path), *out], "classes.yaml does not exist"),
+        (["train", "--data", str(data), "--hold-out", "9", *out], "0 of 5 frames have names that begin so"),
+        (["train", "--data", str(data), "--partial", str(tmp_path), *out], "classes.yaml does not exist"),
+        (["export", "--run", str(tmp_path), "--data", str(data), "--out", str(tmp_path / "m")], "train first"),
+    ):
+        assert main(arguments) == 1
+        assert message in capsys.readouterr().err

@@ -52,6 +52,7 @@ def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(out: Path) -> 
     assert {r for r in page.refers if not r.startswith("data:")} == {"summary.json"}
     assert "http:" not in text and "https:" not in text and "@import" not in text and "url(" not in text
     assert "a &lt;clip&gt; &amp; more" in text and "<clip>" not in text
+    assert "Mean boundary F at 3 px" in text and "within 3 px" in text
 
 
 def test_the_pictures_in_it_can_be_decoded(out: Path) -> None:
@@ -75,6 +76,9 @@ def test_the_summary_has_the_known_numbers(out: Path) -> None:
     assert summary["speed"]["segmentation/mask"]["age_p50_ms"] == pytest.approx(24.0)
     assert summary["masks"]["class_iou"]["Car"] == pytest.approx(40 / 41)
     assert summary["masks"]["class_iou"]["Sky"] is None
+    boundary = summary["masks"]["class_boundary_f"]
+    assert (boundary["Pavement"], boundary["Sky"], summary["masks"]["boundary_tolerance_px"]) == (0.0, None, 3)
+    assert 0 < summary["masks"]["mean_boundary_f"] < boundary["Car"] < 1
     assert summary["tracks"]["id_switches"] == 1
     assert "numpy" not in summary["versions"] and summary["versions"]["cmt_seg_ros"]
 
@@ -87,3 +91,13 @@ def test_a_recording_without_truth_or_tracks_has_a_report_too(tmp_path: Path) ->
     assert summary["frames"] == {"in": 3, "out": 1, "dropped": 2}
     assert summary["masks"] is None and summary["tracks"] is None and summary["notes"]
     assert Page((tmp_path / "report.html").read_text()).open == []
+
+
+def test_masks_without_any_boundary_have_a_report_too(tmp_path: Path) -> None:
+    bag = Bag(tmp_path)
+    bag.labels()
+    for topic in ("truth/class_ids", "segmentation/mask"):
+        bag.image(0, topic, np.zeros((8, 8), np.uint8))
+    masks = build_report(bag.write())["masks"]
+    assert (masks["mean_iou"], masks["mean_boundary_f"]) == (1.0, None)
+    assert "not defined" in (tmp_path / "report.html").read_text()

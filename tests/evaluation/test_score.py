@@ -28,6 +28,10 @@ def test_masks_have_the_known_scores(tmp_path: Path) -> None:
     assert np.isnan(masks.class_iou[[0, 1, 2, 5, 6, 7, 9, 10]]).all()
     assert masks.mean_iou == pytest.approx((road + pavement + car) / 3)
     assert masks.objectness_iou == pytest.approx(40 / 41)
+    # The outlines of the cars fit, 12 (one is at the border) and 14 pixels; that of the speck, 1 pixel, is missed.
+    assert masks.class_boundary_f[8] == pytest.approx(2 * (26 / 27) / (1 + 26 / 27))
+    assert masks.class_boundary_f[4] == 0 and np.isnan(masks.class_boundary_f[0])
+    assert masks.mean_boundary_f == pytest.approx(np.nanmean(masks.class_boundary_f))
     assert masks.pixels.tolist() == [0, 0, 0, 214 * 9, 0, 0, 0, 0, 41 * 9, 0, 0]
     assert (scores.frames, scores.frames_with_mask, scores.frames_with_truth) == (10, 9, 10)
     assert scores.image_size == (16, 16)

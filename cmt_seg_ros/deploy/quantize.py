@@ -1,0 +1,148 @@
+"""fp16 package -> INT8 network: NNCF calibrates it on images and, where that costs too much, with accuracy control."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import nncf
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import yaml
+
+from cmt_seg_ros import __version__
+from cmt_seg_ros.errors import DatasetError
+from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
+from cmt_seg_ros.runtime.graph import network_size
+from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
+from cmt_seg_ros.sources.images import SUFFIXES
+from cmt_seg_ros.structures import U8
+
+F32 = npt.NDArray[np.float32]
+
+# Kept in float. In INT8 they lost CMT-MCHH-Lite 2 points of mIoU on CamVid and won no time: docs/models.md has the
+# measurements. What remains, ordinary convolutions, is where the time goes.
+FLOAT_LAYERS = ("GroupConvolution", "Add", "Concat", "Interpolate", "Multiply", "ReduceSum")
+
+nncf.set_log_level(logging.WARNING)  # its progress bars stay
+
+
+def calibration_images(folder: Path, count: int) -> list[U8]:
+    """``count`` images of a folder, evenly spaced in the order of their names: the same ones every time.
+
+    Raises:
+        DatasetError: no images there, or one cannot be read.
+    """
+    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    if not paths:
+        raise DatasetError(f"no images in {folder}; INT8 is calibrated on the images that the network learned from")
+    images = []
+    for path in (paths[i * len(paths) // count] for i in range(min(count, len(paths)))):
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise DatasetError(f"cannot read {path}; it is damaged or not an image")
+        images.append(np.asarray(image, np.uint8))
+    return images
+
+
+def quantize(package: ModelPackage, images: Sequence[U8]) -> ov.Model:
+    """Quantize weights and activations of the ordinary convolutions.
+
+    Args:
+        package: the fp16 package.
+        images: (H, W, 3) uint8 blue-green-red, to calibrate on.
+    """
+    return nncf.quantize(package.read_ir(), _calibration(package, images), **_settings(images))
+
+
+def quantize_controlled(
+    package: ModelPackage, images: Sequence[U8], samples: Sequence[tuple[U8, U8]], max_loss: float
+) -> ov.Model:
+    """The same, then the layers that cost most go back to float until the loss is small enough. Takes many minutes.
+
+    Args:
+        package: the fp16 package.
+        images: (H, W, 3) uint8 blue-green-red, to calibrate on.
+        samples: images like those with (H, W) uint8 class ids, 255 = ignored, to measure the loss on.
+        max_loss: mIoU that INT8 may cost, 0-1.
+    """
+
+    def miou(network: ov.CompiledModel, chosen: Iterable[tuple[U8, U8]]) -> float:
+        matrices = [
+            confusion_matrix(truth, _labels(network, network_input(package, image), truth), len(package.labels))
+            for image, truth in chosen
+        ]
+        return mean_iou(np.sum(matrices, axis=0))
+
+    return nncf.quantize_with_accuracy_control(
+        package.read_ir(),
+        calibration_dataset=_calibration(package, images),
+        validation_dataset=nncf.Dataset(samples, lambda sample: network_input(package, sample[0])),
+        validation_fn=miou,
+        max_drop=max_loss,
+        advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(num_ranking_workers=1),
+        **_settings(images),
+    )
+
+
+def _settings(images: Sequence[U8]) -> dict[str, Any]:
+    return {
+        "preset": nncf.QuantizationPreset.PERFORMANCE,
+        "subset_size": len(images),
+        "fast_bias_correction": False,  # the slow one: half a minute, 0.4 points of mIoU
+        "ignored_scope": nncf.IgnoredScope(types=list(FLOAT_LAYERS), validate=False),
+    }
+
+
+def _calibration(package: ModelPackage, images: Sequence[U8]) -> nncf.Dataset:
+    return nncf.Dataset(images, lambda image: network_input(package, image))
+
+
+def network_input(package: ModelPackage, image: U8) -> F32:
+    """What the compiled graph hands the network for an image: (1, 3, h, w) float32, normalised red-green-blue.
+
+    Args:
+        package: says the size and the normalisation.
+        image: (H, W, 3) uint8 blue-green-red.
+    """
+    height, width = network_size(package, *image.shape[:2])
+    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.float32)
+    if (height, width) != image.shape[:2]:
+        rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray((rgb.transpose(2, 0, 1)[None] - package.mean) / package.scale, np.float32)
+
+
+def _labels(network: ov.CompiledModel, x: F32, truth: U8) -> U8:
+    """Class ids at the size of the truth, up-sampled as the compiled graph does."""
+    probabilities = network(x)["probabilities"][0].transpose(1, 2, 0)
+    full = cv2.resize(probabilities, truth.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return full.argmax(2).astype(np.uint8)
+
+
+def write_quantized(package: ModelPackage, model: ov.Model, folder: Path, settings: dict[str, Any]) -> ModelPackage:
+    """Write ``model.{xml,bin,yaml}`` of the INT8 network and read them back.
+
+    Args:
+        package: the fp16 package, whose description this one inherits.
+        model: its network in INT8.
+        folder: becomes the package; its name is the model's name.
+        settings: further keys of model.yaml.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ov.save_model(model, folder / "model.xml", compress_to_fp16=True)
+    inherited = {key: value for key, value in package.description.items() if key != "sha256"}
+    description = {
+        **inherited,
+        "name": folder.name,
+        "made_with": f"cmt_seg_ros {__version__}, nncf {nncf.__version__}",
+        "precision": "int8",
+        **settings,
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in RUNTIME_FILES},
+    }
+    (folder / "model.yaml").write_text(yaml.safe_dump(description, sort_keys=False, width=100))
+    return ModelPackage.load(str(folder))

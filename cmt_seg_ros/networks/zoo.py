@@ -1,0 +1,80 @@
+"""The zoo: every network that the package can build, train on, deploy and compare; a row each.
+
+A network takes (N, 3, H, W) float images. Calling it gives the Scores that training compares with labels;
+``deployed`` gives those that masks are made from. ``config`` has everything that rebuilds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
+from cmt_seg_ros.networks.unet import UNet, UNetConfig
+
+FAMILIES: dict[str, tuple[Any, Any]] = {"cmt_mchh": (CmtMchhConfig, CmtMchh), "unet": (UNetConfig, UNet)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network.
+
+    Attributes:
+        paper: where it comes from.
+        family: of its code.
+        choices: what differs from the defaults of the family's configuration.
+    """
+
+    paper: str
+    family: str
+    choices: Mapping[str, Any] = field(default_factory=dict)
+
+
+VGG_WIDTHS = {"widths": [256, 128, 64]}  # those of the stages, so that stages are summed as they are
+ZOO = {
+    "cmt-mchh-lite": Row("CMT-MCHH; encoder: EfficientNet-Lite0 (Tan and Le 2019)", "cmt_mchh"),
+    "cmt-mchh-vgg": Row(
+        "CMT-MCHH; encoder: VGG-16 (Simonyan and Zisserman 2015)",
+        "cmt_mchh",
+        {"encoder": "vgg", "semantic": VGG_WIDTHS, "objectness": VGG_WIDTHS},
+    ),
+    "unet": Row("U-Net (Ronneberger et al. 2015)", "unet"),
+}
+
+
+def build(name: str, num_classes: int, object_ids: tuple[int, ...]) -> nn.Module:
+    """A network of the zoo with initial weights.
+
+    Raises:
+        ConfigError: no row has that name.
+    """
+    if name not in ZOO:
+        raise ConfigError(f"network is {name!r}; known: {', '.join(ZOO)}")
+    row = ZOO[name]
+    config = FAMILIES[row.family][0](num_classes, object_ids).to_dict()
+    for key, value in row.choices.items():
+        config[key] = {**config[key], **value} if isinstance(value, Mapping) else value
+    return rebuild({"family": row.family, **config})
+
+
+def describe(network: nn.Module) -> dict[str, Any]:
+    """Plain values from which :func:`rebuild` makes the same network."""
+    family = next(name for name, (_, cls) in FAMILIES.items() if type(network) is cls)
+    return {"family": family, **network.config.to_dict()}  # type: ignore[operator,union-attr]
+
+
+def rebuild(values: Mapping[str, Any]) -> nn.Module:
+    """The network that :func:`describe` described, with initial weights.
+
+    Raises:
+        ConfigError: an unknown family, or a configuration that it does not know.
+    """
+    family = values.get("family")
+    if family not in FAMILIES:
+        raise ConfigError(f"network family is {family!r}; known: {', '.join(FAMILIES)}")
+    config, network = FAMILIES[family]
+    return network(config.from_dict({k: v for k, v in values.items() if k != "family"}))

@@ -1,0 +1,101 @@
+"""Which images make up a batch: a function of seed, stage and iteration alone, so that resuming changes nothing."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cmt_seg_ros.training.augmentation import augment
+from cmt_seg_ros.training.copy_paste import CutOut, cut_outs
+from cmt_seg_ros.training.curriculum import Recipe, Stage
+from cmt_seg_ros.training.datasets import LabelSpace, Sample, class_weights
+
+
+def to_input(images: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 blue-green-red to (N, 3, H, W) float red-green-blue, (value - 127) / 128."""
+    x = torch.from_numpy(np.ascontiguousarray(images[..., ::-1])).permute(0, 3, 1, 2)
+    return ((x.float() - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Samples whose labels share one numbering (LabelSpace).
+
+    Attributes:
+        main: fully labelled.
+        partial: labelled with unions of classes; may be empty.
+        synthetic: fully labelled, rendered; may be empty.
+        class_weights: of the classes, by their frequency in main.
+        rare: labels of the classes with the largest weights; crops are laid around them.
+        cut_outs: what is pasted: objects of the rare classes, by label.
+    """
+
+    main: list[Sample]
+    partial: list[Sample]
+    synthetic: list[Sample]
+    class_weights: list[float]
+    rare: tuple[int, ...]
+    cut_outs: dict[int, list[CutOut]] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls, space: LabelSpace, main: list[Sample], partial: Sequence[Sample] = (), synthetic: Sequence[Sample] = ()
+    ) -> TrainingData:
+        """Count classes, and cut out the objects of the rarer half."""
+        weights = class_weights(main, space.num_classes)
+        rare = {int(i) for i in np.argsort(weights)[::-1][: space.num_classes // 2]}
+        labels = tuple(i for i, classes in enumerate(space.sets) if set(classes) <= rare)
+        return cls(main, list(partial), list(synthetic), weights, labels, cut_outs(main, sorted(rare)))
+
+
+class Batches:
+    """The batches of one stage.
+
+    Args:
+        data: what is drawn from.
+        recipe: batch size, seed, augmentation.
+        stage: crop and shares.
+        rank: number of this process, of ``world`` that share each batch.
+        world: number of processes.
+    """
+
+    def __init__(self, data: TrainingData, recipe: Recipe, stage: Stage, rank: int = 0, world: int = 1) -> None:
+        self.data, self.recipe, self.stage, self.rank, self.world = data, recipe, stage, rank, world
+        self.key = zlib.crc32(stage.name.encode())
+        partial = stage.partial if data.partial else 0
+        synthetic = stage.synthetic if data.synthetic else 0
+        self.shares = [(data.main, recipe.batch - partial - synthetic), (data.partial, partial),
+                       (data.synthetic, synthetic)]  # fmt: skip
+        self.styles = [*data.main, *data.partial]
+        self.area_px = float(data.main[0].labels.size)
+
+    def batch(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """This process's part: (n, 3, h, w) float network input and (n, h, w) int64 labels."""
+        picked = [sample for pool, count in self.shares for sample in self._draw(pool, count, iteration)]
+        crops = []
+        for k in range(self.rank, len(picked), self.world):
+            rng = np.random.default_rng([self.recipe.seed, self.key, iteration, k])
+            # Cut-outs fit the frames of the camera they come from.
+            cut_outs = self.data.cut_outs if k < self.shares[0][1] else None
+            crops.append(augment(picked[k], self.stage.crop, rng, self.recipe.augmentation, self.area_px, self.styles,
+                                 cut_outs, self.data.rare))  # fmt: skip
+        images, labels = zip(*crops, strict=True)
+        return to_input(np.stack(images)), torch.from_numpy(np.stack(labels)).long()
+
+    def _draw(self, samples: list[Sample], count: int, iteration: int) -> list[Sample]:
+        """Every sample once an epoch, in an order shuffled by seed and epoch."""
+        picked = []
+        for k in range(iteration * count, (iteration + 1) * count):
+            epoch, place = divmod(k, len(samples))
+            order = np.random.default_rng([self.recipe.seed, self.key, len(samples), epoch]).permutation(len(samples))
+            picked.append(samples[order[place]])
+        return picked
+
+    def epoch(self, iteration: int) -> float:
+        """How often every fully labelled sample has been drawn."""
+        return iteration * self.shares[0][1] / len(self.data.main)

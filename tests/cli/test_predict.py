@@ -1,0 +1,69 @@
+"""Options of cmt-seg predict that change what is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cmt_seg_ros.cli.main import main
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.structures import Frame
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    cv2.imwrite(str(folder / "a.png"), StreetScene(480, 360, frames=30).frame(20).pixels)
+    return folder
+
+
+def predict(photos: Path, out: Path, *options: str) -> np.ndarray:
+    """Run the command; (H, W) class ids that it wrote."""
+    assert main(["predict", "--images", str(photos), "--out", str(out), "--device", "CPU", *options]) == 0
+    return cv2.imread(str(out / "a.png"), cv2.IMREAD_UNCHANGED)
+
+
+def test_top_k_are_written_beside_the_mask(photos: Path, tmp_path: Path) -> None:
+    ids = predict(photos, tmp_path, "--top-k", "3")
+    top = np.load(tmp_path / "a_top.npz")
+    assert top["class_ids"].shape == top["probabilities"].shape == (3, 360, 480)
+    assert top["class_ids"].dtype == top["probabilities"].dtype == np.uint8
+    np.testing.assert_array_equal(top["class_ids"][0], ids)
+
+
+def test_thresholds_and_smoothing_are_those_of_the_pipeline(photos: Path, tmp_path: Path) -> None:
+    settings = {
+        "score_threshold": 0.6,
+        "object_threshold": 0.9,
+        "smoothing": "regions",
+        "smoothing_area_fraction": 0.001,
+    }
+    options = [text for name, value in settings.items() for text in ("--" + name.replace("_", "-"), str(value))]
+    ids = predict(photos, tmp_path, *options)
+    pipeline = Pipeline(SegmentationConfig(device="CPU", **settings))  # type: ignore[arg-type]
+    expected = pipeline.process([Frame("c", 0, cv2.imread(str(photos / "a.png")))])[0]
+    np.testing.assert_array_equal(ids, expected.class_ids)
+    objectness = cv2.imread(str(tmp_path / "a_objectness.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(objectness, expected.objectness)
+    assert not (tmp_path / "a_top.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--top-k", "12"], "segmentation.top_k is 12; model cmt-mchh-lite-camvid has 11 classes"),
+        (["--top-k", "0"], "segmentation.top_k is 0"),
+        (["--smoothing", "blur"], "smoothing is 'blur'; allowed: 'none', 'regions', 'mode'"),
+    ],
+)
+def test_wrong_settings_are_one_sentence(
+    options: list[str], message: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["predict", "--images", str(photos), "--out", str(tmp_path), *options]) == 1
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error

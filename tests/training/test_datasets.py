@@ -1,0 +1,72 @@
+"""Folders become samples; labels of several data sets get one numbering."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cmt_seg_ros.errors import DatasetError
+from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.training.datasets import DataSet, LabelSpace, Sample, read_classes, read_folder, read_unions
+
+MINE = """classes:
+- {id: 0, name: Road, color: [1, 2, 3]}
+- {id: 1, name: Car, color: [4, 5, 6], is_object: true}
+"""
+
+
+def test_folder_is_read_and_foreign_ids_are_ignored(tmp_path: Path) -> None:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.full((20, 30, 3), 9, np.uint8))
+    cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.full((20, 30), 11, np.uint8))
+    assert (read_folder(tmp_path, 11)[0].labels == 255).all()
+    assert (read_folder(tmp_path, 12)[0].labels == 11).all()
+    cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.zeros((20, 31), np.uint8))
+    with pytest.raises(DatasetError, match="sizes must be equal"):
+        read_folder(tmp_path, 11)
+    (tmp_path / "labels" / "a.png").unlink()
+    with pytest.raises(DatasetError, match="every image needs its label file"):
+        read_folder(tmp_path, 11)
+    with pytest.raises(DatasetError, match="no images in"):
+        read_folder(tmp_path / "nothing", 11)
+
+
+def test_classes_come_from_the_folder_or_its_name(tmp_path: Path) -> None:
+    assert read_classes(tmp_path / "camvid") == CAMVID
+    with pytest.raises(DatasetError, match="known without one, by the folder's name: camvid, idd_lite"):
+        read_classes(tmp_path)
+    (tmp_path / "classes.yaml").write_text(MINE)
+    assert read_classes(tmp_path).names == ("Road", "Car") and read_classes(tmp_path).object_ids == (1,)
+    with pytest.raises(DatasetError, match="no list `classes`"):
+        read_classes(tmp_path / "idd_lite")  # that file has unions, which cannot be a network's classes
+    (tmp_path / "classes.yaml").write_text("{")
+    with pytest.raises(DatasetError, match="is not YAML"):
+        read_classes(tmp_path)
+
+
+def test_unions_are_found_by_the_names_of_classes(tmp_path: Path) -> None:
+    unions = read_unions(tmp_path / "idd_lite", CAMVID)
+    names = [tuple(CAMVID.names[i] for i in u) for u in unions]
+    assert names[2:4] == [("Pedestrian", "Bicyclist"), ("Car", "Bicyclist")]
+    assert read_unions(tmp_path / "camvid", CAMVID) == tuple((i,) for i in range(11))
+    (tmp_path / "classes.yaml").write_text("unions: [{id: 0, name: boats, is: [Ship]}]")
+    with pytest.raises(DatasetError, match=r"\['Ship'\] is not among the network's classes"):
+        read_unions(tmp_path, CAMVID)
+    (tmp_path / "classes.yaml").write_text("unions: [{id: 1, name: Car}]")
+    with pytest.raises(DatasetError, match=r"ids are \[1\]"):
+        read_unions(tmp_path, CAMVID)
+
+
+def test_labels_of_several_data_sets_are_numbered_as_one() -> None:
+    labels = np.array([[0, 1, 2, 255]], np.uint8)
+    sample = Sample("a", np.zeros((1, 4, 3), np.uint8), labels)
+    full = DataSet("full", [sample], ((0,), (1,), (2,)))
+    coarse = DataSet("coarse", [sample], ((2,), (0, 1), (0, 2)))
+    space = LabelSpace(3, [full, coarse])
+    assert space.sets == [(0,), (1,), (2,), (0, 1), (0, 2)]
+    np.testing.assert_array_equal(space.renumbered(full)[0].labels, labels)
+    np.testing.assert_array_equal(space.renumbered(coarse)[0].labels, [[2, 3, 4, 255]])
