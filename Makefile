@@ -79,7 +79,7 @@ $(VENV)/.shared: $(VENV)/.installed $(SHARED_FILES)
 
 # The package is there already: this adds the requirements of one extra. `test` adds those of colcon, too.
 $(VENV)/.test $(VENV)/.train $(VENV)/.quantize $(VENV)/.lint: $(VENV)/.%: $(VENV)/.installed
-	@echo "[+] what \`make $*\` needs"
+	@echo "[+] requirements of the extra '$*'"
 	@$(PIP) install $(PIP_ARGS) "cmt_seg_ros[$*$(if $(filter test,$*),$(comma)build)]"
 	@# The tracking scores are checked against TrackEval; its wheel asks for newer packages than its metrics need.
 	@$(if $(filter test,$*),$(PIP) install $(PIP_ARGS) --no-deps trackeval==1.3.0)

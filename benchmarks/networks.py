@@ -12,6 +12,7 @@ out/bench/networks.json.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import math
 import os
@@ -19,6 +20,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import openvino as ov
 from rich.console import Console
@@ -77,20 +79,8 @@ def frame_times_s(pipelines: dict[str, Pipeline], frame: Frame, rounds: int) -> 
     return times
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10, help="rounds over all models (%(default)s)")
-    parser.add_argument("--size", default="480x360", help="image size (%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("out/bench"), help="folder of the JSON (%(default)s)")
-    args = parser.parse_args()
-    width, height = map(int, args.size.split("x"))
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        print(
-            "torch is not installed, so there is no U-Net to compare with; install it with: pip install -e '.[train]'"
-        )
-        return
+def measure(width: int, height: int, rounds: int) -> list[dict[str, Any]]:
+    """A row for each model."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder  # the U-Net need not stay in the user's cache of compiled networks
         write_unet(Path(folder), height, width)
@@ -98,13 +88,12 @@ def main() -> None:
             name: Pipeline(SegmentationConfig(model=str(path), device="CPU"))
             for name, path in {**available(), UNET: Path(folder)}.items()
         }
-        times = frame_times_s(pipelines, StreetScene(width, height, frames=100).frame(10), args.rounds)
+        times = frame_times_s(pipelines, StreetScene(width, height, frames=100).frame(10), rounds)
         seconds = {name: statistics.median(values) for name, values in times.items()}
-        rows = [
+        return [
             {
                 "model": name,
                 "type": pipeline.package.precision,
-                "size": args.size,
                 "gmacs": gmacs(pipeline.package, height, width),
                 "ms": seconds[name] * 1e3,
                 "fps": 1 / seconds[name],
@@ -112,16 +101,29 @@ def main() -> None:
             }
             for name, pipeline in pipelines.items()
         ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10, help="rounds over all models (%(default)s)")
+    parser.add_argument("--size", default="480x360", help="image size (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/bench"), help="folder of the JSON (%(default)s)")
+    args = parser.parse_args()
+    if importlib.util.find_spec("torch") is None:
+        print("torch is not installed, so there is no U-Net to compare; install it with: pip install -e '.[train]'")
+        return
+    width, height = map(int, args.size.split("x"))
+    rows = measure(width, height, args.rounds)
     hint = ov.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
     cores = len(os.sched_getaffinity(0))
     table = Table("model", "type", "GMACs", "ms", "FPS", "times U-Net", title=f"{args.size}, {cores} cores, {hint}")
     for r in rows:
-        table.add_row(
-            r["model"], r["type"], f"{r['gmacs']:.2f}", f"{r['ms']:.1f}", f"{r['fps']:.2f}", f"{r['times_unet']:.1f}"
-        )
+        figures = (f"{r['gmacs']:.2f}", f"{r['ms']:.1f}", f"{r['fps']:.2f}", f"{r['times_unet']:.1f}")
+        table.add_row(r["model"], r["type"], *figures)
     Console().print(table)
     args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / "networks.json").write_text(json.dumps({"cores": cores, "precision": hint, "models": rows}, indent=2))
+    result = {"size": args.size, "cores": cores, "precision": hint, "models": rows}
+    (args.out / "networks.json").write_text(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":

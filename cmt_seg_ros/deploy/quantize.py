@@ -16,7 +16,7 @@ import openvino as ov
 import yaml
 
 from cmt_seg_ros import __version__
-from cmt_seg_ros.errors import DatasetError
+from cmt_seg_ros.errors import DatasetError, ModelError
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
 from cmt_seg_ros.runtime.graph import network_size
 from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
@@ -41,8 +41,9 @@ def calibration_images(folder: Path, count: int) -> list[U8]:
     paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
     if not paths:
         raise DatasetError(f"no images in {folder}; INT8 is calibrated on the images that the network learned from")
+    count = min(count, len(paths))
     images = []
-    for path in (paths[i * len(paths) // count] for i in range(min(count, len(paths)))):
+    for path in (paths[i * len(paths) // count] for i in range(count)):
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None:
             raise DatasetError(f"cannot read {path}; it is damaged or not an image")
@@ -70,6 +71,9 @@ def quantize_controlled(
         images: (H, W, 3) uint8 blue-green-red, to calibrate on.
         samples: images like those with (H, W) uint8 class ids, 255 = ignored, to measure the loss on.
         max_loss: mIoU that INT8 may cost, 0-1.
+
+    Raises:
+        ModelError: only with all layers in float the loss is small enough.
     """
 
     def miou(network: ov.CompiledModel, chosen: Iterable[tuple[U8, U8]]) -> float:
@@ -79,7 +83,7 @@ def quantize_controlled(
         ]
         return mean_iou(np.sum(matrices, axis=0))
 
-    return nncf.quantize_with_accuracy_control(
+    model = nncf.quantize_with_accuracy_control(
         package.read_ir(),
         calibration_dataset=_calibration(package, images),
         validation_dataset=nncf.Dataset(samples, lambda sample: network_input(package, sample[0])),
@@ -88,6 +92,12 @@ def quantize_controlled(
         advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(num_ranking_workers=1),
         **_settings(images),
     )
+    if all(op.get_type_name() != "FakeQuantize" for op in model.get_ops()):
+        raise ModelError(
+            f"{package.name}: accuracy control put every layer back to float, so nothing is left in INT8; "
+            "calibrate on more images, or on images more like those that are measured"
+        )
+    return model
 
 
 def _settings(images: Sequence[U8]) -> dict[str, Any]:

