@@ -91,11 +91,13 @@ class LabelSet:
         """
         classes = []
         for row in rows:
-            unknown = set(row) - {"id", "name", "color", "is_object"}
-            if unknown or not {"id", "name", "color"} <= set(row):
-                raise ConfigError(f"class entry {dict(row)} must have id, name, color, may have is_object, and no more")
-            color = tuple(int(v) for v in row["color"])
-            classes.append(LabelClass(int(row["id"]), str(row["name"]), color, bool(row.get("is_object", False))))  # type: ignore[arg-type]
+            if not {"id", "name", "color"} <= set(row) <= {"id", "name", "color", "is_object"}:
+                raise ConfigError(f"class entry {row} must have id, name, color, may have is_object, and no more")
+            try:
+                color = tuple(int(v) for v in row["color"])
+                classes.append(LabelClass(int(row["id"]), str(row["name"]), color, bool(row.get("is_object", False))))  # type: ignore[arg-type]
+            except (TypeError, ValueError) as error:
+                raise ConfigError(f"class entry {row}: id must be a number, color three numbers in 0-255") from error
         return cls(tuple(classes))
 
 

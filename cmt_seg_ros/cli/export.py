@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from cmt_seg_ros.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from cmt_seg_ros.training.datasets import Sample
 
 EXAMPLES = """examples:
   cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid --card camvid
@@ -45,24 +49,31 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("exporting needs torch; install it with: pip install -e '.[train]'") from error
     from cmt_seg_ros.config import SegmentationConfig
     from cmt_seg_ros.deploy.card import card_for, write_readme
-    from cmt_seg_ros.deploy.export import label_agreement, load_stage, write_package
+    from cmt_seg_ros.deploy.export import add_to_description, label_agreement, load_stage, write_package
     from cmt_seg_ros.deploy.measure import measure
     from cmt_seg_ros.runtime.pipeline import Pipeline
-    from cmt_seg_ros.training.datasets import read_folder
 
-    network, labels = load_stage(args.run_folder)
-    val = read_folder(args.data / "val", len(labels))
-    size = (val[0].labels.shape[0], val[0].labels.shape[1])
-    card = card_for(args.card, args.data, args.out)
+    stage = load_stage(args.run_folder)
+    card = card_for(args.card, stage.run, args.run_folder, args.out)
+    val = _scored_on(args.data, stage.run["hold_out"], len(stage.labels))
     with tempfile.TemporaryDirectory() as folder:  # what fails a check never becomes a package
-        trial = write_package(network, labels, Path(folder) / args.out.name, size, card)
-        agreement = label_agreement(trial, network, [s.image for s in val[:: max(1, len(val) // 10)]])
+        trial = write_package(stage.network, stage.labels, Path(folder) / args.out.name, stage.input_size, card)
+        agreement = label_agreement(trial, stage.network, [s.image for s in val[:: max(1, len(val) // 10)]])
         if agreement < PARITY:
             raise ModelError(f"the IR labels {agreement:.4%} of pixels as torch does; {PARITY:.1%} are needed")
         pipeline = Pipeline(SegmentationConfig(model=str(trial.folder), device="CPU"))
         scores = measure(pipeline, ((s.image, s.labels) for s in tqdm(val, desc="scoring", unit="image")))
-    scores["torch_parity"] = round(agreement, 5)
-    package = write_package(network, labels, args.out, size, {**card, "scores": scores})
-    write_readme(package)
-    print(f"{args.out}: val mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
+        scores["torch_parity"] = round(agreement, 5)
+        write_readme(add_to_description(trial, {"scores": scores}, args.out))
+    print(f"{args.out}: mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
     return 0
+
+
+def _scored_on(data: Path, hold_out: str, num_classes: int) -> list[Sample]:
+    """The frames that training did not see: val, or what the run held out."""
+    from cmt_seg_ros.training.datasets import read_folder
+
+    val = read_folder(data / "val", num_classes)
+    if not hold_out:
+        return val
+    return [s for s in read_folder(data / "train", num_classes) + val if s.name.startswith(hold_out)]

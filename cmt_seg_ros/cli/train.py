@@ -11,6 +11,7 @@ from cmt_seg_ros.errors import ConfigError
 EXAMPLES = """examples:
   cmt-seg train --data camvid --partial idd_lite --out runs/lite
   cmt-seg train --data mine --recipe end-to-end --out runs/mine
+  cmt-seg train --data mine --recipe mine.yaml --from models/cmt-mchh-lite-camvid --out runs/mine
   cmt-seg train --list
   torchrun --nproc-per-node 4 -m cmt_seg_ros.cli.main train --data mine --out runs/mine
 
@@ -19,6 +20,12 @@ classes.yaml (folders named camvid or idd_lite need none). --partial holds the s
 which of the network's classes each id may be:
   unions:
   - {id: 0, name: living things, is: [Pedestrian, Bicyclist]}
+--recipe may be a YAML file: a base, and what differs from it (keys: Recipe and Stage in training/recipe.py):
+  base: end-to-end
+  batch: 32
+  network: {fusion: probabilities, semantic: {summing_steps: 1}}
+  stages:
+  - {name: "507 end to end", iterations: 2000, crop: [256, 320], weights: [0.5, 0.5]}
 Every stage leaves weights.safetensors and meta.yaml in its folder, every 100 batches a checkpoint: the same command
 goes on from there, with the same result.
 """
@@ -35,7 +42,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--data", type=Path, help="data set folder with train/ and val/")
     parser.add_argument("--partial", type=Path, help="data set folder whose labels are unions of the classes of --data")
     parser.add_argument("--out", type=Path, help="folder for checkpoints, weights, scores and curves")
-    parser.add_argument("--recipe", default="cmt-mchh-lite-camvid", help="which recipe (%(default)s)")
+    parser.add_argument("--recipe", default="cmt-mchh-lite-camvid", help="name or YAML file (%(default)s)")
+    parser.add_argument("--from", dest="start", type=Path, metavar="FOLDER", help="start from the weights of this "
+                        "model package or stage (else the lite encoder starts from ImageNet)")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="list the recipes with their stages, and end")
     parser.add_argument(
         "--hold-out",
@@ -45,7 +54,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
         "for video, a drive that was never seen",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads (%(default)s)")
+    # torchrun says how many processes share the machine.
+    threads = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    parser.add_argument("--threads", type=int, default=threads, help="CPU threads of each process (%(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="threads that prepare batches (%(default)s)")
     parser.add_argument("--val-every", type=int, default=500, help="score on val every so many batches (%(default)s)")
     parser.set_defaults(func=run)
@@ -57,8 +68,6 @@ def run(args: argparse.Namespace) -> int:
         import torch
     except ImportError as error:
         raise ConfigError("training needs torch; install it with: pip install -e '.[train]'") from error
-    from cmt_seg_ros.training.curriculum import RECIPES
-
     if args.list:
         return _list_recipes()
     for name in ("data", "out"):
@@ -67,29 +76,35 @@ def run(args: argparse.Namespace) -> int:
     for name in ("threads", "workers", "val_every"):
         if getattr(args, name) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be 1 or more")
-    if args.recipe not in RECIPES:
-        raise ConfigError(f"--recipe is {args.recipe!r}; known: {', '.join(RECIPES)}")
+    if args.start is not None and not (args.start / "weights.safetensors").is_file():
+        raise ConfigError(f"--from {args.start} holds no weights.safetensors; give a model package (fp16) or a stage")
     torch.set_num_threads(args.threads)
     return _train(args)
 
 
 def _train(args: argparse.Namespace) -> int:
-    from cmt_seg_ros.training.curriculum import RECIPES
-    from cmt_seg_ros.training.curves import draw_curves
+    from cmt_seg_ros.training.curriculum import read_recipe
     from cmt_seg_ros.training.prepare import load_data
     from cmt_seg_ros.training.trainer import Run
 
-    recipe = RECIPES[args.recipe]
+    recipe = read_recipe(args.recipe)
+    first = os.environ.get("RANK", "0") == "0"
     # Stage 501: load data.
     labels, space, data, val = load_data(args.data, args.partial, recipe, args.hold_out)
-    print(f"501 data: {len(data.main)} labelled, {len(data.partial)} partly labelled, {len(data.synthetic)} synthetic "
-          f"images for training, {len(val)} for scores")  # fmt: skip
-    scores = Run(recipe, labels, space, data, val, args.out, val_every=args.val_every, device=args.device,
+    if first:
+        print(f"501 data: {len(data.main)} labelled, {len(data.partial)} partly labelled, {len(data.synthetic)} "
+              f"synthetic images for training, {len(val)} for scores")  # fmt: skip
+    about = {
+        "name": args.recipe,
+        "data": args.data.resolve().name,
+        "partial": args.partial.resolve().name if args.partial else "",
+        "hold_out": args.hold_out,
+        "start": str(args.start or ""),
+    }
+    scores = Run(recipe, labels, space, data, val, args.out, about, args.start, args.val_every, device=args.device,
                  workers=args.workers).run()  # fmt: skip
-    if int(os.environ.get("RANK", "0")) == 0:
-        print(
-            f"mIoU {scores['miou']:.4f}, objectness IoU {scores['objectness_iou']:.4f}; curves: {draw_curves(args.out)}"
-        )
+    if first:
+        print(f"mIoU {scores['miou']:.4f}, objectness IoU {scores['objectness_iou']:.4f}; see {args.out}/curves.png")
     return 0
 
 

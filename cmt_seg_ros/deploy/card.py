@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.metrics.boundary import TOLERANCE_PX
 from cmt_seg_ros.networks.zoo import ZOO
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
-EXPORT = "cmt-seg export --run runs/{run} --data {data} --out {out}"
 CAMVID_CARD: dict[str, Any] = {
     "measured_on": "CamVid val",
     "data": [
@@ -39,25 +40,39 @@ CAMVID_CARD: dict[str, Any] = {
     # Two processes, because that is how the shipped weights were made: BatchNorm saw four images at a time.
     "reproduce": "torchrun --nproc-per-node 2 -m cmt_seg_ros.cli.main train --data camvid --partial idd_lite "
     "--out runs/lite --threads 1 && "
-    + EXPORT.format(run="lite", data="camvid", out="models/cmt-mchh-lite-camvid --card camvid"),
+    "cmt-seg export --run runs/lite --data camvid --out models/cmt-mchh-lite-camvid --card camvid",
 }
+CAMVID_RUN = {"name": "cmt-mchh-lite-camvid", "data": "camvid", "partial": "idd_lite", "hold_out": "", "start": ""}
 
 
-def card_for(name: str, data: Path, out: Path) -> dict[str, Any]:
+def card_for(name: str, run: Mapping[str, Any], run_folder: Path, out: Path) -> dict[str, Any]:
     """Free keys of model.yaml.
 
     Args:
         name: ``"camvid"`` for the card of the shipped model; empty: one that says what is known.
-        data: folder of the data set.
+        run: what run.yaml says.
+        run_folder: where it lies.
         out: folder of the package.
+
+    Raises:
+        ConfigError: the card is that of another run.
     """
     if name == "camvid":
+        different = [f"{k} {run.get(k)!r} instead of {v!r}" for k, v in CAMVID_RUN.items() if run.get(k) != v]
+        if different:
+            raise ConfigError(f"--card camvid does not describe this run: {', '.join(different)}; leave it out")
         return CAMVID_CARD
+    options = {"data": run["data"], "partial": run["partial"], "hold-out": run["hold_out"], "from": run["start"]}
+    given = " ".join(f"--{option} {value}" for option, value in options.items() if value)
+    train = f"cmt-seg train {given} --recipe {run['name']} --out {run_folder}"
+    held = f"frames {run['hold_out']}* of {run['data']}, which were held out" if run["hold_out"] else ""
     return {
-        "measured_on": f"{data.name} val",
-        "data": [{"name": data.name, "source": "not stated", "terms": "not stated"}],
+        "measured_on": held or f"{run['data']} val",
+        "data": [
+            {"name": d, "source": "not stated", "terms": "not stated"} for d in (run["data"], run["partial"]) if d
+        ],
         "terms": "Not stated: fill in data and terms in model.yaml before you hand this model on.",
-        "reproduce": EXPORT.format(run="RUN", data=data.name, out=out.name),
+        "reproduce": f"{train} && cmt-seg export --run {run_folder} --data {run['data']} --out {out}",
     }
 
 

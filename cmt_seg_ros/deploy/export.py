@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +14,17 @@ import numpy as np
 import openvino as ov
 import torch
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.networks.scores import INPUT_MEAN, INPUT_SCALE
 from cmt_seg_ros.networks.zoo import describe, rebuild
 from cmt_seg_ros.runtime.model_package import FORMAT_VERSION, ModelPackage
 from cmt_seg_ros.structures import U8
-
-# What EfficientNet-Lite was trained with; part of model.yaml, applied inside the compiled graph.
-MEAN, SCALE = 127.0, 128.0
 
 
 class Deployed(nn.Module):
@@ -50,7 +52,7 @@ def to_openvino(network: nn.Module, height: int, width: int) -> ov.Model:
     """
     if "semantic" not in getattr(network.config, "tasks", ("semantic",)):
         raise ModelError("the network has the objectness task alone; export a stage that has learned both")
-    deployed = Deployed(network.float().eval().to(memory_format=torch.contiguous_format))  # type: ignore[call-overload]
+    deployed = Deployed(copy.deepcopy(network).float().eval().to(memory_format=torch.contiguous_format))  # type: ignore[call-overload]
     example = torch.zeros(1, 3, height, width)
     model = ov.convert_model(deployed, example_input=example, input=[("x", [-1, 3, -1, -1])])
     for port, name in zip(model.outputs, ("probabilities", "object_probability"), strict=True):
@@ -78,16 +80,26 @@ def write_package(
     ov.save_model(to_openvino(network, *input_size), folder / "model.xml", compress_to_fp16=True)
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, folder / "weights.safetensors")
     files = ("model.xml", "model.bin", "weights.safetensors")
+    size = {"height": input_size[0], "width": input_size[1]}
     description = {
         "format": FORMAT_VERSION,
         "name": folder.name,
         "made_with": f"cmt_seg_ros {__version__}",
-        "input": {"height": input_size[0], "width": input_size[1], "color": "rgb", "mean": MEAN, "scale": SCALE},
+        "precision": "fp16",
+        "input": {**size, "color": "rgb", "mean": INPUT_MEAN, "scale": INPUT_SCALE},
         "classes": labels.to_list(),
         "network": describe(network),
         **card,
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
     }
+    (folder / "model.yaml").write_text(yaml.safe_dump(description, sort_keys=False, width=100))
+    return ModelPackage.load(str(folder))
+
+
+def add_to_description(package: ModelPackage, values: Mapping[str, Any], folder: Path) -> ModelPackage:
+    """Copy a package to ``folder`` with further keys in its model.yaml, and read it back."""
+    shutil.copytree(package.folder, folder, dirs_exist_ok=True)
+    description = {**package.description, **values}
     (folder / "model.yaml").write_text(yaml.safe_dump(description, sort_keys=False, width=100))
     return ModelPackage.load(str(folder))
 
@@ -104,7 +116,24 @@ def load_network(package: ModelPackage) -> nn.Module:
     return _load(package.description.get("network", {}), weights)
 
 
-def load_stage(folder: Path) -> tuple[nn.Module, LabelSet]:
+@dataclass(frozen=True, eq=False)
+class TrainedStage:
+    """What a training stage left behind.
+
+    Attributes:
+        network: with its weights.
+        labels: its classes.
+        input_size: (height, width) of the images it learned from.
+        run: what run.yaml says: name of the recipe, data, and so on.
+    """
+
+    network: nn.Module
+    labels: LabelSet
+    input_size: tuple[int, int]
+    run: Mapping[str, Any]
+
+
+def load_stage(folder: Path) -> TrainedStage:
     """Rebuild the network of a training stage from its meta.yaml and weights.
 
     Args:
@@ -116,15 +145,17 @@ def load_stage(folder: Path) -> tuple[nn.Module, LabelSet]:
     metas = sorted(folder.glob("meta.yaml")) or sorted(folder.glob("*/meta.yaml"))
     if not metas:
         raise ModelError(f"{folder} holds no finished stage; train first: cmt-seg train --out {folder} ...")
-    meta = yaml.safe_load(metas[-1].read_text())
-    return _load(meta["network"], metas[-1].parent / "weights.safetensors"), LabelSet.from_list(meta["classes"])
+    stage = metas[-1].parent
+    meta, run = (yaml.safe_load(path.read_text()) for path in (metas[-1], stage.parent / "run.yaml"))
+    network = _load(meta["network"], stage / "weights.safetensors")
+    return TrainedStage(network, LabelSet.from_list(meta["classes"]), tuple(meta["input"]), run)
 
 
 def _load(description: Mapping[str, Any], weights: Path) -> nn.Module:
     network = rebuild(description)
     try:
         network.load_state_dict(load_file(weights))
-    except RuntimeError as error:
+    except (RuntimeError, OSError, SafetensorError) as error:
         raise ModelError(f"{weights} does not fit the network that is described beside it: {error}") from error
     return network.eval()
 
@@ -141,7 +172,7 @@ def label_agreement(package: ModelPackage, network: nn.Module, images: Sequence[
     deployed = Deployed(network)
     equal = []
     for image in images:
-        x = (image[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) - MEAN) / SCALE
+        x = (image[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32) - package.mean) / package.scale
         with torch.no_grad():
             ours = deployed(torch.from_numpy(np.ascontiguousarray(x)))[0].argmax(1).numpy()
         theirs = compiled(np.ascontiguousarray(x))["probabilities"].argmax(1)

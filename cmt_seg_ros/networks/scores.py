@@ -1,4 +1,4 @@
-"""What every network of the zoo gives: scores before softmax."""
+"""What every network of the zoo takes, and what it gives: scores before softmax."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+# Every network takes (N, 3, H, W) float, red-green-blue, (value - INPUT_MEAN) / INPUT_SCALE of 0-255, as
+# EfficientNet-Lite was trained. Part of model.yaml, and applied inside the compiled graph.
+INPUT_MEAN, INPUT_SCALE = 127.0, 128.0
 
 
 class Scores(NamedTuple):

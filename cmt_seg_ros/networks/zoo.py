@@ -1,4 +1,4 @@
-"""The zoo: every network that the package can build, train on, deploy and compare; a row each.
+"""The zoo: every network that the package can build, deploy and compare; a row each.
 
 A network takes (N, 3, H, W) float images. Calling it gives the Scores that training compares with labels;
 ``deployed`` gives those that masks are made from. ``config`` has everything that rebuilds it.
@@ -55,10 +55,16 @@ def build(name: str, num_classes: int, object_ids: tuple[int, ...]) -> nn.Module
     if name not in ZOO:
         raise ConfigError(f"network is {name!r}; known: {', '.join(ZOO)}")
     row = ZOO[name]
-    config = FAMILIES[row.family][0](num_classes, object_ids).to_dict()
-    for key, value in row.choices.items():
-        config[key] = {**config[key], **value} if isinstance(value, Mapping) else value
+    config = merged(FAMILIES[row.family][0](num_classes, object_ids).to_dict(), row.choices)
     return rebuild({"family": row.family, **config})
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``; a value that is a mapping changes only the keys it names."""
+    result = dict(base)
+    for key, value in changes.items():
+        result[key] = {**result.get(key, {}), **value} if isinstance(value, Mapping) else value
+    return result
 
 
 def describe(network: nn.Module) -> dict[str, Any]:

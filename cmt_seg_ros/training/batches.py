@@ -10,16 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cmt_seg_ros.networks.scores import INPUT_MEAN, INPUT_SCALE
 from cmt_seg_ros.training.augmentation import augment
 from cmt_seg_ros.training.copy_paste import CutOut, cut_outs
-from cmt_seg_ros.training.curriculum import Recipe, Stage
 from cmt_seg_ros.training.datasets import LabelSpace, Sample, class_weights
+from cmt_seg_ros.training.recipe import Recipe, Stage
 
 
 def to_input(images: np.ndarray) -> Tensor:
-    """(N, H, W, 3) uint8 blue-green-red to (N, 3, H, W) float red-green-blue, (value - 127) / 128."""
+    """(N, H, W, 3) uint8 blue-green-red to (N, 3, H, W) float red-green-blue, (value - INPUT_MEAN) / INPUT_SCALE."""
     x = torch.from_numpy(np.ascontiguousarray(images[..., ::-1])).permute(0, 3, 1, 2)
-    return ((x.float() - 127.0) / 128.0).contiguous(memory_format=torch.channels_last)
+    return ((x.float() - INPUT_MEAN) / INPUT_SCALE).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True, eq=False)

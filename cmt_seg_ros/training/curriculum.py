@@ -7,91 +7,20 @@ concatenation; 506 up-sample and sum, step by step; 507 everything, end to end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.networks.zoo import ZOO
 from cmt_seg_ros.training.augmentation import Augmentation
+from cmt_seg_ros.training.recipe import Recipe, Stage
 
 # Hyper-features before stage 505: the deepest stage alone. At 505 and 506: concatenated, then summed.
 DEEPEST = {"concatenated": (5,), "summing_steps": 0}
 CONCATENATED = {"summing_steps": 0}
 ONE_SUM = {"summing_steps": 1}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a recipe. Its weights come from the stage before; those of the first from ImageNet (lite form).
-
-    Attributes:
-        name: with its number; the folder of its weights.
-        iterations: number of batches, after which it ends.
-        crop: (height, width) in pixels.
-        tasks: of the network.
-        hyper: what differs from the recipe's hyper-features, in both tasks.
-        weights: (w1, w2) of Equation (1).
-        partial: how many images of each batch come from data with partial labels.
-        synthetic: how many from the synthetic scene.
-        frozen: parameters whose names begin so are not trained, nor are their BatchNorm statistics.
-        lr: factor on the recipe's learning rate.
-    """
-
-    name: str
-    iterations: int
-    crop: tuple[int, int]
-    tasks: tuple[str, ...] = ("semantic", "objectness")
-    hyper: Mapping[str, Any] = field(default_factory=dict)
-    weights: tuple[float, float] = (2 / 3, 1 / 3)
-    partial: int = 0
-    synthetic: int = 0
-    frozen: tuple[str, ...] = ()
-    lr: float = 1.0
-
-    def __post_init__(self) -> None:
-        if abs(sum(self.weights) - 1) > 1e-6 or min(self.weights) < 0:
-            raise ConfigError(f"stage {self.name!r}: weights are {self.weights}; they must be 0-1 and sum to one")
-        if self.iterations < 1 or min(self.crop) < 32:
-            raise ConfigError(f"stage {self.name!r}: needs at least one iteration and crops of 32 px or more")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the weights, the data set aside.
-
-    Attributes:
-        stages: run in order.
-        network: what differs from CmtMchhConfig's defaults.
-        augmentation: of every stage.
-        batch: images a batch, all processes together.
-        lr: learning rate of what starts from chance; falls to 0 over each stage (poly, power 0.9).
-        encoder_lr: factor on lr for the encoder.
-        weight_decay: of AdamW.
-        warmup: iterations until the full learning rate of a stage.
-        ema: decay of the moving average of the weights, which is what is kept.
-        boundary_weight: see CoupledLoss.
-        seed: of all chance.
-        scenes: number of synthetic images rendered.
-    """
-
-    stages: tuple[Stage, ...]
-    network: Mapping[str, Any] = field(default_factory=dict)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    batch: int = 8
-    lr: float = 1.5e-3
-    encoder_lr: float = 0.4
-    weight_decay: float = 0.02
-    warmup: int = 100
-    ema: float = 0.998
-    boundary_weight: float = 0.0
-    seed: int = 1
-    scenes: int = 240
-
-    @property
-    def iterations(self) -> int:
-        """Iterations of all stages."""
-        return sum(stage.iterations for stage in self.stages)
 
 
 def seven_stages(
@@ -121,22 +50,60 @@ def seven_stages(
     )
 
 
-LITE = seven_stages((300, 1000, 1000, 250, 250, 400, 6500), partial=3, synthetic=1)
-LITE = (*LITE[:-1], replace(LITE[-1], partial=2))
+SHIPPED = seven_stages((300, 1000, 1000, 250, 250, 400, 6500), partial=3, synthetic=1)
+LITE = (*SHIPPED[:-1], replace(SHIPPED[-1], partial=2))
+
+# What each part brings: runs of equal length, of which each differs from "ablation" in one thing (docs/training.md).
+ALL = Stage("507 end to end", 500, (192, 240), partial=3)
+SHORT = tuple(
+    replace(s, crop=(144, 184) if s.crop == (192, 240) else (192, 240))
+    for s in seven_stages((40, 100, 90, 25, 35, 50, 160), partial=3)
+)
+ABLATIONS = {
+    "ablation": Recipe((ALL,)),
+    "ablation-curriculum": Recipe(SHORT),
+    "ablation-no-objectness": Recipe((replace(ALL, tasks=("semantic",), weights=(1.0, 0.0)),)),
+    "ablation-no-sum": Recipe((replace(ALL, hyper=CONCATENATED),)),
+    "ablation-one-sum": Recipe((replace(ALL, hyper=ONE_SUM),)),
+    "ablation-no-partial": Recipe((replace(ALL, partial=0),)),
+    "ablation-no-looks": Recipe((ALL,), augmentation=Augmentation(restyle=0, dusk=0, shade=0)),
+    "ablation-no-rare": Recipe((ALL,), augmentation=Augmentation(paste=0, rare_first=0)),
+    "ablation-boundary": Recipe((ALL,), boundary_weight=1.0),
+}
+
 RECIPES = {
-    "cmt-mchh-lite-camvid": Recipe(stages=LITE),
+    "cmt-mchh-lite-camvid": Recipe(LITE),
     # Trained from chance, so every stage is longer.
     "cmt-mchh-vgg-camvid": Recipe(
-        stages=tuple(replace(s, iterations=4 * s.iterations) for s in LITE),
+        tuple(replace(s, iterations=4 * s.iterations) for s in LITE),
         network=ZOO["cmt-mchh-vgg"].choices,
         encoder_lr=1.0,
     ),
-    # The final network at once, on any data set: what the curriculum is compared with.
-    "end-to-end": Recipe(stages=(Stage("507 end to end", 6000, (256, 320)),)),
+    # The final network at once: a plain start for any data set.
+    "end-to-end": Recipe((Stage("507 end to end", 6000, (256, 320)),)),
     # A few seconds; proves that the path works.
     "smoke": Recipe(
-        stages=tuple(replace(s, crop=(64, 96)) for s in seven_stages((1, 1, 1, 1, 1, 1, 2), synthetic=1)),
-        batch=2,
-        scenes=4,
+        tuple(replace(s, crop=(64, 96)) for s in seven_stages((1, 1, 1, 1, 1, 1, 2), synthetic=1)), batch=2, scenes=4
     ),
+    **ABLATIONS,
 }
+
+
+def read_recipe(name: str) -> Recipe:
+    """A recipe by its name, or from a YAML file: ``base``, the name of a recipe, and what differs from it.
+
+    Raises:
+        ConfigError: no such recipe or file, or a key or value that is not allowed.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    if not Path(name).is_file():
+        raise ConfigError(f"--recipe is {name!r}; known: {', '.join(RECIPES)}, or a YAML file")
+    try:
+        values = yaml.safe_load(Path(name).read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name} is not YAML: {error}") from error
+    base = values.pop("base", None) if isinstance(values, dict) else None
+    if base not in RECIPES:
+        raise ConfigError(f"{name}: base is {base!r}; it must name a recipe: {', '.join(RECIPES)}")
+    return RECIPES[base].changed(values)

@@ -55,9 +55,7 @@ def read_classes(root: Path) -> LabelSet:
         DatasetError: no such file, or not one of classes.
     """
     path, values = _classes_file(root)
-    if not isinstance(values, dict) or not isinstance(values.get("classes"), list):
-        raise DatasetError(f"{path} has no list `classes`; expected, for example:\n{EXAMPLE}")
-    return LabelSet.from_list(values["classes"])
+    return LabelSet.from_list(_rows(path, values, "classes"))
 
 
 def read_unions(root: Path, labels: LabelSet) -> tuple[tuple[int, ...], ...]:
@@ -72,18 +70,24 @@ def read_unions(root: Path, labels: LabelSet) -> tuple[tuple[int, ...], ...]:
         DatasetError: ids with gaps, or a name that the network does not have.
     """
     path, values = _classes_file(root)
-    rows = values.get("unions") or values.get("classes") or []
-    if [row.get("id") for row in rows] != list(range(len(rows))) or not rows:
+    rows = _rows(path, values, "unions" if isinstance(values, dict) and "unions" in values else "classes")
+    if [row.get("id") for row in rows] != list(range(len(rows))):
         raise DatasetError(f"{path}: ids are {[row.get('id') for row in rows]}; they must be 0, 1, 2, ... in order")
-    ids = {name: i for i, name in enumerate(labels.names)}
-    unions = []
-    for row in rows:
-        names = row.get("is") or [row.get("name")]
-        unknown = [name for name in names if name not in ids]
-        if unknown:
-            raise DatasetError(f"{path}: {unknown} is not among the network's classes {list(labels.names)}")
-        unions.append(tuple(sorted(ids[name] for name in names)))
-    return tuple(unions)
+    return tuple(_union(path, row.get("is", [row.get("name")]), labels) for row in rows)
+
+
+def _union(path: Path, names: Any, labels: LabelSet) -> tuple[int, ...]:
+    unknown = [name for name in names if name not in labels.names] if isinstance(names, list) and names else names
+    if unknown:
+        raise DatasetError(f"{path}: {unknown} is not among the network's classes {list(labels.names)}")
+    return tuple(sorted(labels.names.index(name) for name in names))
+
+
+def _rows(path: Path, values: Any, key: str) -> list[dict[str, Any]]:
+    rows = values.get(key) if isinstance(values, dict) else None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise DatasetError(f"{path} has no list `{key}` of entries; expected, for example:\n{EXAMPLE}")
+    return rows
 
 
 def _classes_file(root: Path) -> tuple[Path, Any]:
@@ -114,10 +118,15 @@ def read_folder(root: Path, num_ids: int) -> list[Sample]:
 
 def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
     image = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
-    ids = cv2.imread(str(label_path), cv2.IMREAD_GRAYSCALE)
+    ids = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)  # as stored: a grey value is an id, a colour is none
     if image is None or ids is None:
         path = image_path if image is None else label_path
         raise DatasetError(f"cannot read {path}; every image needs its label file")
+    if ids.ndim != 2 or ids.dtype != np.uint8:
+        raise DatasetError(
+            f"{label_path} is {ids.dtype} of shape {ids.shape}; labels must be one channel of 8-bit class ids "
+            "(not colours, and not a palette, which OpenCV turns into colours)"
+        )
     if image.shape[:2] != ids.shape:
         raise DatasetError(f"{label_path} is {ids.shape} but its image is {image.shape[:2]}; sizes must be equal")
     return Sample(image_path.stem, image, np.where(ids < num_ids, ids, IGNORE_ID).astype(np.uint8))
@@ -142,7 +151,7 @@ def class_weights(samples: list[Sample], num_classes: int) -> list[float]:
     counts = np.zeros(num_classes)
     for sample in samples:
         counts += np.bincount(sample.labels.ravel(), minlength=256)[:num_classes]
-    weights = 1.0 / np.sqrt(np.maximum(counts / counts.sum(), 1e-4))
+    weights = 1.0 / np.sqrt(np.maximum(counts / max(counts.sum(), 1), 1e-4))
     return [float(w) for w in np.clip(weights / weights.mean(), 0.4, 4.0)]
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
+
+from cmt_seg_ros.errors import DeviceError
 
 
 def start(device: str) -> tuple[int, int, torch.device]:
@@ -16,14 +19,25 @@ def start(device: str) -> tuple[int, int, torch.device]:
 
     Returns:
         (rank, number of processes, this process's device).
+
+    Raises:
+        DeviceError: fewer GPUs than processes.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
     kind = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    local, world = int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if kind == "cuda" and torch.cuda.device_count() <= local:
+        raise DeviceError(
+            f"process {local} on this machine needs a GPU of its own, and PyTorch finds {torch.cuda.device_count()}; "
+            "start fewer processes, or use --device cpu"
+        )
+    mine = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
+    if kind == "cuda":
+        torch.cuda.set_device(mine)
     if world == 1:
-        return 0, 1, torch.device(kind)
-    distributed.init_process_group("nccl" if kind == "cuda" else "gloo")
-    local = torch.device(kind, int(os.environ["LOCAL_RANK"])) if kind == "cuda" else torch.device(kind)
-    return distributed.get_rank(), world, local
+        return 0, 1, mine
+    # While process 0 scores on val the others wait: longer than the default of ten minutes where val is large.
+    distributed.init_process_group("nccl" if kind == "cuda" else "gloo", timeout=timedelta(hours=2))
+    return distributed.get_rank(), world, mine
 
 
 def shared(model: nn.Module, world: int, device: torch.device) -> nn.Module:

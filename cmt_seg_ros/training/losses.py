@@ -57,8 +57,7 @@ class CoupledLoss(nn.Module):
             terms.append(weights[0] * self.semantic(scores.classes, target))
         if weights[1] > 0:
             assert scores.objectness is not None
-            objectness = _resize(scores.objectness, target)
-            terms.append(weights[1] * F.cross_entropy(objectness, self.is_object[target], ignore_index=IGNORE_ID))
+            terms.append(weights[1] * self.objectness(scores.objectness, target))
         return torch.stack(terms).sum()
 
     def semantic(self, classes: Tensor, target: Tensor) -> Tensor:
@@ -67,13 +66,17 @@ class CoupledLoss(nn.Module):
         if self.unions and bool(((target >= log_p.shape[1]) & (target != IGNORE_ID)).any()):
             log_p = torch.cat([log_p, *(log_p[:, u].logsumexp(1, keepdim=True) for u in self.unions)], 1)
         weights = self.label_weights[: log_p.shape[1]]
-        if not self.boundary_weight:
-            return F.nll_loss(log_p, target, weight=weights, ignore_index=IGNORE_ID)
         losses = F.nll_loss(log_p, target, weight=weights, ignore_index=IGNORE_ID, reduction="none")
         known = target != IGNORE_ID
-        emphasis = known * (1 + self.boundary_weight * near_boundary(target))
-        total = (emphasis * weights[target.masked_fill(~known, 0)]).sum()
-        return (losses * emphasis).sum() / total.clamp_min(1e-6)
+        emphasis = 1 + self.boundary_weight * near_boundary(target) if self.boundary_weight else torch.ones_like(losses)
+        total = (emphasis * weights[target.masked_fill(~known, 0)])[known].sum()
+        return (losses * emphasis).sum() / total.clamp_min(1e-6)  # 0, not nan, where nothing is labelled
+
+    def objectness(self, scores: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy of object against no object, where the label tells which."""
+        kinds = self.is_object[target]
+        total = F.cross_entropy(_resize(scores, target), kinds, ignore_index=IGNORE_ID, reduction="sum")
+        return total / (kinds != IGNORE_ID).sum().clamp_min(1)
 
 
 def near_boundary(target: Tensor, reach: int = 2) -> Tensor:

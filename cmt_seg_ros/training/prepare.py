@@ -7,9 +7,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cmt_seg_ros.errors import DatasetError
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelSet
 from cmt_seg_ros.training.batches import TrainingData
-from cmt_seg_ros.training.curriculum import Recipe
 from cmt_seg_ros.training.datasets import (
     DataSet,
     LabelSpace,
@@ -19,6 +18,7 @@ from cmt_seg_ros.training.datasets import (
     read_unions,
     render_scenes,
 )
+from cmt_seg_ros.training.recipe import Recipe
 
 FIRST_TRAINING_SEED = 1000
 
@@ -31,7 +31,8 @@ def load_data(
     Args:
         root: data set with train/, val/ and classes.yaml.
         partial: data set with train/ and unions in classes.yaml; None for none.
-        recipe: says whether synthetic frames are wanted. They have CamVid's classes, matched by name.
+        recipe: says whether synthetic frames are wanted. They have CamVid's classes, matched by name; left out
+            where the network lacks some of them.
         hold_out: score on the frames of train/ and val/ whose names begin so, and train on all others;
             empty: train on train/, score on val/.
 
@@ -49,12 +50,20 @@ def load_data(
         train = [s for s in frames if not s.name.startswith(hold_out)]
         if not val or not train:
             raise DatasetError(f"--hold-out {hold_out}: {len(val)} of {len(frames)} frames have names that begin so")
+    for name, samples in (("training", train), ("val", val)):
+        if not any((s.labels != IGNORE_ID).any() for s in samples):
+            raise DatasetError(f"no pixel of the {name} labels of {root} has an id below {len(labels)}, its classes")
+    if not labels.object_ids:
+        raise DatasetError(f"no class of {root} is an object; add `is_object: true` to those that are, in classes.yaml")
     sets = [DataSet(root.name, train, tuple((i,) for i in range(len(labels))))]
     if partial is not None:
         unions = read_unions(partial, labels)
         sets.append(DataSet(partial.name, read_folder(partial / "train", len(unions)), unions))
     if any(stage.synthetic for stage in recipe.stages):
-        sets.append(_synthetic(recipe.scenes, labels))
+        if set(CAMVID.names) <= set(labels.names):
+            sets.append(_synthetic(recipe.scenes, labels))
+        else:
+            print(f"no synthetic images: {root.name} does not have all the classes of the street scene")
     space = LabelSpace(len(labels), sets)
     main, *others = (space.renumbered(d) for d in sets)
     coarse = others.pop(0) if partial is not None else []
@@ -63,6 +72,6 @@ def load_data(
 
 
 def _synthetic(count: int, labels: LabelSet) -> DataSet:
-    sets = read_unions(Path("camvid"), labels)
+    sets = tuple((labels.names.index(name),) for name in CAMVID.names)
     scenes = render_scenes(count, FIRST_TRAINING_SEED)
     return DataSet("scene", list(tqdm(scenes, total=count, desc="rendering scenes", leave=False)), sets)

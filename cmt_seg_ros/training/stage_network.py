@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cmt_seg_ros.errors import ModelError
+from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import EfficientNetLite0
-from cmt_seg_ros.networks.zoo import describe
-from cmt_seg_ros.training.curriculum import Recipe, Stage
+from cmt_seg_ros.networks.zoo import describe, merged
+from cmt_seg_ros.training.recipe import Recipe, Stage
 
 
 def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path | None, pretrained: bool) -> CmtMchh:
@@ -24,12 +25,20 @@ def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path |
         recipe: what it is part of.
         stage: which one.
         labels: the classes.
-        before: folder of the stage before; None for the first.
-        pretrained: the first stage's lite encoder starts from ImageNet.
+        before: folder with the weights to start from: of the stage before, or for the first stage what the user
+            gave; None for none.
+        pretrained: without those, the lite encoder starts from ImageNet.
+
+    Raises:
+        ModelError: weights that cannot be read or do not fit.
     """
     network = CmtMchh(network_config(recipe, stage, labels))
     if before is not None:
-        carry_over(network, load_file(before / "weights.safetensors"))
+        path = before / "weights.safetensors"
+        try:
+            carry_over(network, load_file(path))
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"cannot read {path}: {error}") from error
     elif pretrained and isinstance(network.encoder, EfficientNetLite0):
         network.encoder.load_imagenet()
     return network
@@ -37,13 +46,11 @@ def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path |
 
 def network_config(recipe: Recipe, stage: Stage, labels: LabelSet) -> CmtMchhConfig:
     """The network of one stage: defaults, then the recipe's choices, then the stage's."""
-    values = CmtMchhConfig(len(labels), labels.object_ids).to_dict()
-    for key, value in recipe.network.items():
-        values[key] = {**values[key], **value} if isinstance(value, dict) else value
-    for task in ("semantic", "objectness"):
-        values[task] = {**values[task], **stage.hyper}
-    tasks = tuple(t for t in stage.tasks if t in values["tasks"])
-    return CmtMchhConfig.from_dict({**values, "tasks": list(tasks)})
+    values = merged(CmtMchhConfig(len(labels), labels.object_ids).to_dict(), recipe.network)
+    if not set(stage.tasks) <= set(values["tasks"]):
+        raise ConfigError(f"stage {stage.name!r} trains {stage.tasks}, but the recipe's network has {values['tasks']}")
+    values = merged(values, {"semantic": stage.hyper, "objectness": stage.hyper, "tasks": list(stage.tasks)})
+    return CmtMchhConfig.from_dict(values)
 
 
 def carry_over(network: CmtMchh, weights: dict[str, Tensor]) -> None:
@@ -60,8 +67,19 @@ def carry_over(network: CmtMchh, weights: dict[str, Tensor]) -> None:
     network.load_state_dict(fitting, strict=False)
 
 
-def write_stage(folder: Path, network: CmtMchh, stage: Stage, labels: LabelSet, scores: dict[str, Any]) -> None:
-    """Write the weights and what rebuilds them; meta.yaml comes last and says that the stage has ended."""
+def write_stage(
+    folder: Path, network: CmtMchh, stage: Stage, labels: LabelSet, size: tuple[int, ...], scores: dict[str, Any]
+) -> None:
+    """Write the weights and what rebuilds them; meta.yaml comes last and says that the stage has ended.
+
+    Args:
+        folder: of the stage.
+        network: with the weights to keep.
+        stage: what was run.
+        labels: the classes.
+        size: (height, width) of the images it learned from; the deployed network sees images at that area.
+        scores: of the network on val.
+    """
     save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, folder / "weights.safetensors")
     meta = {
         "stage": stage.name,
@@ -69,6 +87,7 @@ def write_stage(folder: Path, network: CmtMchh, stage: Stage, labels: LabelSet, 
         "crop": list(stage.crop),
         "network": describe(network),
         "classes": labels.to_list(),
+        "input": list(size),
         "scores": scores,
     }
     (folder / "meta.tmp").write_text(yaml.safe_dump(meta, sort_keys=False))

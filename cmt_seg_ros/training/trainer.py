@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,16 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.training import distributed
 from cmt_seg_ros.training.batches import Batches, TrainingData
-from cmt_seg_ros.training.curriculum import Recipe
+from cmt_seg_ros.training.curves import draw_curves
 from cmt_seg_ros.training.datasets import LabelSpace, Sample
 from cmt_seg_ros.training.depthwise import QuickDepthwise
 from cmt_seg_ros.training.losses import CoupledLoss
+from cmt_seg_ros.training.recipe import Recipe
+from cmt_seg_ros.training.run_folder import claim
 from cmt_seg_ros.training.stage_network import build_network, finished_scores, write_stage
 from cmt_seg_ros.training.validation import evaluate
 
@@ -39,7 +42,9 @@ class Run:
         space: what the labels of ``data`` stand for.
         data: training samples.
         val: samples scored every ``val_every`` iterations and at the end of a stage.
-        out: folder; each stage has one of its own in it.
+        out: folder; run.yaml there says what it is a run of, and each stage has a folder of its own in it.
+        about: what else decides the result, for run.yaml: names of recipe and data.
+        start: folder with weights.safetensors to start from; None: ImageNet for the lite encoder, else chance.
         pretrained: start the lite encoder from ImageNet.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         workers: threads that prepare batches.
@@ -51,20 +56,32 @@ class Run:
     data: TrainingData
     val: list[Sample]
     out: Path
+    about: Mapping[str, Any] = field(default_factory=dict)
+    start: Path | None = None
     val_every: int = 500
     pretrained: bool = True
     device: str = "auto"
     workers: int = 1
 
     def run(self) -> dict[str, Any]:
-        """Run every stage that is not finished and return the last one's scores on val."""
+        """Run every stage that is not finished and return the last one's scores on val.
+
+        Raises:
+            ConfigError: ``out`` holds another run, or the batch cannot be shared among the processes.
+        """
         rank, world, device = distributed.start(self.device)
         try:
+            if self.recipe.batch % world:
+                raise ConfigError(f"batches of {self.recipe.batch} images cannot be shared by {world} processes evenly")
+            claim(self.out, {**self.about, "recipe": self.recipe.to_dict(), "classes": self.labels.to_list()}, rank)
+            distributed.wait()
             scores: dict[str, Any] = {}
-            before: Path | None = None
+            before = self.start
             for number in range(len(self.recipe.stages)):
                 stage = StageRun(self, number, before, rank, world, device)
                 scores = finished_scores(stage.folder) or stage.run()
+                if rank == 0:
+                    draw_curves(self.out)
                 distributed.wait()
                 before = stage.folder
             return scores
@@ -80,31 +97,34 @@ class StageRun:
         self.rank, self.world, self.device = rank, world, device
         self.folder = run.out / f"{number + 1:02d}_{self.stage.name.replace(',', '').replace(' ', '_')}"
         self.position = f"{number + 1}/{len(run.recipe.stages)} {self.stage.name}"
+        self.batches_before = sum(s.iterations for s in run.recipe.stages[:number])
         self.iteration = 0
         self.history: list[dict[str, Any]] = []
 
-    def run(self, progress: Callable[..., Any] = tqdm) -> dict[str, Any]:
+    def run(self) -> dict[str, Any]:
         """Train to the end, write the averaged weights, and return their scores on val."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._build()
         self._resume()
-        shown = {"stage": self.position, "miou": self.history[-1]["miou"] if self.history else 0.0}
-        bar = progress(total=self.stage.iterations, initial=self.iteration, unit="batch", dynamic_ncols=True,
-                       disable=self.rank > 0, file=sys.stderr, desc=shown["stage"])  # fmt: skip
-        with bar:
+        distributed.wait()  # the first to finish removes the checkpoint, which all must have read by then
+        miou = self.history[-1]["miou"] if self.history else 0.0
+        # The bar is that of the whole run, so that the time left is, too.
+        with tqdm(total=self.common.recipe.iterations, initial=self.batches_before + self.iteration, unit="batch",
+                  dynamic_ncols=True, disable=self.rank > 0, file=sys.stderr, desc=self.position) as bar:  # fmt: skip
             for x, target in self._ahead():
                 loss = self._step(x, target)
                 self.iteration += 1
                 bar.update()
                 bar.set_postfix(epoch=f"{self.batches.epoch(self.iteration):.1f}", loss=f"{loss:.3f}",
-                                val_miou=f"{shown['miou']:.4f}")  # fmt: skip
+                                val_miou=f"{miou:.4f}")  # fmt: skip
                 last = self.iteration == self.stage.iterations
                 if last or self.iteration % self.common.val_every == 0:
-                    shown["miou"] = self._validate(loss)["miou"]
+                    miou = self._validate(loss)["miou"]
                 if last or self.iteration % CHECKPOINT_EVERY == 0:
                     self._save()
         if not self.rank:
-            write_stage(self.folder, self.average.module, self.stage, self.common.labels, self.history[-1])
+            size = self.common.data.main[0].labels.shape
+            write_stage(self.folder, self.average.module, self.stage, self.common.labels, size, self.history[-1])
         return self.history[-1]
 
     def _build(self) -> None:
@@ -116,8 +136,8 @@ class StageRun:
             parameter.requires_grad = not name.startswith(stage.frozen) if stage.frozen else True
         trained = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
         groups = [
-            {"params": [p for n, p in trained if n.startswith("encoder.")], "factor": recipe.encoder_lr * stage.lr},
-            {"params": [p for n, p in trained if not n.startswith("encoder.")], "factor": stage.lr},
+            {"params": [p for n, p in trained if n.startswith("encoder.")], "factor": recipe.encoder_lr},
+            {"params": [p for n, p in trained if not n.startswith("encoder.")], "factor": 1.0},
         ]
         self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, weight_decay=recipe.weight_decay)
         self.average = torch.optim.swa_utils.AveragedModel(
@@ -190,7 +210,7 @@ class StageRun:
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         self.network.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

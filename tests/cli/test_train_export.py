@@ -63,12 +63,25 @@ def test_every_stage_can_be_exported_once_it_has_labels(
     monkeypatch.setattr(export, "PARITY", 0.9)
     run = tmp_path / "run"
     assert main(["train", "--recipe", "smoke", "--data", str(data), "--hold-out", "1", "--out", str(run)]) == 0
-    assert "4 labelled" not in capsys.readouterr().out  # names 0, 1, 2 and 0, 1: two are held out, three left
+    # The names are 0, 1, 2 and 0, 1.
+    assert "501 data: 3 labelled, 0 partly labelled, 4 synthetic images for training, 2 for" in capsys.readouterr().out
     first, third = run / "01_502_objectness_small_crops", run / "03_504_both_tasks_large_crops"
     assert main(["export", "--run", str(third), "--data", str(data), "--out", str(tmp_path / "m")]) == 0
-    assert ModelPackage.load(str(tmp_path / "m")).description["network"]["semantic"]["concatenated"] == [5]
+    description = ModelPackage.load(str(tmp_path / "m")).description
+    assert description["network"]["semantic"]["concatenated"] == [5] and description["scores"]["images"] == 2
+    assert description["measured_on"] == "frames 1* of data, which were held out"
     assert main(["export", "--run", str(first), "--data", str(data), "--out", str(tmp_path / "n")]) == 1
     assert "objectness task alone" in capsys.readouterr().err
+
+
+def test_own_classes_train_by_the_curriculum(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["classes:", *(f"- {{id: {i}, name: thing {i}, color: [{i}, 0, 0]}}" for i in range(11))]
+    (data / "classes.yaml").write_text("\n".join(rows))
+    arguments = ["train", "--recipe", "smoke", "--data", str(data), "--out", str(tmp_path / "run")]
+    assert main(arguments) == 1 and "add `is_object: true`" in capsys.readouterr().err
+    (data / "classes.yaml").write_text("\n".join(rows).replace("[8, 0, 0]", "[8, 0, 0], is_object: true"))
+    assert main(arguments) == 0
+    assert "no synthetic images: data does not have all the classes" in capsys.readouterr().out
 
 
 def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +96,7 @@ def test_mistakes_are_explained(data: Path, tmp_path: Path, capsys: pytest.Captu
         (["train", "--recipe", "nope", "--data", str(data), *out], "--recipe is 'nope'; known: cmt-mchh-lite-camvid"),
         (["train", *out], "--data is missing"),
         (["train", "--data", str(data), "--threads", "0", *out], "--threads is 0; it must be 1 or more"),
+        (["train", "--data", str(data), "--from", str(tmp_path), *out], "holds no weights.safetensors"),
         (["train", "--data", str(tmp_path), *out], "classes.yaml does not exist"),
         (["train", "--data", str(data), "--hold-out", "9", *out], "0 of 5 frames have names that begin so"),
         (["train", "--data", str(data), "--partial", str(tmp_path), *out], "classes.yaml does not exist"),

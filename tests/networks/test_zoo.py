@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from cmt_seg_ros.deploy.export import Deployed, to_openvino  # noqa: E402
 from cmt_seg_ros.errors import ConfigError  # noqa: E402
-from cmt_seg_ros.networks.zoo import ZOO, build, describe, rebuild  # noqa: E402
+from cmt_seg_ros.networks.zoo import ZOO, build, describe, merged, rebuild  # noqa: E402
 
 OBJECTS = (1, 3)
 # Sum of absolute class scores of the picture below, at seed 0: changes when the network computes something else.
@@ -73,6 +74,28 @@ def test_openvino_computes_the_same(name: str) -> None:
             ("probabilities", "object_probability"), Deployed(network)(picture(*size)), strict=True
         ):
             np.testing.assert_allclose(found[port], expected.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"fusion": "probabilities"},
+        {"fusion": "none"},
+        {"labels_from": "semantic", "objectness_from": "fused"},
+        {"shared": True, "encoder": "vgg"},
+        {"tasks": ["semantic"]},
+        {"semantic": {"summing_steps": 0, "concatenated": [5]}, "objectness": {"summing_steps": 1}},
+        {"semantic": {"concatenated": [1, 3, 5]}, "objectness": {"summing_steps": 0}},
+    ],
+)
+@torch.no_grad()
+def test_every_choice_of_cmt_mchh_is_exported(choices: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    network = rebuild(merged(describe(make("cmt-mchh-lite")), choices)).eval()
+    compiled = ov.Core().compile_model(to_openvino(network, 64, 96), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = compiled(picture(45, 71).numpy())
+    for port, expected in zip(("probabilities", "object_probability"), Deployed(network)(picture(45, 71)), strict=True):
+        np.testing.assert_allclose(found[port], expected.numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -29,10 +29,10 @@ def test_trained_exported_and_run(tmp_path: Path) -> None:
         replace(s, iterations=1, crop=(32, 48), partial=0, synthetic=0) for s in recipe.stages
     ))  # fmt: skip
     Run(short, CAMVID, space, TrainingData.of(space, samples), samples[:1], tmp_path / "run").run()
-    network, labels = load_stage(tmp_path / "run")
-    package = write_package(network, labels, tmp_path / "vgg", (64, 96), {"terms": "none"})
+    stage = load_stage(tmp_path / "run")
+    package = write_package(stage.network, stage.labels, tmp_path / "vgg", (64, 96), {"terms": "none"})
     noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
-    assert label_agreement(package, network, [noise]) > 0.98  # hardly trained: many scores are nearly equal
+    assert label_agreement(package, stage.network, [noise]) > 0.98  # hardly trained: many scores are nearly equal
     with bench() as ros:
         ros.add(SegmentationNode, device="CPU", model=str(package.folder))
         masks = ros.listen(Image, "/segmentation/mask")

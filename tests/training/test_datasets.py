@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cmt_seg_ros.errors import DatasetError
+from cmt_seg_ros.errors import ConfigError, DatasetError
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.training.datasets import DataSet, LabelSpace, Sample, read_classes, read_folder, read_unions
 
@@ -28,6 +28,10 @@ def test_folder_is_read_and_foreign_ids_are_ignored(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.zeros((20, 31), np.uint8))
     with pytest.raises(DatasetError, match="sizes must be equal"):
         read_folder(tmp_path, 11)
+    for wrong in (np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint16)):  # a palette is read as colours
+        cv2.imwrite(str(tmp_path / "labels" / "a.png"), wrong)
+        with pytest.raises(DatasetError, match="one channel of 8-bit class ids"):
+            read_folder(tmp_path, 11)
     (tmp_path / "labels" / "a.png").unlink()
     with pytest.raises(DatasetError, match="every image needs its label file"):
         read_folder(tmp_path, 11)
@@ -43,6 +47,13 @@ def test_classes_come_from_the_folder_or_its_name(tmp_path: Path) -> None:
     assert read_classes(tmp_path).names == ("Road", "Car") and read_classes(tmp_path).object_ids == (1,)
     with pytest.raises(DatasetError, match="no list `classes`"):
         read_classes(tmp_path / "idd_lite")  # that file has unions, which cannot be a network's classes
+    for wrong in ("[Road, Car]", "classes: [Road, Car]", "classes: []", ""):
+        (tmp_path / "classes.yaml").write_text(wrong)
+        with pytest.raises(DatasetError, match="no list `classes` of entries"):
+            read_classes(tmp_path)
+    (tmp_path / "classes.yaml").write_text("classes: [{id: 0, name: Road, color: red}]")
+    with pytest.raises(ConfigError, match="color three numbers"):
+        read_classes(tmp_path)
     (tmp_path / "classes.yaml").write_text("{")
     with pytest.raises(DatasetError, match="is not YAML"):
         read_classes(tmp_path)
@@ -55,6 +66,9 @@ def test_unions_are_found_by_the_names_of_classes(tmp_path: Path) -> None:
     assert read_unions(tmp_path / "camvid", CAMVID) == tuple((i,) for i in range(11))
     (tmp_path / "classes.yaml").write_text("unions: [{id: 0, name: boats, is: [Ship]}]")
     with pytest.raises(DatasetError, match=r"\['Ship'\] is not among the network's classes"):
+        read_unions(tmp_path, CAMVID)
+    (tmp_path / "classes.yaml").write_text("unions: [{id: 0, name: boats, is: 3}]")
+    with pytest.raises(DatasetError, match="3 is not among"):
         read_unions(tmp_path, CAMVID)
     (tmp_path / "classes.yaml").write_text("unions: [{id: 1, name: Car}]")
     with pytest.raises(DatasetError, match=r"ids are \[1\]"):

@@ -61,3 +61,15 @@ def test_boundaries_count_more() -> None:
     even = torch.zeros(1, 11, 20, 20)
     plain, weighted = (CoupledLoss(SETS, (8,), None, w).semantic(even, target) for w in (0.0, 2.0))
     torch.testing.assert_close(plain, weighted)
+
+
+@pytest.mark.parametrize("boundary_weight", [0.0, 1.0])
+def test_nothing_labelled_costs_nothing(boundary_weight: float) -> None:
+    classes, objectness = torch.randn(1, 3, 4, 4, requires_grad=True), torch.randn(1, 2, 4, 4, requires_grad=True)
+    loss = CoupledLoss([(0,), (1,), (2,), (0, 1)], (1,), None, boundary_weight)
+    # Label 3 is an object or not: the objectness of it is not known.
+    for target in (torch.full((1, 4, 4), 255), torch.full((1, 4, 4), 3)):
+        value = loss(Scores(classes, objectness), target)
+        gradients = torch.autograd.grad(value, [classes, objectness])
+        assert value.isfinite() and all(g.isfinite().all() for g in gradients)
+    assert loss(Scores(classes, objectness), torch.full((1, 4, 4), 255)) == 0

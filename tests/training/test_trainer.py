@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: make test installs it unless TORCH=0")
@@ -16,16 +15,17 @@ torch = pytest.importorskip("torch", reason="torch is not installed: make test i
 import yaml  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
-from cmt_seg_ros.errors import ConfigError, ModelError  # noqa: E402
+from cmt_seg_ros.errors import ConfigError, DeviceError, ModelError  # noqa: E402
 from cmt_seg_ros.labels import CAMVID  # noqa: E402
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig  # noqa: E402
 from cmt_seg_ros.networks.zoo import rebuild  # noqa: E402
 from cmt_seg_ros.training import trainer as trainer_module  # noqa: E402
 from cmt_seg_ros.training.batches import Batches, TrainingData  # noqa: E402
-from cmt_seg_ros.training.curriculum import RECIPES, Recipe, Stage, seven_stages  # noqa: E402
+from cmt_seg_ros.training.curriculum import RECIPES, read_recipe, seven_stages  # noqa: E402
 from cmt_seg_ros.training.curves import draw_curves, read_history  # noqa: E402
 from cmt_seg_ros.training.datasets import DataSet, LabelSpace, Sample, render_scenes  # noqa: E402
-from cmt_seg_ros.training.stage_network import carry_over  # noqa: E402
+from cmt_seg_ros.training.recipe import Recipe, Stage  # noqa: E402
+from cmt_seg_ros.training.stage_network import carry_over, network_config  # noqa: E402
 from cmt_seg_ros.training.trainer import Run, StageRun  # noqa: E402
 
 SMALL = {"semantic": {"widths": [16, 8, 8]}, "objectness": {"widths": [8, 8, 8]}}
@@ -113,9 +113,66 @@ def test_the_seven_stages_run_and_hand_on_their_weights(samples: list[Sample], t
 
 def test_large_crops_are_larger_than_small_ones() -> None:
     for recipe in RECIPES.values():
-        crops = [s.crop for s in recipe.stages]
-        assert crops == sorted(crops)
-        assert all(s.partial + s.synthetic < recipe.batch for s in recipe.stages)
+        for axis in (0, 1):
+            sizes = [s.crop[axis] for s in recipe.stages]
+            assert sizes == sorted(sizes)
+
+
+def test_another_run_does_not_continue_in_a_folder(samples: list[Sample], tmp_path: Path) -> None:
+    short = replace(RECIPE, stages=(Stage("a", 1, (64, 64)),))
+    first = make(samples, tmp_path, short, about={"hold_out": ""}).run()
+    assert make(samples, tmp_path, short, about={"hold_out": ""}).run() == first  # ended: nothing to do
+    with pytest.raises(ConfigError, match="holds a run with another recipe"):
+        make(samples, tmp_path, replace(short, lr=1.0), about={"hold_out": ""}).run()
+    with pytest.raises(ConfigError, match="another hold_out"):
+        make(samples, tmp_path, short, about={"hold_out": "x"}).run()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        make(samples, tmp_path / "file", short).run()
+
+
+def test_a_run_may_start_from_weights(samples: list[Sample], tmp_path: Path) -> None:
+    still = replace(RECIPE, stages=(Stage("a", 1, (64, 64)),), lr=0.0)
+    make(samples, tmp_path / "one", replace(still, seed=5)).run()
+    make(samples, tmp_path / "two", still, start=tmp_path / "one" / "01_a").run()
+    one, two = (load_file(tmp_path / run / "01_a" / "weights.safetensors") for run in ("one", "two"))
+    assert torch.equal(one["semantic_classifier.weight"], two["semantic_classifier.weight"])
+    (tmp_path / "one" / "01_a" / "weights.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="cannot read"):
+        make(samples, tmp_path / "three", still, start=tmp_path / "one" / "01_a").run()
+
+
+def test_recipes_from_files(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("""
+base: end-to-end
+batch: 4
+network: {fusion: probabilities, semantic: {summing_steps: 1}}
+augmentation: {dusk: 0}
+stages:
+- {name: one, iterations: 3, crop: [64, 96], weights: [0.5, 0.5], hyper: {concatenated: [4, 5]}}
+""")
+    recipe = read_recipe(str(path))
+    assert (recipe.batch, recipe.augmentation.dusk, recipe.augmentation.shade) == (4, 0, 0.2)
+    config = network_config(recipe, recipe.stages[0], CAMVID)
+    assert (config.fusion, config.semantic.summing_steps, config.objectness.summing_steps) == ("probabilities", 1, 2)
+    assert config.semantic.concatenated == config.objectness.concatenated == (4, 5)
+    for text, message in (
+        ("batch: 4", "base is None"),
+        ("base: end-to-end\nbatches: 4", r"\['batches'\] is not known"),
+        ("base: end-to-end\naugmentation: {fog: 1}", r"\['fog'\] is not known"),
+        ("base: end-to-end\nstages: [{name: a, iterations: 3}]", "stage 1: .*crop"),
+        ("base: cmt-mchh-lite-camvid\nbatch: 4", "leave no room for others in batches of 4"),
+        ("{", "is not YAML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=message):
+            read_recipe(str(path))
+    with pytest.raises(ConfigError, match="known: cmt-mchh-lite-camvid"):
+        read_recipe("nothing")
+    alone = replace(RECIPE, network={"tasks": ["semantic"]})
+    with pytest.raises(ConfigError, match="but the recipe's network has"):
+        network_config(alone, RECIPE.stages[1], CAMVID)
 
 
 def test_processes_share_each_batch(samples: list[Sample], tmp_path: Path) -> None:
@@ -147,26 +204,59 @@ def test_stages_are_checked() -> None:
         Stage("a", 1, (64, 64), weights=(1.0, 1.0))
     with pytest.raises(ConfigError, match="at least one iteration"):
         Stage("a", 0, (64, 64))
+    with pytest.raises(ConfigError, match="but tasks"):
+        Stage("a", 1, (64, 64), ("objectness",))
 
 
 TWO_PROCESSES = """
-import sys
+import hashlib, os, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[2])
 from test_trainer import RECIPE, make
+from cmt_seg_ros.training import trainer
 from cmt_seg_ros.training.datasets import render_scenes
-make(list(render_scenes(3, 1000, 128, 96)), Path(sys.argv[1])).run()
+trainer.CHECKPOINT_EVERY = 2
+out, step = Path(sys.argv[1]), trainer.StageRun._step
+def watched(self, x, target):
+    if sys.argv[3] == "die" and (self.stage.name, self.iteration) == ("b", 3):
+        os._exit(7)
+    loss = step(self, x, target)
+    bits = b"".join(p.detach().numpy().tobytes() for p in self.network.parameters())
+    with open(out.with_name(f"rank{self.rank}"), "a") as f:
+        f.write(f"{self.stage.name} {self.iteration} {len(x)} {hashlib.sha256(bits).hexdigest()}\\n")
+    return loss
+trainer.StageRun._step = watched
+make(list(render_scenes(3, 1000, 128, 96)), out).run()
 """
 
 
-def test_two_processes_train_one_network(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(TWO_PROCESSES)
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(program)]
-    subprocess.run([*command, str(tmp_path / "run"), here], check=True, timeout=100, capture_output=True)
-    weights = load_file(tmp_path / "run" / "02_b" / "weights.safetensors")
-    assert all(np.isfinite(v.float().numpy()).all() for v in weights.values())
-    assert [r["stage"] for r in read_history(tmp_path / "run")] == ["a", "b"]
+def test_two_processes_train_one_network_and_resume(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(TWO_PROCESSES)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, str(tmp_path / "program.py"), str(tmp_path / "run"), str(Path(__file__).parent)]
+    assert subprocess.run([*command, "die"], timeout=100, capture_output=True).returncode != 0
+    subprocess.run([*command, "live"], check=True, timeout=100, capture_output=True)
+    ranks = [(tmp_path / f"rank{k}").read_text().splitlines() for k in (0, 1)]
+    # After every step both have the same weights, from one image each; the second run went on at the checkpoint.
+    assert ranks[0] == ranks[1]
+    assert [line.split()[:3] for line in ranks[0]] == [
+        [stage, str(number), "1"] for stage, number in
+        [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1), ("b", 2), ("b", 2), ("b", 3)]
+    ]  # fmt: skip
+    assert [(r["stage"], r["batch"]) for r in read_history(tmp_path / "run")] == [("a", 3), ("b", 7)]
+
+
+def test_a_batch_must_divide_among_processes(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer_module.distributed, "start", lambda device: (0, 3, torch.device("cpu")))
+    with pytest.raises(ConfigError, match="cannot be shared by 3 processes"):
+        make(samples, tmp_path).run()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_an_error(samples: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="use --device cpu"):
+        make(samples, tmp_path, device="cuda").run()

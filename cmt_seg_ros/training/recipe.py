@@ -1,0 +1,135 @@
+"""What a training run is made of: stages, and what they have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.networks.zoo import merged
+from cmt_seg_ros.training.augmentation import Augmentation
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a recipe. Its weights come from the stage before; those of the first from ImageNet (lite form).
+
+    Attributes:
+        name: with its number; the folder of its weights.
+        iterations: number of batches, after which it ends.
+        crop: (height, width) in pixels.
+        tasks: of the network.
+        hyper: what differs from the recipe's hyper-features, in both tasks.
+        weights: (w1, w2) of Equation (1).
+        partial: how many images of each batch come from data with partial labels.
+        synthetic: how many from the synthetic scene.
+        frozen: parameters whose names begin so are not trained, nor are their BatchNorm statistics.
+    """
+
+    name: str
+    iterations: int
+    crop: tuple[int, int]
+    tasks: tuple[str, ...] = ("semantic", "objectness")
+    hyper: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[float, float] = (2 / 3, 1 / 3)
+    partial: int = 0
+    synthetic: int = 0
+    frozen: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if abs(sum(self.weights) - 1) > 1e-6 or min(self.weights) < 0:
+            raise ConfigError(f"stage {self.name!r}: weights are {self.weights}; they must be 0-1 and sum to one")
+        if self.iterations < 1 or len(self.crop) != 2 or min(self.crop) < 32:
+            raise ConfigError(f"stage {self.name!r}: needs at least one iteration and crops of 32 x 32 px or more")
+        needed = [task for task, weight in zip(("semantic", "objectness"), self.weights, strict=True) if weight]
+        if not set(needed) <= set(self.tasks):
+            raise ConfigError(f"stage {self.name!r}: weights are {self.weights} but tasks {self.tasks}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the weights, the data set aside.
+
+    Attributes:
+        stages: run in order.
+        network: what differs from CmtMchhConfig's defaults.
+        augmentation: of every stage.
+        batch: images a batch, all processes together.
+        lr: learning rate of what starts from chance; falls to 0 over each stage (poly, power 0.9).
+        encoder_lr: factor on lr for the encoder.
+        weight_decay: of AdamW.
+        warmup: iterations until the full learning rate of a stage.
+        ema: decay of the moving average of the weights, which is what is kept.
+        boundary_weight: see CoupledLoss.
+        seed: of all chance.
+        scenes: number of synthetic images rendered.
+    """
+
+    stages: tuple[Stage, ...]
+    network: Mapping[str, Any] = field(default_factory=dict)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    batch: int = 8
+    lr: float = 1.5e-3
+    encoder_lr: float = 0.4
+    weight_decay: float = 0.02
+    warmup: int = 100
+    ema: float = 0.998
+    boundary_weight: float = 0.0
+    seed: int = 1
+    scenes: int = 240
+
+    def __post_init__(self) -> None:
+        for stage in self.stages:
+            if stage.partial + stage.synthetic >= self.batch:
+                raise ConfigError(
+                    f"stage {stage.name!r}: {stage.partial} partly labelled and {stage.synthetic} synthetic images "
+                    f"leave no room for others in batches of {self.batch}"
+                )
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of all stages."""
+        return sum(stage.iterations for stage in self.stages)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for YAML."""
+        return _plain(asdict(self))
+
+    def changed(self, values: Mapping[str, Any]) -> Recipe:
+        """This recipe with other values, as they stand in a YAML file.
+
+        Args:
+            values: keys of Recipe. ``network`` and ``augmentation`` change what they name, ``stages`` replaces all.
+
+        Raises:
+            ConfigError: a key that is not known, or a value that is not allowed.
+        """
+        new: dict[str, Any] = {}
+        for key, value in values.items():
+            if key == "stages":
+                new[key] = tuple(_checked(Stage, stage, f"stage {number}") for number, stage in enumerate(value, 1))
+            elif key == "network":
+                new[key] = merged(self.network, value)
+            elif key == "augmentation":
+                new[key] = _checked(Augmentation, {**asdict(self.augmentation), **value}, key)
+            else:
+                new[key] = value
+        return _checked(Recipe, {**{f.name: getattr(self, f.name) for f in fields(self)}, **new}, "recipe")
+
+
+def _checked(cls: type, values: Any, what: str) -> Any:
+    names = [f.name for f in fields(cls)]
+    if not isinstance(values, Mapping) or not set(values) <= set(names):
+        unknown = sorted(set(values) - set(names)) if isinstance(values, Mapping) else values
+        raise ConfigError(f"{what}: {unknown} is not known; allowed: {', '.join(names)}")
+    try:
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{what}: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
