@@ -39,10 +39,11 @@ def draw_curves(run: Path) -> Path:
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), constrained_layout=True)
     left.plot(batches, [row["loss"] for row in rows], ".-", color="tab:gray")
     left.set(title="training loss", xlabel="batch", ylabel="coupled loss, Equation (1)")
-    right.plot(batches, [row["miou"] for row in rows], ".-", label="mIoU")
+    # Objectness alone (stage 502) has no mIoU.
+    right.plot(batches, [row["miou"] or float("nan") for row in rows], ".-", label="mIoU")
     right.plot(batches, [row["objectness_iou"] for row in rows], ".-", label="objectness IoU")
     right.set(title="validation, averaged weights", xlabel="batch", ylim=(0, 1))
-    right.legend(loc="lower right")
+    right.legend(loc="center right")
     for axes in (left, right):
         axes.grid(alpha=0.3)
         for row, following in pairwise(rows):
