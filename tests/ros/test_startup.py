@@ -80,7 +80,7 @@ def test_damaged_model_stops_the_start_with_a_sentence(
 @pytest.mark.parametrize(
     ("node", "parameters", "words"),
     [
-        ("segmentation_node", {"model": "no-such-model"}, f"'no-such-model' not found; installed: .*{MODEL}.*; or give"),
+        ("segmentation_node", {"model": "no-such-model"}, f"'no-such-model' not found; installed: .*{MODEL}.*or give"),
         ("segmentation_node", {"precision": "f8"}, "precision is 'f8'; allowed: 'auto', 'f32', 'bf16', 'f16'"),
         ("segmentation_node", {"max_batch_size": "many"}, "parameter max_batch_size is 'many' .str.; expected int"),
         ("segmentation_node", {"cameras": "front"}, "cameras.*STRING_ARRAY"),
