@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cmt_seg_ros.deploy.provenance import provenance
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.metrics.boundary import TOLERANCE_PX
 from cmt_seg_ros.networks.zoo import ZOO
@@ -80,7 +81,6 @@ def write_readme(package: ModelPackage) -> None:
     """Write README.md of a package from its model.yaml."""
     card = package.description
     scores = card["scores"]
-    data = "\n".join(f"- {d['name']} ({d['source']}): {d['terms']}" for d in card["data"])
     text = f"""# {package.name}
 
 {_paper(card["network"])}: {len(package.labels)} classes and objectness, trained at {package.width}x{package.height}.
@@ -93,16 +93,7 @@ The OpenVINO network labels {scores["torch_parity"]:.3%} of pixels as the torch 
 
 {_class_table(scores)}
 
-## Data and terms
-
-{data}
-
-{card["terms"]}
-
-## Reproduce
-
-    {card["reproduce"]}
-"""
+{provenance(card)}"""
     (package.folder / "README.md").write_text(text)
 
 

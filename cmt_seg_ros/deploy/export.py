@@ -140,13 +140,18 @@ def load_stage(folder: Path) -> TrainedStage:
         folder: of a stage, or of a run: then its last finished stage.
 
     Raises:
-        ModelError: no stage has finished there.
+        ModelError: no stage has finished there, or run.yaml beside it is missing.
     """
     metas = sorted(folder.glob("meta.yaml")) or sorted(folder.glob("*/meta.yaml"))
     if not metas:
         raise ModelError(f"{folder} holds no finished stage; train first: cmt-seg train --out {folder} ...")
     stage = metas[-1].parent
-    meta, run = (yaml.safe_load(path.read_text()) for path in (metas[-1], stage.parent / "run.yaml"))
+    record = stage.parent / "run.yaml"
+    if not record.is_file():
+        raise ModelError(
+            f"{record} is missing; it says what {stage.name} was trained on: keep stages in their run's folder"
+        )
+    meta, run = (yaml.safe_load(path.read_text()) for path in (metas[-1], record))
     network = _load(meta["network"], stage / "weights.safetensors")
     return TrainedStage(network, LabelSet.from_list(meta["classes"]), tuple(meta["input"]), run)
 

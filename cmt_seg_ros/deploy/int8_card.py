@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cmt_seg_ros.deploy.provenance import provenance
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
 
@@ -22,7 +23,6 @@ def write_int8_readme(package: ModelPackage, fp16_scores: dict[str, Any]) -> Non
         if made["accuracy_control"]
         else "Plain quantization was good enough: accuracy control was not needed."
     )
-    data = "\n".join(f"- {d['name']} ({d['source']}): {d['terms']}" for d in card["data"])
     text = f"""# {package.name}
 
 `{made["of"]}` in INT8: the same classes, input and outputs, and a smaller and faster network.
@@ -36,16 +36,7 @@ Weights and activations of the ordinary convolutions are INT8, calibrated by NNC
 the other layers stay in float. {control}
 To train on, use `{made["of"]}`: INT8 has no `weights.safetensors`.
 
-## Data and terms
-
-{data}
-
-{card["terms"]}
-
-## Reproduce
-
-    {card["reproduce"]}
-"""
+{provenance(card)}"""
     (package.folder / "README.md").write_text(text)
 
 

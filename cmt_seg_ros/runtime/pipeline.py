@@ -59,6 +59,8 @@ class Pipeline:
         for frame in frames:
             check_frame(frame, self.config.max_image_px)
         results = self.engine.infer(frames)
+        if self.config.smoothing == "none":
+            return results
         return [replace(result, class_ids=smooth(result.class_ids, self.config)) for result in results]
 
 

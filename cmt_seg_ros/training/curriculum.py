@@ -50,8 +50,8 @@ def seven_stages(
     )
 
 
-SHIPPED = seven_stages((300, 1000, 1000, 250, 250, 400, 6500), partial=3, synthetic=1)
-LITE = (*SHIPPED[:-1], replace(SHIPPED[-1], partial=2))
+*FIRST_SIX, END_TO_END = seven_stages((300, 1000, 1000, 250, 250, 400, 6500), partial=3, synthetic=1)
+LITE = (*FIRST_SIX, replace(END_TO_END, partial=2))
 
 # What each part brings: runs of equal length, of which each differs from "ablation" in one thing (docs/training.md).
 ALL = Stage("507 end to end", 500, (192, 240), partial=3)

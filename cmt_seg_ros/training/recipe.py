@@ -107,6 +107,9 @@ class Recipe:
         """
         new: dict[str, Any] = {}
         for key, value in values.items():
+            kind: Any = {"stages": list, "network": Mapping, "augmentation": Mapping}.get(key)
+            if kind is not None and not isinstance(value, kind):
+                raise ConfigError(f"recipe: {key} is {value!r}; it must be a {'list' if kind is list else 'mapping'}")
             if key == "stages":
                 new[key] = tuple(_checked(Stage, stage, f"stage {number}") for number, stage in enumerate(value, 1))
             elif key == "network":

@@ -31,6 +31,7 @@ def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
     elif rank == 0:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            path.write_text(yaml.safe_dump(dict(record), sort_keys=False))
+            (out / "run.tmp").write_text(yaml.safe_dump(dict(record), sort_keys=False))
+            (out / "run.tmp").replace(path)  # a kill leaves no half of it
         except OSError as error:
             raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error

@@ -52,6 +52,10 @@ def test_what_cannot_be_deployed_or_rebuilt_is_refused(tmp_path: Path) -> None:
         write_package(alone, CAMVID, tmp_path / "alone", (96, 128), {})
     with pytest.raises(ModelError, match="no finished stage"):
         load_stage(tmp_path)
+    (tmp_path / "stage").mkdir()
+    (tmp_path / "stage" / "meta.yaml").write_text("{}")
+    with pytest.raises(ModelError, match=r"run\.yaml is missing"):
+        load_stage(tmp_path / "stage")
     package = write_package(build("unet", 11, CAMVID.object_ids), CAMVID, tmp_path / "unet", (32, 32), {})
     description = {**package.description, "network": {**package.description["network"], "widths": [8, 16]}}
     with pytest.raises(ModelError, match="does not fit the network"):

@@ -161,6 +161,8 @@ stages:
         ("batch: 4", "base is None"),
         ("base: end-to-end\nbatches: 4", r"\['batches'\] is not known"),
         ("base: end-to-end\naugmentation: {fog: 1}", r"\['fog'\] is not known"),
+        ("base: end-to-end\nstages: 3", "stages is 3; it must be a list"),
+        ("base: end-to-end\nnetwork: vgg", "network is 'vgg'; it must be a mapping"),
         ("base: end-to-end\nstages: [{name: a, iterations: 3}]", "stage 1: .*crop"),
         ("base: cmt-mchh-lite-camvid\nbatch: 4", "leave no room for others in batches of 4"),
         ("{", "is not YAML"),
