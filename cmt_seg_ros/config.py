@@ -79,10 +79,19 @@ class SegmentationConfig:
 
     Attributes:
         model: name of a shipped model package, or a path to a package folder.
-        device: OpenVINO devices in order of preference, e.g. "NPU,GPU,CPU"; the first that works is used.
+        device: OpenVINO devices in order of preference, e.g. "NPU,GPU,CPU" or "AUTO". The live node starts on the one
+            that is compiled first, moves up when a better one is ready, and down when one is lost.
         precision: "auto" (the device's own choice), "f32", "bf16" or "f16".
-        max_batch_size: most frames of different cameras inferred together.
+        max_batch_size: most frames of different cameras inferred together (1 is best on a CPU, more on a GPU).
         max_wait_ms: how long a frame may wait for frames of other cameras, ms.
+        num_requests: how many batches the device infers at the same time; 0: one.
+        num_threads: threads of inference on the CPU; 0: as many as the machine has cores.
+        cpu_pinning: tie the threads of inference to cores. Two nodes on a machine then fight for the same ones.
+        cache_dir: folder for compiled networks and tuning results; empty: ~/.cache/cmt_seg_ros/openvino.
+        autotune: measure at start which batch size and number of requests are fastest, up to max_batch_size and
+            num_requests (0: as many as there are cores); kept in cache_dir for this model, device and version.
+        max_latency_ms: the longest that an inference may take for autotune to choose it, ms; 0: no limit.
+        max_age_ms: live: frames whose stamps are further back than this are not inferred, ms; 0: no limit.
         drop_policy: "oldest" (live: a newer frame replaces a waiting one) or "none" (lossless replay).
         max_image_px: largest accepted image, width x height, pixels.
         score_threshold: pixels whose class is less probable become unlabelled (255), 0-1.
@@ -104,8 +113,15 @@ class SegmentationConfig:
     model: str = "cmt-mchh-lite-camvid"
     device: str = "GPU,CPU"
     precision: str = "auto"
-    max_batch_size: int = 4
+    max_batch_size: int = 1
     max_wait_ms: float = 5.0
+    num_requests: int = 0
+    num_threads: int = 0
+    cpu_pinning: bool = False
+    cache_dir: str = ""
+    autotune: bool = False
+    max_latency_ms: float = 0.0
+    max_age_ms: float = 0.0
     drop_policy: str = "oldest"
     max_image_px: int = 40_000_000
     score_threshold: float = 0.0
@@ -132,6 +148,10 @@ class SegmentationConfig:
             raise ConfigError(f"segmentation.smoothing_window_px is {self.smoothing_window_px}; it must be odd")
         _check_range("segmentation", "max_batch_size", self.max_batch_size, 1, 64)
         _check_range("segmentation", "max_wait_ms", self.max_wait_ms, 0.0, 10_000.0)
+        _check_range("segmentation", "num_requests", self.num_requests, 0, 64)
+        _check_range("segmentation", "num_threads", self.num_threads, 0, 1024)
+        _check_range("segmentation", "max_latency_ms", self.max_latency_ms, 0.0, 60_000.0)
+        _check_range("segmentation", "max_age_ms", self.max_age_ms, 0.0, 3_600_000.0)
         _check_range("segmentation", "max_fps", self.max_fps, 0.0, 10_000.0)
         _check_range("segmentation", "max_image_px", self.max_image_px, 1024, 1_000_000_000)
         for name in ("score_threshold", "object_threshold", "smoothing_area_fraction", "overlay_alpha"):

@@ -8,16 +8,54 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cmt_seg_ros.errors import FrameError
+
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
+Pixels = npt.NDArray[Any]  # uint8, of mono16 uint16
 Box = tuple[float, float, float, float]
 
-# ROS image encodings that frames may have, and their channels.
+
+@dataclass(frozen=True)
+class Encoding:
+    """How pixels of a ROS image encoding lie in memory.
+
+    Attributes:
+        channels: values of one pixel; 1 where the colours lie in planes of their own.
+        dtype: of a value, in this machine's byte order.
+        block: (rows, columns) of pixels that share their chroma; an image's sides are multiples of them.
+        planar: rows of luma, then half as many rows of chroma (4:2:0).
+        compressed: pixels are the (n,) bytes of a file in memory.
+    """
+
+    channels: int = 1
+    dtype: type[np.uint8 | np.uint16] = np.uint8
+    block: tuple[int, int] = (1, 1)
+    planar: bool = False
+    compressed: bool = False
+
+    def rows(self, height: int) -> int:
+        """Rows in memory of an image of this height, chroma included."""
+        return height * 3 // 2 if self.planar else height
+
+
+# Every encoding that frames may have, by its ROS name. (16UC1 is not among them: it is used for depth.)
+ENCODINGS: dict[str, Encoding] = {
+    **dict.fromkeys(("bgr8", "8UC3", "rgb8"), Encoding(3)),
+    **dict.fromkeys(("bgra8", "8UC4", "rgba8"), Encoding(4)),
+    **dict.fromkeys(("mono8", "8UC1"), Encoding()),
+    "mono16": Encoding(dtype=np.uint16),
+    **dict.fromkeys(("yuv422", "uyvy", "yuv422_yuy2", "yuyv"), Encoding(2, block=(1, 2))),
+    **dict.fromkeys(("nv12", "nv21", "i420"), Encoding(block=(2, 2), planar=True)),
+    **dict.fromkeys(("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"), Encoding()),
+    **dict.fromkeys(("jpeg", "png"), Encoding(compressed=True)),
+}
 CHANNELS = {"bgr8": 3, "8UC3": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1}
 
 
@@ -49,9 +87,11 @@ class Frame:
     Attributes:
         camera: name of the camera; batching and counting go by it.
         stamp_ns: time of capture, ns.
-        pixels: (H, W, C) or (H, W) uint8 in the channel order of ``encoding``; rows may be padded
-            (a strided view), the last axis is contiguous.
-        encoding: ROS name, one of CHANNELS.
+        pixels: as ``encoding`` says: (H, W, C) uint8, for one channel also (H, W); mono16: (H, W) uint16 in either
+            byte order; yuv422 and its like: (H, W, 2) uint8; nv12, nv21, i420: (H * 3 / 2, W) uint8, the rows of
+            luma first, then those of chroma (of i420 two in a row); jpeg, png: (n,) uint8, the bytes of the file.
+            Rows may be padded (a strided view), the last axis is contiguous.
+        encoding: ROS name, one of ENCODINGS.
         frame_id: ROS coordinate frame, handed through.
         name: where it came from (a file's stem, a frame number); used to name outputs.
         truth: ground truth, where known.
@@ -59,7 +99,7 @@ class Frame:
 
     camera: str
     stamp_ns: int
-    pixels: U8
+    pixels: Pixels
     encoding: str = "bgr8"
     frame_id: str = ""
     name: str = ""
@@ -67,8 +107,16 @@ class Frame:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return self.pixels.shape[0], self.pixels.shape[1]
+        """(height, width) of the image in pixels.
+
+        Raises:
+            FrameError: jpeg or png: decode it first (``runtime.pixels.decoded``).
+        """
+        encoding = ENCODINGS.get(self.encoding, Encoding())
+        if encoding.compressed:
+            raise FrameError(f"a {self.encoding} frame has no size before it is decoded", "not_decoded")
+        rows, columns = self.pixels.shape[:2]
+        return (rows * 2 // 3 if encoding.planar else rows), columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +126,8 @@ class Segmentation:
     Attributes:
         camera, stamp_ns, frame_id, name: as of the frame.
         class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled.
-        objectness: (H, W) uint8, 0 or 255.
-        confidence: (H, W) uint8, fused probability of the network's first choice, 0-255 for 0-1; so also where
+        objectness: (H, W) uint8, 0 or 255; None where nobody wanted it.
+        confidence: None where nobody wanted it; (H, W) uint8, fused probability of the network's first choice, 0-255 for 0-1; so also where
             that was too improbable for a label, or smoothing chose another one.
         top_ids: (k, H, W) uint8, the k most probable class ids per pixel, most probable first, before threshold
             and smoothing (never 255); None unless ``top_k`` is above 1.
@@ -89,8 +137,8 @@ class Segmentation:
     camera: str
     stamp_ns: int
     class_ids: U8
-    objectness: U8
-    confidence: U8
+    objectness: U8 | None = None
+    confidence: U8 | None = None
     frame_id: str = ""
     name: str = ""
     top_ids: U8 | None = None

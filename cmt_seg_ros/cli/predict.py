@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
-from cmt_seg_ros.runtime.overlay import draw_masks, to_bgr
+from cmt_seg_ros.runtime.overlay import draw_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.runtime.pixels import to_bgr
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 
@@ -95,11 +96,9 @@ def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
 
 def _write(out: Path, frame: Frame, result: Segmentation, pipeline: Pipeline, alpha: float) -> None:
     overlay = draw_masks(to_bgr(frame), result.class_ids, result.objectness, pipeline.labels, alpha)
-    files: dict[str, U8] = {
-        f"{frame.name}.png": result.class_ids,
-        f"{frame.name}_objectness.png": result.objectness,
-        f"{frame.name}_overlay.jpg": overlay,
-    }
+    files: dict[str, U8] = {f"{frame.name}.png": result.class_ids, f"{frame.name}_overlay.jpg": overlay}
+    if result.objectness is not None:
+        files[f"{frame.name}_objectness.png"] = result.objectness
     for name, image in files.items():
         if not cv2.imwrite(str(out / name), image):
             raise SourceError(f"cannot write {out / name}; is the disk full or the folder read-only?")

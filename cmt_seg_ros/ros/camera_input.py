@@ -44,6 +44,11 @@ class CameraInput:
     last_taken_ns: int | None = None
     silent: bool = False
 
+    @property
+    def label(self) -> str:
+        """Name for the log."""
+        return self.settings.name or self.settings.image_topic
+
 
 def declare_cameras(node: Node) -> None:
     """Declare ``cameras`` and the block of each camera (without a list: of the one camera).

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import array
+import functools
+import importlib
 from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.structures import CHANNELS, U8, U16, Frame
+from cmt_seg_ros.runtime.pixels import SIGNATURES, check_sides
+from cmt_seg_ros.structures import ENCODINGS, U8, Encoding, Frame, Pixels
 
 NS = 1_000_000_000
 
@@ -23,34 +25,37 @@ def stamp_ns(header: Header) -> int:
 
 
 def frame_from_image(message: Image, camera: str) -> Frame:
-    """View a message's pixels as a frame; nothing is copied.
+    """View a message's pixels as a frame; nothing is copied, except the pixels of i420 with padded rows.
+
+    Of nv12, nv21 and i420 ``height`` is the image's, and data has step x height x 3/2 bytes, as sensor_msgs
+    counts them. Messages whose height counts the rows of chroma as well are refused (``short_data``): they cannot
+    be told from those that lack their chroma.
+
+    An encoding that is not in ENCODINGS becomes bgr8 by cv_bridge, where that is installed.
 
     Raises:
-        FrameError: zero size, unknown encoding, step too small, data too short.
+        FrameError: a side is 0 or, with halved chroma, odd (``bad_size``); ``bad_encoding``; step too small
+            (``bad_step``); data too short (``short_data``).
     """
-    channels = CHANNELS.get(message.encoding)
-    if channels is None:
-        raise FrameError(f"encoding is {message.encoding!r}; supported: {', '.join(CHANNELS)}", "bad_encoding")
-    pixels = _view(message, channels)
-    header = message.header
-    return Frame(camera, stamp_ns(header), pixels, message.encoding, header.frame_id, str(stamp_ns(header)))
+    encoding = ENCODINGS.get(message.encoding)
+    if encoding is None or encoding.compressed:
+        return _frame(message, camera, _by_cv_bridge(message), "bgr8")
+    return _frame(message, camera, _view(message, encoding), message.encoding)
 
 
 def frame_from_compressed(message: CompressedImage, camera: str) -> Frame:
-    """Decode a jpeg or png message.
+    """View a jpeg or png message as a frame that is still compressed: only those that are inferred get decoded.
+
+    What it is its first bytes say: drivers write all kinds of things into ``format``.
 
     Raises:
-        FrameError: the data is not an image that OpenCV can decode.
+        FrameError: the data does not begin as a jpeg or png (``malformed``).
     """
     data = np.frombuffer(message.data, np.uint8)
-    try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error:  # for instance, a header that promises more pixels than OpenCV decodes
-        pixels = None
-    if pixels is None:
-        raise FrameError(f"{data.size} bytes of format {message.format!r} are no jpeg or png", "malformed")
-    header = message.header
-    return Frame(camera, stamp_ns(header), pixels.astype(np.uint8, copy=False), "bgr8", header.frame_id)
+    for encoding, signature in SIGNATURES.items():
+        if data[: len(signature)].tobytes() == signature:
+            return _frame(message, camera, data, encoding)
+    raise FrameError(f"{data.size} bytes of format {message.format!r} are no jpeg or png", "malformed")
 
 
 def mask_from_image(message: Image) -> U8:
@@ -61,39 +66,127 @@ def mask_from_image(message: Image) -> U8:
     """
     if message.encoding not in ("mono8", "8UC1"):
         raise FrameError(f"mask has encoding {message.encoding!r}; masks are mono8", "bad_encoding")
-    return _view(message, 1)
+    return _view(message, ENCODINGS["mono8"])
 
 
-def image_from_array(pixels: U8 | U16, encoding: str, header: Header) -> Image:
-    """Make a message; copies the pixels once.
+def image_from_array(pixels: Pixels, encoding: str, header: Header) -> Image:
+    """Make a message of pixels, which must not change before it is published; see :func:`attach`.
 
     Args:
-        pixels: (H, W) or (H, W, C), uint8 or uint16 as the encoding says.
+        pixels: as Frame.pixels; copied only where they are not contiguous or not little-endian.
         encoding: ROS name.
         header: becomes the message's own.
     """
-    rows: npt.NDArray[Any] = np.ascontiguousarray(pixels)
-    message = Image(header=header, height=rows.shape[0], width=rows.shape[1], encoding=encoding)
-    message.step = rows.strides[0]
-    message.is_bigendian = 0
-    # Of all ways to fill the field only array.array is fast: lists and ndarrays go element by element.
-    data = array.array("B")
-    data.frombytes(rows.data.cast("B"))
-    message.data = data
+    data = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<"))
+    rows, width = data.shape[:2]
+    height = rows * 2 // 3 if ENCODINGS.get(encoding, Encoding()).planar else rows
+    message = Image(header=header, height=height, width=width, encoding=encoding, is_bigendian=0)
+    message.step = data.nbytes // rows
+    attach(message, data)
     return message
 
 
-def _view(message: Image, channels: int) -> U8:
-    height, width, step, size = message.height, message.width, message.step, len(message.data)
-    if height == 0 or width == 0:
-        raise FrameError(f"image is {width}x{height}; both sides must be more than 0", "bad_size")
-    if step < width * channels:
+def attach(message: Image, pixels: Pixels) -> None:
+    """Give a message its ``data`` without a copy, where ROS allows that.
+
+    The message then refers to the array: it must not change until the message is published, which copies it.
+
+    Args:
+        message: gets the bytes, as a memoryview or an array.array.
+        pixels: C-contiguous, of any shape.
+    """
+    data = pixels.reshape(-1).view(np.uint8).data
+    if _takes_buffers():
+        message._data = data
+    else:
+        # Of all that the setter takes only array.array is fast: lists and ndarrays go element by element.
+        message.data = array.array("B", bytes(data))
+
+
+@functools.cache
+def _takes_buffers() -> bool:
+    """Whether images can be published from a buffer in the private field behind ``data``: tried once.
+
+    The setter of ``data`` copies whatever it is given; the generated code that serializes takes any buffer.
+    """
+    if "_data" not in Image.__slots__:
+        return False
+    expected, message = Image(height=1, width=5), Image(height=1, width=5)
+    expected.data = array.array("B", range(5))
+    message._data = np.arange(5, dtype=np.uint8).data
+    try:
+        # Not the serialized bytes are compared: those that only pad are random.
+        return bool(deserialize_message(serialize_message(message), Image) == expected)
+    except Exception:  # whatever it is, the way that copies remains
+        return False
+
+
+def _frame(message: Image | CompressedImage, camera: str, pixels: Pixels, encoding: str) -> Frame:
+    stamp = stamp_ns(message.header)
+    return Frame(camera, stamp, pixels, encoding, message.header.frame_id, str(stamp))
+
+
+def _view(message: Image, encoding: Encoding) -> Any:
+    """Pixels as in Frame.pixels, of an encoding that is not compressed."""
+    height, width, step = message.height, message.width, message.step
+    check_sides(height, width, message.encoding)
+    dtype = np.dtype(encoding.dtype).newbyteorder(">" if message.is_bigendian else "<")
+    row = width * encoding.channels * dtype.itemsize
+    if step < row:
+        raise FrameError(f"step is {step} bytes but a row of {width} {message.encoding} pixels has {row}", "bad_step")
+    if message.encoding == "i420" and step > row:
+        return _without_padding(message)
+    rows = encoding.rows(height)
+    _check_length(message, step * (rows - 1) + row)
+    strides = (step, encoding.channels * dtype.itemsize, dtype.itemsize)
+    view: Pixels = np.ndarray((rows, width, encoding.channels), dtype, message.data, strides=strides)
+    return view[:, :, 0] if encoding.channels == 1 else view
+
+
+def _without_padding(message: Image) -> U8:
+    """Copy i420: its padded rows of chroma are half as long as those of luma, which no strided view can have."""
+    height, width, step = message.height, message.width, message.step
+    if step % 2:
+        raise FrameError(f"step is {step} bytes; i420 needs it even, as rows of chroma have half of it", "bad_step")
+    _check_length(message, step * height + step // 2 * (height - 1) + width // 2)
+    luma: U8 = np.ndarray((height, width), np.uint8, message.data, strides=(step, 1))
+    chroma: U8 = np.ndarray((height, width // 2), np.uint8, message.data, step * height, (step // 2, 1))
+    return np.concatenate((luma, chroma.reshape(-1, width)))
+
+
+def _check_length(message: Image, needed: int) -> None:
+    """Refuse data of less than ``needed`` bytes; the last row may end where its pixels do."""
+    size = len(message.data)
+    if size < needed:
+        chroma = " x 3/2" if ENCODINGS[message.encoding].planar else ""
+        total = ENCODINGS[message.encoding].rows(message.height) * message.step
         raise FrameError(
-            f"step is {step} bytes but a row of {width} {message.encoding} pixels has {width * channels}", "bad_step"
+            f"data has {size} bytes but step {message.step} x height {message.height}{chroma} is {total}", "short_data"
         )
-    # The last row may end where its pixels do.
-    if size < step * (height - 1) + width * channels:
-        raise FrameError(f"data has {size} bytes but step {step} x height {height} is {step * height}", "short_data")
-    shape, strides = (height, width, channels), (step, channels, 1)
-    view: U8 = np.ndarray(shape, np.uint8, buffer=message.data, strides=strides)
-    return view[:, :, 0] if channels == 1 else view
+
+
+def _by_cv_bridge(message: Image) -> U8:
+    supported = ", ".join(name for name, encoding in ENCODINGS.items() if not encoding.compressed)
+    convert, missing = _cv_bridge()
+    if convert is None:
+        raise FrameError(
+            f"encoding is {message.encoding!r}; supported: {supported}; "
+            f"others need cv_bridge, which cannot be imported here ({missing})",
+            "bad_encoding",
+        )
+    try:
+        return convert(message, "bgr8")
+    except Exception as error:  # not only CvBridgeError: it also raises what NumPy and OpenCV do
+        raise FrameError(
+            f"encoding is {message.encoding!r}, of which cv_bridge makes no bgr8 ({error}); supported: {supported}",
+            "bad_encoding",
+        ) from error
+
+
+@functools.cache
+def _cv_bridge() -> tuple[Any, str]:
+    """imgmsg_to_cv2 of a CvBridge, or None and why there is none; looked for at the first frame that needs it."""
+    try:
+        return importlib.import_module("cv_bridge").CvBridge().imgmsg_to_cv2, ""
+    except Exception as error:  # one that was built for another NumPy fails in other ways than ImportError
+        return None, str(error)

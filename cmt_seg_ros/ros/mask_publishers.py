@@ -15,7 +15,8 @@ from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros import qos, vision
 from cmt_seg_ros.ros.classes import class_map
 from cmt_seg_ros.ros.images import NS, image_from_array
-from cmt_seg_ros.runtime.overlay import draw_masks, to_bgr
+from cmt_seg_ros.runtime.overlay import draw_masks
+from cmt_seg_ros.runtime.pixels import to_bgr
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 
 
@@ -52,31 +53,48 @@ class MaskPublishers:
             self.vision_info = node.create_publisher(vision.LabelInfo, topic("segmentation/vision_info"), qos.LATCHED)
             self.vision_info.publish(vision.label_info(labels, threshold, node.get_clock().now().to_msg()))
 
+    @property
+    def image_publishers(self) -> tuple[Any, ...]:
+        """All that need a frame to be inferred."""
+        return self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed
+
+    def wanted(self) -> tuple[str, ...]:
+        """Which of ``graph.MASKS`` are needed for what somebody subscribes to; none if nobody does."""
+        if not any(map(self._somebody, self.image_publishers)):
+            return ()
+        overlay = self._somebody(self.overlay) or self._somebody(self.overlay_compressed)
+        objectness = overlay or self._somebody(self.objectness)
+        confidence = self._somebody(self.confidence)
+        return "class_ids", *["objectness"] * objectness, *["confidence"] * confidence
+
     def publish(self, frame: Frame, result: Segmentation, alpha: float, info: CameraInfo | None) -> None:
-        """Publish the masks of one frame under the frame's own stamp and frame_id."""
+        """Publish what somebody subscribes to of one frame, under the frame's own stamp and frame_id."""
         header = Header(frame_id=result.frame_id)
         header.stamp.sec, header.stamp.nanosec = divmod(result.stamp_ns, NS)
-        # Objectness first: who pairs both has everything when the mask arrives.
-        self.objectness.publish(image_from_array(result.objectness, "mono8", header))
-        self.mask.publish(image_from_array(result.class_ids, "mono8", header))
-        if self.confidence.get_subscription_count():
-            self.confidence.publish(image_from_array(result.confidence, "mono8", header))
-        if info is not None:
+        # The mask last: who pairs it with the objectness has everything when it arrives.
+        masks = ((self.objectness, result.objectness), (self.confidence, result.confidence))
+        for publisher, mask in (*masks, (self.mask, result.class_ids)):
+            if mask is not None and self._somebody(publisher):
+                publisher.publish(image_from_array(mask, "mono8", header))
+        if info is not None and self._somebody(self.camera_info):
             info.header = header
             self.camera_info.publish(info)
         self._publish_overlay(frame, result, alpha, header)
 
     def destroy(self) -> None:
         """Take the topics down."""
-        publishers = (self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed)
-        for publisher in (*publishers, self.camera_info):
+        for publisher in (*self.image_publishers, self.camera_info):
             self._node.destroy_lifecycle_publisher(publisher)
         for latched in filter(None, (self.label_info, self.vision_info)):
             self._node.destroy_publisher(latched)
 
+    @staticmethod
+    def _somebody(publisher: Any) -> bool:
+        return bool(publisher.get_subscription_count() > 0)
+
     def _publish_overlay(self, frame: Frame, result: Segmentation, alpha: float, header: Header) -> None:
-        raw, jpeg = self.overlay.get_subscription_count(), self.overlay_compressed.get_subscription_count()
-        if not raw and not jpeg:
+        raw, jpeg = self._somebody(self.overlay), self._somebody(self.overlay_compressed)
+        if result.objectness is None or not (raw or jpeg):
             return
         picture: U8 = draw_masks(to_bgr(frame), result.class_ids, result.objectness, self._labels, alpha)
         if raw:

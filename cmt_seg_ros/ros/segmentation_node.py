@@ -7,12 +7,12 @@ runtime/pipeline.py, which bag replay and the command line use as well.
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from functools import partial
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
@@ -23,16 +23,17 @@ from cmt_seg_ros.errors import ConfigError, FrameError
 from cmt_seg_ros.ros import parameters, qos
 from cmt_seg_ros.ros.autostart import AutostartNode
 from cmt_seg_ros.ros.camera_input import CameraInput, declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.diagnostics import STALE_AFTER_S, camera_status, diagnostic_array
 from cmt_seg_ros.ros.images import frame_from_compressed, frame_from_image
 from cmt_seg_ros.ros.mask_publishers import MaskPublishers
 from cmt_seg_ros.ros.process import run
+from cmt_seg_ros.ros.segmentation_report import SegmentationReport
 from cmt_seg_ros.ros.throttle import Throttle
 from cmt_seg_ros.runtime.batching import Batcher
-from cmt_seg_ros.runtime.pipeline import Pipeline, check_frame
+from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.runtime.runner import Runner
 from cmt_seg_ros.structures import Frame, Segmentation
 
-CHANGEABLE = ("enable", "overlay_alpha", "max_fps")
+CHANGEABLE = ("enable", "overlay_alpha", "max_fps", "max_age_ms")
 
 
 class SegmentationNode(AutostartNode):
@@ -46,11 +47,14 @@ class SegmentationNode(AutostartNode):
         self._throttle = Throttle()
         self._outputs: dict[str, MaskPublishers] = {}
         self._cameras: dict[str, CameraInput] = {}
-        self._inputs: list[Subscription] = []
-        self._worker: threading.Thread | None = None
+        self._inputs: dict[str, Subscription] = {}
+        self._infos: list[Subscription] = []
+        self._pipeline: Pipeline | None = None
         self._batcher: Batcher | None = None
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._timer = self.create_timer(1.0, self._report)
+        self._runner: Runner | None = None
+        self._report = SegmentationReport(self)
+        set_back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
+        self._jumps = self.get_clock().create_jump_callback(set_back, post_callback=self._on_clock_set)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.autostart()
 
@@ -79,7 +83,9 @@ class SegmentationNode(AutostartNode):
             publishers.destroy()
         self._outputs.clear()
         self._cameras.clear()
-        del self._pipeline
+        if self._pipeline is not None:
+            self._pipeline.engine.close()
+        self._pipeline = None
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -94,57 +100,67 @@ class SegmentationNode(AutostartNode):
     def _configure(self) -> None:
         self.config = parameters.load(self, SegmentationConfig)
         cameras = load_cameras(self)
-        self._pipeline = Pipeline(self.config)
+        if self.config.autotune:
+            self.get_logger().info("autotune: measuring, unless it was measured before")
+        # Lossless results are the same in every run only on a device that is not changed under way.
+        pipeline = self._pipeline = Pipeline(self.config, live=not self._lossless)
+        if pipeline.tuning:
+            self.get_logger().info(pipeline.tuning)
         self._cameras = {settings.name: CameraInput(settings) for settings in cameras}
         for name, camera in self._cameras.items():
-            topic = camera.settings.topic
-            self._outputs[name] = MaskPublishers(
-                self, topic, self._pipeline.labels, self._pipeline.package.name, self.config.score_threshold
-            )
-        engine = self._pipeline.engine
+            topic, model = camera.settings.topic, pipeline.package.name
+            self._outputs[name] = MaskPublishers(self, topic, pipeline.labels, model, self.config.score_threshold)
+        engine = pipeline.engine
         self.get_logger().info(
-            f"model {self._pipeline.package.name} with {len(self._pipeline.labels)} classes on {engine.device} "
+            f"model {pipeline.package.name} with {len(pipeline.labels)} classes on {engine.device} "
             f"({engine.device_reason})"
         )
 
     def _activate(self) -> None:
-        lossless = self.config.drop_policy == "none"
-        wait_s = self.config.max_wait_ms / 1e3
-        self._batcher = Batcher(self.config.max_batch_size, wait_s, lossless, self._on_drop)
-        self._worker = threading.Thread(target=self._work, args=(self._batcher,), name="inference", daemon=True)
-        self._worker.start()
+        assert self._pipeline is not None  # a lifecycle node is configured first
+        pipeline, config = self._pipeline, self._pipeline.config
+        self._batcher = Batcher(
+            config.max_batch_size,
+            config.max_wait_ms / 1e3,
+            self._lossless,
+            self._on_drop,
+            is_late=self._is_late,
+            is_ready=lambda frame: self._lossless or pipeline.ready(frame, self._wanted(frame.camera)),
+        )
+        self._runner = Runner(pipeline, self._batcher, self._publish, self._refuse, self._wanted)
         for camera in self._cameras.values():
-            # While the node was inactive it did not listen: no camera was silent.
-            camera.silent, camera.statistics.last_received_s = False, time.monotonic()
-            self._subscribe(camera, lossless)
-        topics = ", ".join(s.topic_name for s in self._inputs[::2])
+            self._subscribe(camera)
+        self._report.begin(pipeline, self._cameras, self._inputs, self._outputs)
+        topics = ", ".join(s.topic_name for s in self._inputs.values())
         self.get_logger().info(f"ready: listening to {topics}")
 
-    def _subscribe(self, camera: CameraInput, lossless: bool) -> None:
+    def _subscribe(self, camera: CameraInput) -> None:
         settings = camera.settings
         compressed = settings.transport == "compressed"
         kind = CompressedImage if compressed else Image
         topic = f"{settings.image_topic}/compressed" if compressed else settings.image_topic
-        profile = qos.camera(settings.image_reliability, lossless)
+        profile = qos.camera(settings.image_reliability, self._lossless)
         folder, slash, _ = settings.image_topic.rpartition("/")
         info_topic = f"{folder}{slash}camera_info"  # beside the images, as camera drivers have it
-        self._inputs += [
-            self.create_subscription(kind, topic, partial(self._on_image, camera), profile),
-            self.create_subscription(CameraInfo, info_topic, partial(self._on_camera_info, camera), qos.CAMERA),
-        ]
+        self._inputs[settings.name] = self.create_subscription(kind, topic, partial(self._on_image, camera), profile)
+        on_info = partial(self._on_camera_info, camera)
+        self._infos.append(self.create_subscription(CameraInfo, info_topic, on_info, qos.CAMERA))
 
     def _stop(self) -> None:
-        for subscription in self._inputs:
+        self._report.end()
+        for subscription in (*self._inputs.values(), *self._infos):
             self.destroy_subscription(subscription)
         self._inputs.clear()
-        batcher, worker = self._batcher, self._worker
-        self._batcher = self._worker = None  # what the worker looks at
-        if batcher is not None:
-            batcher.close()
-        if worker is not None:
-            worker.join(timeout=10.0)
+        self._infos.clear()
+        if self._runner is not None:
+            self._runner.stop()
+        self._runner = self._batcher = None
 
     # Frames
+
+    @property
+    def _lossless(self) -> bool:
+        return self.config.drop_policy == "none"
 
     def _on_camera_info(self, camera: CameraInput, message: CameraInfo) -> None:
         camera.info = message
@@ -153,20 +169,25 @@ class SegmentationNode(AutostartNode):
         camera.statistics.receive(time.monotonic())
         if camera.silent:
             camera.silent = False
-            self.get_logger().info(f"camera {self._label(camera)} sends again")
+            self.get_logger().info(f"camera {camera.label} sends again")
         try:
             compressed = isinstance(message, CompressedImage)
             frame = (frame_from_compressed if compressed else frame_from_image)(message, camera.settings.name)
-            check_frame(frame, self.config.max_image_px)
-            if self._wanted(camera, frame) and self._batcher is not None:
+            if self._pipeline is None or self._batcher is None:
+                return  # deactivated meanwhile
+            self._pipeline.check(frame)
+            if self._taken(camera, frame):
                 self._batcher.put(frame)
         except FrameError as error:
-            self._refuse(camera, error)
+            self._refuse_of(camera, error)
 
-    def _wanted(self, camera: CameraInput, frame: Frame) -> bool:
-        """False while disabled and for frames above max_fps; counted either way."""
+    def _taken(self, camera: CameraInput, frame: Frame) -> bool:
+        """False while disabled, while nobody subscribes, and for frames above max_fps; counted either way."""
         if not self.config.enable:
             camera.statistics.drop("disabled")
+            return False
+        if not self._lossless and not self._outputs[frame.camera].wanted():
+            camera.statistics.drop("nobody_subscribes")
             return False
         last, max_fps = camera.last_taken_ns, self.config.max_fps
         # A tenth of a period of slack, so that 30 Hz with jitter passes as 30 Hz.
@@ -176,73 +197,58 @@ class SegmentationNode(AutostartNode):
         camera.last_taken_ns = frame.stamp_ns
         return True
 
-    def _refuse(self, camera: CameraInput, error: FrameError) -> None:
+    def _wanted(self, camera: str) -> tuple[str, ...]:
+        """What to compute for a frame that is inferred."""
+        return self._outputs[camera].wanted() or ("class_ids",)
+
+    def _age_ms(self, frame: Frame) -> float:
+        return (self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e6
+
+    def _is_late(self, frame: Frame) -> bool:
+        limit_ms = self.config.max_age_ms
+        if not limit_ms or (age_ms := self._age_ms(frame)) <= limit_ms:
+            return False
+        if self._throttle.allows(frame.camera, "too_old"):
+            self.get_logger().warning(
+                f"camera {self._cameras[frame.camera].label}: a frame is {age_ms:.0f} ms old, max_age_ms allows "
+                f"{limit_ms:g}; is the machine overloaded, the camera's clock wrong, or (a bag) use_sim_time not set?"
+            )
+        return True
+
+    def _refuse(self, frame: Frame, error: FrameError) -> None:
+        self._refuse_of(self._cameras[frame.camera], error)
+
+    def _refuse_of(self, camera: CameraInput, error: FrameError) -> None:
         camera.statistics.drop(error.reason)
         if self._throttle.allows(camera.settings.name, error.reason):
-            self.get_logger().error(f"camera {self._label(camera)}: frame refused: {error}")
+            log = self.get_logger()
+            say = log.info if error.reason == "compiling" else log.error
+            say(f"camera {camera.label}: frame refused: {error}")
 
     def _on_drop(self, frame: Frame, reason: str) -> None:
         self._cameras[frame.camera].statistics.drop(reason)
 
-    def _work(self, batcher: Batcher) -> None:
-        """Infer batch after batch, in a thread of its own, so that receiving never waits for it."""
-        while self._batcher is batcher:
-            frames = batcher.get(timeout_s=0.1)
-            try:
-                results = self._pipeline.process(frames) if frames else []
-            except Exception as error:  # a thread that dies silently would leave the node deaf
-                for frame in frames:
-                    self._refuse(self._cameras[frame.camera], FrameError(f"inference failed: {error}", "inference"))
-                continue
-            for frame, result in zip(frames, results, strict=True):
-                self._publish(frame, result)
-
     def _publish(self, frame: Frame, result: Segmentation) -> None:
         camera = self._cameras[frame.camera]
-        try:
-            self._outputs[frame.camera].publish(frame, result, self.config.overlay_alpha, camera.info)
-        except Exception as error:  # the middleware refuses now and then when flooded
-            self._refuse(camera, FrameError(f"masks could not be published: {error}", "publish"))
-            return
-        camera.statistics.publish((self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e6)
+        self._outputs[frame.camera].publish(frame, result, self.config.overlay_alpha, camera.info)
+        camera.statistics.publish(self._age_ms(frame))
 
-    # Diagnostics and parameters
+    # Clock and parameters
 
-    def _report(self) -> None:
-        if self._worker is None:
-            return
-        engine, now = self._pipeline.engine, time.monotonic()
-        extra = {
-            "model": self._pipeline.package.name,
-            "device": engine.device,
-            "device_reason": engine.device_reason,
-        }
-        statuses = [
-            camera_status(self.get_fully_qualified_name(), name, camera.statistics, now, extra)
-            for name, camera in self._cameras.items()
-        ]
-        self._diagnostics.publish(diagnostic_array(statuses, self.get_clock().now().to_msg()))
+    def _on_clock_set(self, jump: TimeJump) -> None:
+        """The clock went back, as simulated time does when a bag begins again: so may the stamps."""
+        if self._batcher is not None:
+            self._batcher.restart()
         for camera in self._cameras.values():
-            self._watch(camera, now)
-
-    def _watch(self, camera: CameraInput, now: float) -> None:
-        """Say once when a camera falls silent."""
-        silent_s = now - camera.statistics.last_received_s
-        if camera.statistics.received and not camera.silent and silent_s > STALE_AFTER_S:
-            camera.silent = True
-            self.get_logger().error(
-                f"camera {self._label(camera)}: no frame for {silent_s:.1f} s on {camera.settings.image_topic}; "
-                "check the camera; the node goes on as soon as frames come"
-            )
-
-    def _label(self, camera: CameraInput) -> str:
-        return camera.settings.name or camera.settings.image_topic
+            camera.last_taken_ns = None
+            camera.statistics.forget_ages()
+        self.get_logger().info(f"clock set by {jump.delta.nanoseconds / 1e9:.3f} s: stamps may begin again")
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         """Take what may change while running, checked; refuse what is read only when configuring."""
         ours = {*SegmentationConfig.__dataclass_fields__} - {*CHANGEABLE}
         try:
-            if self._worker is not None:
+            if self._runner is not None:
                 parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
             self.config = parameters.revise(self.config, changes)
         except ConfigError as error:

@@ -15,7 +15,8 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.ros import qos
 from cmt_seg_ros.ros.images import frame_from_image
 from cmt_seg_ros.ros.track_publishers import TrackPublishers
-from cmt_seg_ros.runtime.overlay import draw_masks, to_bgr
+from cmt_seg_ros.runtime.overlay import draw_masks
+from cmt_seg_ros.runtime.pixels import to_bgr
 from cmt_seg_ros.structures import Frame, Segmentation, Track
 from cmt_seg_ros.tracking.render import Trail, Trails, draw_tracks
 

@@ -5,24 +5,49 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.structures import Frame
 
 LOSSLESS_CAPACITY = 4  # waiting frames of one camera before a lossless source is held back
 RESTART_AFTER = 3  # so many frames in a row before the newest stamp: the source began again
+GONE_AFTER_S = 1.0  # a camera silent for longer is not waited for
+
+
+@dataclass(eq=False)
+class Batch:
+    """Frames of different cameras, and the batches whose results must be out before theirs."""
+
+    frames: list[Frame]
+    _before: list[threading.Event]
+    _done: threading.Event
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Wait until earlier frames of the same cameras are through; later ones wait for this block."""
+        for earlier in self._before:
+            earlier.wait()
+        try:
+            yield
+        finally:
+            self._done.set()
 
 
 class Batcher:
-    """Hands frames from the threads that receive them to the one that infers.
+    """Hands frames from the threads that receive them to those that infer.
 
     Args:
         max_batch_size: most frames in a batch; at most one of each camera.
         max_wait_s: how long the first frame of a batch may wait for other cameras' frames, seconds.
-        lossless: False: a newer frame replaces a waiting one. True: :meth:`put` waits for room.
+        lossless: False: a newer frame replaces a waiting one. True: :meth:`put` waits for room, and each frame
+            is a batch, so that results do not depend on which frames happened to meet.
         on_drop: called as ``on_drop(frame, reason)`` for every frame that is given up.
         clock: monotonic seconds.
+        is_late: live: says of a frame whether it is too old to be inferred (reason ``too_old``).
+        is_ready: says of a frame whether it can be inferred now; it waits, or is replaced, until then.
     """
 
     def __init__(
@@ -32,13 +57,18 @@ class Batcher:
         lossless: bool,
         on_drop: Callable[[Frame, str], None],
         clock: Callable[[], float] = time.monotonic,
+        is_late: Callable[[Frame], bool] = lambda frame: False,
+        is_ready: Callable[[Frame], bool] = lambda frame: True,
     ) -> None:
-        self._max_batch_size, self._max_wait_s, self._lossless = max_batch_size, max_wait_s, lossless
-        self._on_drop, self._clock = on_drop, clock
+        self._max_batch_size, self._max_wait_s = 1 if lossless else max_batch_size, max_wait_s
+        self._lossless, self._on_drop, self._clock = lossless, on_drop, clock
+        self._is_late, self._is_ready = is_late, is_ready
         # Cameras in the order of their turn: who was served goes to the end.
         self._waiting: OrderedDict[str, deque[Frame]] = OrderedDict()
+        self._heard_s: dict[str, float] = {}
         self._newest_ns: dict[str, int] = {}
-        self._late: dict[str, int] = {}
+        self._refused: dict[str, int] = {}
+        self._last: dict[str, threading.Event] = {}
         self._changed = threading.Condition()
         self._closed = False
 
@@ -50,6 +80,7 @@ class Batcher:
         """
         with self._changed:
             self._check_order(frame)
+            self._heard_s[frame.camera] = self._clock()
             queue = self._waiting.setdefault(frame.camera, deque())
             if self._lossless:
                 self._changed.wait_for(lambda: self._closed or len(queue) < LOSSLESS_CAPACITY)
@@ -61,19 +92,29 @@ class Batcher:
                 queue.append(frame)
             self._changed.notify_all()
 
-    def get(self, timeout_s: float) -> list[Frame]:
-        """Wait for frames and return a batch; empty after ``timeout_s`` without one, or when closed."""
+    def get(self, timeout_s: float) -> Batch | None:
+        """Wait for frames and return a batch; None after ``timeout_s`` without any, or when closed."""
         with self._changed:
+            # What is not ready now is looked at again at the next call: nothing tells when that changes.
             self._changed.wait_for(lambda: self._closed or self._ready(), timeout_s)
-            cameras = len(self._newest_ns)
             deadline = self._clock() + self._max_wait_s
-            while self._ready() and self._ready() < min(cameras, self._max_batch_size) and not self._closed:
+            while 0 < len(self._ready()) < min(self._max_batch_size, self._cameras()) and not self._closed:
                 left = deadline - self._clock()
                 if left <= 0 or not self._changed.wait(left):
                     break
-            batch = [self._take(c) for c in [c for c, q in self._waiting.items() if q][: self._max_batch_size]]
+            frames = self._take()
             self._changed.notify_all()
-            return batch
+            if not frames:
+                return None
+            done, cameras = threading.Event(), [frame.camera for frame in frames]
+            before = [self._last[camera] for camera in cameras if camera in self._last]
+            self._last.update(dict.fromkeys(cameras, done))
+            return Batch(frames, before, done)
+
+    def restart(self) -> None:
+        """The clock was set: stamps may go back."""
+        with self._changed:
+            self._newest_ns.clear()
 
     def close(self) -> None:
         """Give up what waits and let every waiting thread go."""
@@ -84,23 +125,39 @@ class Batcher:
                     self._on_drop(queue.popleft(), "shutdown")
             self._changed.notify_all()
 
-    def _ready(self) -> int:
-        return sum(1 for queue in self._waiting.values() if queue)
+    def _ready(self) -> list[str]:
+        """Cameras with a frame that can be inferred, in the order of their turn."""
+        return [camera for camera, queue in self._waiting.items() if queue and self._is_ready(queue[0])]
 
-    def _take(self, camera: str) -> Frame:
-        self._waiting.move_to_end(camera)
-        return self._waiting[camera].popleft()
+    def _cameras(self) -> int:
+        """Cameras that may send a frame any moment."""
+        now = self._clock()
+        return sum(1 for heard in self._heard_s.values() if now - heard < GONE_AFTER_S)
+
+    def _take(self) -> list[Frame]:
+        """One frame each of the cameras whose turn it is."""
+        frames: list[Frame] = []
+        for camera in self._ready():
+            frame = self._waiting[camera].popleft()
+            if not self._lossless and self._is_late(frame):
+                self._on_drop(frame, "too_old")
+                continue
+            self._waiting.move_to_end(camera)
+            frames.append(frame)
+            if len(frames) == self._max_batch_size:
+                break
+        return frames
 
     def _check_order(self, frame: Frame) -> None:
         newest = self._newest_ns.get(frame.camera)
-        late = self._late.get(frame.camera, 0) + 1
-        if newest is not None and frame.stamp_ns <= newest and late < RESTART_AFTER:
-            self._late[frame.camera] = late
+        refused = self._refused.get(frame.camera, 0) + 1
+        if newest is not None and frame.stamp_ns <= newest and refused < RESTART_AFTER:
+            self._refused[frame.camera] = refused
             raise FrameError(
                 f"stamp {frame.stamp_ns} ns is {(newest - frame.stamp_ns) / 1e9:.3f} s before the newest one; "
                 "stamps of a camera must increase "
                 f"(after {RESTART_AFTER} such frames in a row the clock counts as restarted)",
                 "out_of_order",
             )
-        self._late[frame.camera] = 0
+        self._refused[frame.camera] = 0
         self._newest_ns[frame.camera] = frame.stamp_ns

@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
-from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
+from openvino.preprocess import ColorFormat, PrePostProcessor, PreProcessSteps, ResizeAlgorithm
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
-# ROS encoding -> colour order of the pixels.
+# Encodings that a graph reads; every other one is converted to bgr8 on its way into the input tensor (pixels.py).
 COLOR_FORMATS = {
     "bgr8": ColorFormat.BGR,
-    "8UC3": ColorFormat.BGR,
     "rgb8": ColorFormat.RGB,
     "bgra8": ColorFormat.BGRX,
     "rgba8": ColorFormat.RGBX,
     "mono8": ColorFormat.GRAY,
+    "mono16": ColorFormat.GRAY,
 }
+CHANNELS = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1, "mono16": 1}
+# Outputs of a graph and fields of Segmentation, by the same names and in this order.
+MASKS = ("class_ids", "objectness", "confidence", "top_ids", "top_scores")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class GraphKey:
-    """What a compiled graph is made for: image size in pixels, and ROS encoding."""
+    """One image of a graph: size in pixels, one of COLOR_FORMATS, and which of MASKS are made of it."""
 
     height: int
     width: int
     encoding: str
+    masks: tuple[str, ...] = MASKS[:3]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the image as the graph's input: (1, H, W, C)."""
+        return 1, self.height, self.width, CHANNELS[self.encoding]
 
 
 def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, int]:
@@ -45,49 +55,82 @@ def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, i
     return max(32, round(height * scale)), max(32, round(width * scale))
 
 
-def build(package: ModelPackage, key: GraphKey, config: SegmentationConfig) -> ov.Model:
-    """Build the graph.
+def build(package: ModelPackage, keys: Sequence[GraphKey], config: SegmentationConfig) -> ov.Model:
+    """Build the graph for one or several images, which go through the network as one batch.
 
-    Input: (N, H, W, C) uint8 in the key's encoding. Outputs, all (N, H, W) uint8: ``class_ids``
-    (255 = unlabelled), ``objectness`` (0 or 255), ``confidence`` (0-255 for 0-1). With ``top_k`` above 1 also
-    ``top_ids`` and ``top_scores`` (0-255 for 0-1), both (N, k, H, W) uint8, most probable class first, whatever
-    the score threshold.
+    Inputs: one an image, (1, H, W, C) uint8 in its key's encoding (mono16: uint16). Outputs: for each image its
+    masks in the order of the key, (H, W) uint8: ``class_ids`` (255 = unlabelled), ``objectness`` (0 or 255),
+    ``confidence`` (0-255 for 0-1); and (k, H, W) uint8: ``top_ids`` and ``top_scores`` (0-255 for 0-1), the
+    ``config.top_k`` most probable classes, most probable first, whatever the score threshold. All shapes are fixed.
+
+    Raises:
+        ValueError: the network would see the images at different sizes.
     """
+    sizes = {network_size(package, key.height, key.width) for key in keys}
+    if len(sizes) != 1:
+        raise ValueError(f"images that become {sorted(sizes)} do not fit into one batch")
+    (size,) = sizes
     model = package.read_ir()
-    height, width = network_size(package, key.height, key.width)
-    model.reshape([-1, 3, height, width])
-    if key.encoding == "mono8":
-        model = _with_grey_input(model, height, width)
-    model = _with_masks(model, key, config)
-
-    pre = PrePostProcessor(model)
-    tensor = pre.input().tensor()
-    tensor.set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(COLOR_FORMATS[key.encoding])
-    tensor.set_spatial_static_shape(key.height, key.width)
-    steps = pre.input().preprocess()
-    if COLOR_FORMATS[key.encoding] not in (ColorFormat.RGB, ColorFormat.GRAY):
-        steps.convert_color(ColorFormat.RGB)
-    steps.convert_element_type(ov.Type.f32)
-    if (height, width) != (key.height, key.width):
-        steps.resize(ResizeAlgorithm.RESIZE_LINEAR)
-    steps.mean(package.mean).scale(package.scale)
-    pre.input().model().set_layout(ov.Layout("NCHW"))
+    model.reshape([len(keys), 3, *size])
+    parameters = _one_input_an_image(model, keys, size)
+    outputs = _masks(model, keys, config)
+    pre = PrePostProcessor(ov.Model(outputs, parameters, "cmt_seg"))
+    for i, key in enumerate(keys):
+        tensor = pre.input(i).tensor()
+        tensor.set_element_type(ov.Type.u16 if key.encoding == "mono16" else ov.Type.u8)
+        tensor.set_layout(ov.Layout("NHWC")).set_color_format(COLOR_FORMATS[key.encoding])
+        tensor.set_spatial_static_shape(key.height, key.width)
+        _preprocess(pre.input(i).preprocess(), key, size, package)
+        pre.input(i).model().set_layout(ov.Layout("NCHW"))
     return pre.build()
 
 
-def _with_grey_input(model: ov.Model, height: int, width: int) -> ov.Model:
-    """Give the network one channel to read: it sees grey as equal red, green and blue."""
-    grey = ops.parameter([-1, 1, height, width], ov.Type.f32, name="grey")
-    color = ops.concat([grey, grey, grey], axis=1)
-    old = model.get_parameters()[0]
-    for reader in list(old.output(0).get_target_inputs()):
-        reader.replace_source_output(color.output(0))
-    return ov.Model(model.get_results(), [grey], "grey")
+def _preprocess(steps: PreProcessSteps, key: GraphKey, size: tuple[int, int], package: ModelPackage) -> None:
+    """Scale to what the network was trained on; colours last, when the image is small."""
+    steps.convert_element_type(ov.Type.f32)
+    if size != (key.height, key.width):
+        steps.resize(ResizeAlgorithm.RESIZE_LINEAR)
+    if key.encoding == "mono16":
+        steps.scale(257.0)  # 65535 becomes 255
+    steps.mean(package.mean).scale(package.scale)
+    if COLOR_FORMATS[key.encoding] not in (ColorFormat.RGB, ColorFormat.GRAY):
+        steps.convert_color(ColorFormat.RGB)
 
 
-def _with_masks(model: ov.Model, key: GraphKey, config: SegmentationConfig) -> ov.Model:
+def _one_input_an_image(model: ov.Model, keys: Sequence[GraphKey], size: tuple[int, int]) -> list[ov.Node]:
+    """Give the network one input an image; grey images have one channel, seen as equal red, green and blue."""
+    parameters, images = [], []
+    for i, key in enumerate(keys):
+        channels = 1 if COLOR_FORMATS[key.encoding] == ColorFormat.GRAY else 3
+        parameters.append(ops.parameter([1, channels, *size], ov.Type.f32, name=f"image_{i}"))
+        images.append(parameters[i] if channels == 3 else ops.concat([parameters[i]] * 3, axis=1))
+    batch = images[0] if len(images) == 1 else ops.concat(images, axis=0)
+    for reader in list(model.get_parameters()[0].output(0).get_target_inputs()):
+        reader.replace_source_output(batch.output(0))
+    return parameters
+
+
+def _masks(model: ov.Model, keys: Sequence[GraphKey], config: SegmentationConfig) -> list[ov.Output]:
     """Put up-sampling, arg-max and thresholds behind the network."""
-    probabilities = _resized(model.output("probabilities"), key)
+    names = ("probabilities", "object_probability")
+    classes, objects = (model.output(name).get_node().input_value(0) for name in names)
+    # One up-sampling for both: alone, the single channel of the objects would cost as much as all classes.
+    both = ops.concat([classes, objects], axis=1)
+    images = [both.output(0)] if len(keys) == 1 else ops.split(both, 0, len(keys)).outputs()
+    outputs = []
+    for image, key in zip(images, keys, strict=True):
+        found = _image_masks(image, key, classes.get_partial_shape()[1].get_length(), config)
+        outputs += [found[name].output(0) for name in key.masks]
+    return outputs
+
+
+def _image_masks(scores: ov.Output, key: GraphKey, classes: int, config: SegmentationConfig) -> dict[str, ov.Node]:
+    """All masks of one image; those that are no output of the graph are cut away when it is compiled."""
+    size = ops.constant(np.array([key.height, key.width], np.int64))
+    # Bilinear, as the network was trained (half-pixel centres).
+    full = ops.interpolate(scores, size, "linear_onnx", "sizes", coordinate_transformation_mode="half_pixel",
+                           axes=ops.constant(np.array([2, 3], np.int64)))  # fmt: skip
+    probabilities, is_object = ops.variadic_split(full, 1, [classes, 1]).outputs()
     # 1. Most probable classes of the fused classification, and their probabilities.
     count = ops.constant(config.top_k)
     best = ops.topk(probabilities, count, axis=1, mode="max", sort="value", index_element_type="i32")
@@ -96,23 +139,16 @@ def _with_masks(model: ov.Model, key: GraphKey, config: SegmentationConfig) -> o
     if config.score_threshold > 0:
         ids = ops.select(ops.less(score, _f32(config.score_threshold)), ops.constant(IGNORE_ID, ov.Type.i32), ids)
     # 2. Objectness from its own scores.
-    object_probability = ops.gather(_resized(model.output("object_probability"), key), first, axis)
-    is_object = ops.greater(object_probability, _f32(config.object_threshold))
-    objectness = ops.select(is_object, ops.constant(255, ov.Type.u8), ops.constant(0, ov.Type.u8))
-    outputs = {"class_ids": ops.convert(ids, "u8"), "objectness": objectness, "confidence": _as_u8(score)}
-    if config.top_k > 1:
-        outputs |= {"top_ids": ops.convert(best.output(1), "u8"), "top_scores": _as_u8(best.output(0))}
-    for name, node in outputs.items():
-        node.output(0).get_tensor().set_names({name})
-    return ov.Model([node.output(0) for node in outputs.values()], model.get_parameters(), "cmt_seg")
-
-
-def _resized(port: ov.Output, key: GraphKey) -> ov.Node:
-    """Bilinear up-sampling to the image's size, as the network was trained (half-pixel centres)."""
-    size = ops.constant(np.array([key.height, key.width], np.int64))
-    source = port.get_node().input_value(0)  # what the Result node of the output reads
-    return ops.interpolate(source, size, "linear_onnx", "sizes", coordinate_transformation_mode="half_pixel",
-                           axes=ops.constant(np.array([2, 3], np.int64)))  # fmt: skip
+    above = ops.greater(is_object, _f32(config.object_threshold))
+    objectness = ops.select(above, ops.constant(255, ov.Type.u8), ops.constant(0, ov.Type.u8))
+    one, many = [key.height, key.width], [config.top_k, key.height, key.width]
+    return {
+        "class_ids": ops.reshape(ops.convert(ids, "u8"), one, False),
+        "objectness": ops.reshape(objectness, one, False),
+        "confidence": ops.reshape(_as_u8(score), one, False),
+        "top_ids": ops.reshape(ops.convert(best.output(1), "u8"), many, False),
+        "top_scores": ops.reshape(_as_u8(best.output(0)), many, False),
+    }
 
 
 def _as_u8(probability: ov.Output) -> ov.Node:
@@ -121,4 +157,4 @@ def _as_u8(probability: ov.Output) -> ov.Node:
 
 
 def _f32(value: float) -> ov.Node:
-    return ops.constant(value, ov.Type.f32)
+    return ops.constant(np.float32(value))

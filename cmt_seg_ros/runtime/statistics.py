@@ -1,4 +1,4 @@
-"""What happened to the frames of one camera: counts, and ages of what was published."""
+"""What happened to the frames of one camera: counts, rates, and ages of what was published."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class CameraStatistics:
         self.dropped: Counter[str] = Counter()
         self.last_received_s = 0.0
         self._ages_ms: deque[float] = deque(maxlen=AGES_KEPT)
+        self._before: tuple[float, int, int] | None = None
         self._lock = threading.Lock()
 
     def receive(self, now_s: float) -> None:
@@ -44,6 +45,11 @@ class CameraStatistics:
         with self._lock:
             self.dropped[reason] += 1
 
+    def counts(self) -> tuple[int, int, dict[str, int]]:
+        """Received, inferred, and dropped by reason, all of one moment."""
+        with self._lock:
+            return self.received, self.inferred, dict(sorted(self.dropped.items()))
+
     def ages_ms(self) -> tuple[float, float, float]:
         """p50, p99 and maximum of the newest 600 ages, milliseconds; nan without any."""
         with self._lock:
@@ -52,3 +58,22 @@ class CameraStatistics:
             return float("nan"), float("nan"), float("nan")
         p50, p99 = np.percentile(ages, (50, 99))
         return float(p50), float(p99), max(ages)
+
+    def rates_hz(self, now_s: float) -> tuple[float, float]:
+        """Frames received and inferred per second since the call before; 0 at the first call.
+
+        Args:
+            now_s: monotonic seconds.
+        """
+        with self._lock:
+            then_s, received, inferred = self._before or (now_s, self.received, self.inferred)
+            self._before = now_s, self.received, self.inferred
+            elapsed_s = now_s - then_s
+            if elapsed_s <= 0:
+                return 0.0, 0.0
+            return (self.received - received) / elapsed_s, (self.inferred - inferred) / elapsed_s
+
+    def forget_ages(self) -> None:
+        """The clock was set: ages before and after have nothing to do with each other."""
+        with self._lock:
+            self._ages_ms.clear()

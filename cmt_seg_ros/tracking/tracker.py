@@ -54,6 +54,8 @@ class Tracker:
             TrackingError: the masks are malformed or not newer than those before; the tracker is
                 left as it was and can go on with the next frame.
         """
+        if segmentation.objectness is None:
+            raise TrackingError("the segmentation has no objectness mask; the tracker needs both masks")
         segments = find_segments(
             segmentation.class_ids,
             segmentation.objectness,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -16,7 +15,7 @@ from ros_harness import LATCHED, MODEL, Bench, array, bench, image, stamps
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.ros import diagnostics, mask_publishers, segmentation_node
+from cmt_seg_ros.ros import diagnostics, mask_publishers, segmentation_report
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
 
 MS = 1_000_000
@@ -135,11 +134,11 @@ BAD: dict[str, tuple[Callable[[int], Image], str, str]] = {
     "zero": (lambda t: damaged(t, width=0), "bad_size", "image is 0x64; both sides must be more than 0"),
     "step": (lambda t: damaged(t, step=95), "bad_step", "step is 95 bytes but a row of 96 bgr8 pixels has 288"),
     "short": (lambda t: damaged(t, data=b"123"), "short_data", "data has 3 bytes but step 288 x height 64 is 18432"),
-    "encoding": (lambda t: damaged(t, encoding="yuv422"), "bad_encoding", "encoding is 'yuv422'; supported: bgr8"),
+    "encoding": (lambda t: damaged(t, encoding="yuv444"), "bad_encoding", "encoding is 'yuv444'; supported: bgr8"),
     "depth": (
         lambda t: damaged(t, encoding="32FC1", step=384, data=np.full((64, 96), np.nan, np.float32).tobytes()),
         "bad_encoding", "encoding is '32FC1'; supported: bgr8"),
-    "wide": (lambda t: damaged(t, encoding="mono16"), "bad_encoding", "encoding is 'mono16'; supported: bgr8"),
+    "wide": (lambda t: damaged(t, encoding="bgr16"), "bad_encoding", "encoding is 'bgr16'; supported: bgr8"),
     "large": (
         lambda t: image(t, 12_000, 12_000, "mono8"),
         "too_large", "image is 12000x12000 = 144000000 pixels; max_image_px allows 40000000"),
@@ -186,7 +185,7 @@ def test_clock_that_was_set_back_is_followed_from_the_third_frame(ros: Bench) ->
 
 
 def test_silent_camera_is_said_once_and_welcomed_back(ros: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation_node, "STALE_AFTER_S", 1.2)
+    monkeypatch.setattr(segmentation_report, "STALE_AFTER_S", 1.2)
     monkeypatch.setattr(diagnostics, "STALE_AFTER_S", 1.2)
     start(ros, cameras=["front"])
     segment(ros, image(1), "front")
@@ -266,13 +265,13 @@ def test_lifecycle_is_obeyed(ros: Bench) -> None:
 
 
 def test_inactive_node_blames_no_camera(ros: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation_node, "STALE_AFTER_S", 0.2)
+    monkeypatch.setattr(segmentation_report, "STALE_AFTER_S", 0.2)
     node = start(ros)
     segment(ros, image(1))
     ros.transit(NODE, "deactivate")
     said = len(ros.errors())  # before it was deactivated the camera may have been silent for 0.2 s
     for _ in range(2):
-        ros.do(node._report)
+        ros.do(node._report.report)
     assert len(ros.errors()) == said
 
 
@@ -310,17 +309,21 @@ def test_configuring_wrongly_fails_with_a_sentence_and_can_be_repaired(ros: Benc
     segment(ros, image(1))
 
 
-def test_inference_that_fails_is_counted_and_the_next_one_works(ros: Bench) -> None:
+def test_inference_that_fails_is_counted_and_the_next_one_works(ros: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     node = start(ros)
     pipeline = node._pipeline
 
-    def fail(frames: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("device lost")
 
-    node._pipeline = SimpleNamespace(process=fail, engine=pipeline.engine, package=pipeline.package)  # type: ignore[assignment]
+    assert pipeline is not None
+    process = pipeline.process
+    ros.listen(Image, "/segmentation/mask")
+    ros.until(lambda: node._outputs[""].wanted())
+    monkeypatch.setattr(pipeline, "process", fail)
     ros.send("/image_raw", image(1))
     ros.until(lambda: ros.counts(f"{NODE}: camera").get("dropped.inference") == 1)
     ros.until(ros.errors)
     assert "inference failed: device lost" in ros.errors()[0]
-    node._pipeline = pipeline
+    monkeypatch.setattr(pipeline, "process", process)
     segment(ros, image(2))

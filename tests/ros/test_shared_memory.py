@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cmt_seg_ros.ros.shared_memory import SHARED_MEMORY, clean_stale
+from cmt_seg_ros.ros.shared_memory import SHARED_MEMORY, clean_stale, find_segments
 
 SEGMENT = "fastdds_0123456789abcdef"
 NODE = """
@@ -54,6 +54,19 @@ def test_keeps_what_is_being_made(tmp_path: Path) -> None:
     assert clean_stale(tmp_path) == []
 
 
+def test_finds_without_removing(tmp_path: Path) -> None:
+    held = "fastdds_port7411"
+    names = [SEGMENT, f"{SEGMENT}_el", held, f"{held}_el", "fastdds_port7413", "sem.fastdds_port7413_mutex", "other_el"]
+    touch(tmp_path, *names)
+    (tmp_path / SEGMENT).write_bytes(b"x" * 4096)
+    with open(tmp_path / f"{held}_el") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = find_segments(tmp_path, min_age_s=0)
+    assert found.stale == {SEGMENT: 4096} and found.used == {held: 0} and found.unproven == {"fastdds_port7413": 0}
+    assert find_segments(tmp_path).used.keys() == {SEGMENT, held}  # too young to judge
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
+
+
 def segments_of(pid: int) -> set[str]:
     """Segments and ports that a process has mapped; other ROS processes may run on this machine."""
     maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
@@ -79,5 +92,11 @@ def test_a_living_node_keeps_its_segments_and_a_killed_one_is_cleaned_up_after(r
         process.kill()
         process.communicate()
     assert lying_there(made) == made  # what this module is for
+    assert made <= find_segments(min_age_s=0).stale.keys()
     clean_stale(min_age_s=0)
     assert lying_there(made) == set()
+
+
+def test_command_says_what_it_removed() -> None:
+    result = subprocess.run([sys.executable, "-m", "cmt_seg_ros.ros.shared_memory"], capture_output=True, text=True)
+    assert result.returncode == 0 and result.stdout.startswith("removed ")

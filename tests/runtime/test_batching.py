@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.runtime.batching import LOSSLESS_CAPACITY, Batcher
+from cmt_seg_ros.runtime.batching import LOSSLESS_CAPACITY, Batch, Batcher
 from cmt_seg_ros.structures import Frame
 
 PIXELS = np.zeros((16, 16, 3), np.uint8)
@@ -23,14 +23,28 @@ class Drops(list):  # type: ignore[type-arg]
         self.append((dropped.camera, dropped.stamp_ns, reason))
 
 
+def taken(batcher: Batcher) -> Batch:
+    batch = batcher.get(5.0)
+    assert batch is not None, "nothing came"
+    return batch
+
+
+def stamps_of(batcher: Batcher) -> list[int]:
+    return [f.stamp_ns for f in taken(batcher).frames]
+
+
+def cameras_of(batcher: Batcher) -> list[str]:
+    return [f.camera for f in taken(batcher).frames]
+
+
 def test_live_keeps_the_newest_and_counts_the_rest() -> None:
     drops = Drops()
     batcher = Batcher(4, 0.0, lossless=False, on_drop=drops)
     for stamp in (1, 2, 3):
         batcher.put(frame("a", stamp))
-    assert [f.stamp_ns for f in batcher.get(1.0)] == [3]
+    assert stamps_of(batcher) == [3]
     assert drops == [("a", 1, "newer_frame"), ("a", 2, "newer_frame")]
-    assert batcher.get(0.0) == []
+    assert batcher.get(0.0) is None
 
 
 def test_lossless_keeps_order_and_holds_the_source_back() -> None:
@@ -41,7 +55,7 @@ def test_lossless_keeps_order_and_holds_the_source_back() -> None:
     putter.start()
     putter.join(timeout=0.2)
     assert putter.is_alive(), "more frames than the capacity were taken without waiting"
-    taken = [batcher.get(5.0)[0].stamp_ns for _ in range(total)]
+    taken = [stamps_of(batcher)[0] for _ in range(total)]
     putter.join(timeout=5.0)
     assert taken == list(range(1, total + 1)) and not drops and not putter.is_alive()
 
@@ -52,7 +66,7 @@ def test_cameras_share_a_batch_and_take_turns() -> None:
     for stamp in (1, 2, 3):
         for camera in ("a", "b", "c"):
             batcher.put(frame(camera, stamp))
-        served += [f.camera for f in batcher.get(1.0)]
+        served += cameras_of(batcher)
     assert sorted(served) == ["a", "a", "b", "b", "c", "c"]
 
 
@@ -63,7 +77,7 @@ def test_waits_for_other_cameras_no_longer_than_told() -> None:
     batcher.get(1.0)
     batcher.put(frame("a", 2))
     threading.Timer(0.05, lambda: batcher.put(frame("b", 2))).start()
-    assert {f.camera for f in batcher.get(1.0)} == {"a", "b"}
+    assert set(cameras_of(batcher)) == {"a", "b"}
 
 
 def test_frame_back_in_time_is_refused_and_a_restart_is_understood() -> None:
@@ -77,7 +91,7 @@ def test_frame_back_in_time_is_refused_and_a_restart_is_understood() -> None:
         with pytest.raises(FrameError):
             batcher.put(frame("a", stamp))
     batcher.put(frame("a", 3))
-    assert [f.stamp_ns for f in batcher.get(1.0)] == [3]
+    assert stamps_of(batcher) == [3]
 
 
 def test_closing_frees_waiting_threads_and_counts_what_was_left() -> None:

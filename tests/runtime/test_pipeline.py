@@ -13,7 +13,7 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, DeviceError, FrameError
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
-from cmt_seg_ros.runtime.graph import GraphKey, build, network_size
+from cmt_seg_ros.runtime.graph import MASKS, GraphKey, build, network_size
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.smoothing import smooth
 from cmt_seg_ros.sources.scene import StreetScene
@@ -83,8 +83,10 @@ def test_top_k_equal_the_sorted_network_output(frame: Frame, by_hand: Raw, top_k
 
 
 def test_one_class_per_pixel_computes_nothing_more(pipeline: Pipeline) -> None:
-    key = GraphKey(360, 480, "bgr8")
-    plain, top = (build(pipeline.package, key, replace(CONFIG, top_k=k)) for k in (1, 2))
+    plain, top = (
+        build(pipeline.package, [GraphKey(360, 480, "bgr8", masks)], replace(CONFIG, top_k=k))
+        for k, masks in ((1, MASKS[:3]), (2, MASKS))
+    )
     assert len(plain.outputs) == 3 and len(top.outputs) == 5 and len(plain.get_ops()) < len(top.get_ops())
 
 
@@ -172,8 +174,8 @@ def test_each_threshold_cuts_its_own_mask(frame: Frame, by_hand: Raw, score: flo
         (np.zeros((100, 100, 3), np.uint8), "yuv444", "bad_encoding"),
         (np.zeros((8, 100, 3), np.uint8), "bgr8", "bad_size"),
         (np.zeros((7000, 7000), np.uint8), "mono8", "too_large"),
-        (np.zeros((100, 100, 3), np.float32), "bgr8", "malformed"),
-        (np.zeros((100, 100), np.uint8), "bgr8", "malformed"),
+        (np.zeros((100, 100, 3), np.float32), "bgr8", "bad_encoding"),
+        (np.zeros((100, 100), np.uint8), "bgr8", "bad_encoding"),
     ],
 )
 def test_wrong_frames_are_refused_with_a_reason(

@@ -1,0 +1,142 @@
+"""Which batch size and how many requests at a time a device runs fastest; measured once, then kept."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+
+from cmt_seg_ros import __version__
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.runtime import devices
+from cmt_seg_ros.runtime.compiled import Request
+from cmt_seg_ros.runtime.graph import GraphKey, build
+from cmt_seg_ros.runtime.model_package import ModelPackage
+
+MEASURE_S = 1.0  # for each combination
+MOST_REQUESTS = 8
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One combination.
+
+    Attributes:
+        batch: frames inferred together.
+        requests: batches inferred at the same time.
+        fps: frames per second.
+        latency_ms: what 95 of 100 inferences take at most, ms.
+    """
+
+    batch: int
+    requests: int
+    fps: float
+    latency_ms: float
+
+
+def tuned(package: ModelPackage, config: SegmentationConfig) -> tuple[SegmentationConfig, str]:
+    """The config with the fastest ``max_batch_size`` and ``num_requests``, and the table they were chosen from.
+
+    Images are bgr8 at the size that the model was trained for, on the first device of the chain that works.
+    Nothing changes where no device works; compiling will say so.
+    """
+    core = ov.Core()
+    for device in devices.available(core, config.devices)[0]:
+        combinations = _combinations(config)
+        sums = sorted(package.description["sha256"].items())
+        versions = __version__, ov.__version__, devices.full_name(core, device)
+        settings = config.precision, config.num_threads, config.cpu_pinning, config.top_k
+        name = devices.fingerprint(sums, versions, settings, combinations, len(os.sched_getaffinity(0)))
+        path = devices.cache_folder(config) / "autotune" / f"{package.name}-{device.replace(':', '_')}-{name}.json"
+        rows = _load(path)
+        try:
+            rows = rows or [measure(core, package, config, device, *c) for c in combinations]
+        except RuntimeError:  # OpenVINO's: not a device for this model
+            continue
+        _save(path, rows)
+        best = choose(rows, config.max_latency_ms)
+        table = _table(device, rows, best, config.max_latency_ms)
+        return replace(config, max_batch_size=best.batch, num_requests=best.requests), table
+    return config, ""
+
+
+def choose(rows: Sequence[Measurement], max_latency_ms: float) -> Measurement:
+    """The fastest of those that are quick enough (0: all are); the quickest where none is."""
+    allowed = [r for r in rows if not max_latency_ms or r.latency_ms <= max_latency_ms]
+    return max(allowed, key=lambda r: r.fps) if allowed else min(rows, key=lambda r: r.latency_ms)
+
+
+def measure(
+    core: ov.Core, package: ModelPackage, config: SegmentationConfig, device: str, batch: int, requests: int
+) -> Measurement:
+    """Keep a device busy with ``requests`` batches for MEASURE_S seconds.
+
+    Raises:
+        RuntimeError: the device cannot compile or run it.
+    """
+    config = replace(config, num_requests=requests)
+    keys = (GraphKey(package.height, package.width, "bgr8"),) * batch
+    compiled = core.compile_model(build(package, keys, config), device, devices.options(device, config))
+    running = [Request(compiled, keys).request for _ in range(requests)]
+    for request in running:
+        request.infer()  # the first one prepares memory
+    times: list[float] = []
+    end = time.perf_counter() + MEASURE_S
+
+    def keep_busy(request: ov.InferRequest) -> None:
+        began = time.perf_counter()
+        while began < end or len(times) < 3:
+            request.infer(share_outputs=True)
+            now = time.perf_counter()
+            times.append(now - began)
+            began = now
+
+    threads = [threading.Thread(target=keep_busy, args=(request,)) for request in running]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    fps = len(times) * batch / (time.perf_counter() - began)
+    return Measurement(batch, requests, round(fps, 2), round(float(np.percentile(times, 95)) * 1e3, 2))
+
+
+def _combinations(config: SegmentationConfig) -> list[tuple[int, int]]:
+    """Powers of two up to what the config allows."""
+    requests = config.num_requests or min(MOST_REQUESTS, len(os.sched_getaffinity(0)))
+
+    def powers(highest: int) -> list[int]:
+        return [*(2**k for k in range(highest.bit_length()) if 2**k < highest), highest]
+
+    return [(batch, request) for batch in powers(config.max_batch_size) for request in powers(requests)]
+
+
+def _load(path: Path) -> list[Measurement]:
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        return [Measurement(**row) for row in json.loads(path.read_text())]
+    return []
+
+
+def _save(path: Path, rows: Sequence[Measurement]) -> None:
+    with contextlib.suppress(OSError):  # measured again the next time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([asdict(row) for row in rows], indent=2))
+
+
+def _table(device: str, rows: Sequence[Measurement], best: Measurement, max_latency_ms: float) -> str:
+    limit = f", at most {max_latency_ms:g} ms" if max_latency_ms else ""
+    lines = [f"autotune on {device}{limit}:", "  batch  requests  frames/s  ms (95 %)"]
+    for r in rows:
+        chosen = "  <- chosen" if r == best else ""
+        lines.append(f"  {r.batch:5d}  {r.requests:8d}  {r.fps:8.1f}  {r.latency_ms:9.1f}{chosen}")
+    if max_latency_ms and best.latency_ms > max_latency_ms:
+        lines.append(f"  none is within {max_latency_ms:g} ms; the quickest was taken")
+    return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""Checks of `cmt-seg doctor` that need no ROS: Python, devices, processor, model, cache."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+
+import cmt_seg_ros
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.runtime import devices
+from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING, Finding
+from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.structures import Frame
+
+MB = 1 << 20
+SYS_CLASS = Path("/sys/class")
+# Any of these words among the flags in /proc/cpuinfo.
+FEATURES = {
+    "AVX2": ("avx2",),
+    "AVX-512": ("avx512f",),
+    "VNNI": ("avx512_vnni", "avx_vnni"),
+    "bf16": ("avx512_bf16", "amx_bf16"),
+    "AMX": ("amx_tile",),
+}
+INTEL = "0x8086"
+KERNEL_NAMES = {"GPU": "drm/renderD*", "NPU": "accel/accel*"}
+
+
+def check_python() -> Finding:
+    """Which Python, which version of this package, from where."""
+    folder = Path(cmt_seg_ros.__file__).parent
+    return Finding(
+        "Python", OK, f"Python {platform.python_version()}, cmt_seg_ros {cmt_seg_ros.__version__} in {folder}"
+    )
+
+
+def check_devices(chain: str) -> Finding:
+    """What OpenVINO sees, and which devices of the chain are among them."""
+    wanted, core = SegmentationConfig(device=chain).devices, ov.Core()
+    usable, missing = devices.available(core, wanted)
+    lines = [f"OpenVINO {ov.get_version().split('-')[0]}"]
+    lines += [f"{device}: {devices.full_name(core, device)}" for device in core.available_devices]
+    lines.append(f"chain {chain}: " + ", ".join(f"{d} {missing.get(d, 'available')}" for d in wanted))
+    if not usable:
+        return Finding("devices", ERROR, "\n".join(lines), "use --device CPU, or install the driver of the device")
+    if unseen := unseen_hardware(core.available_devices):
+        lines.append(f"OpenVINO does not see {' and '.join(unseen)}")
+        advice = "install Intel's driver for it; join the group that owns /dev/dri/renderD* and /dev/accel (render)"
+        return Finding("devices", WARNING, "\n".join(lines), advice)
+    return Finding("devices", OK, "\n".join(lines))
+
+
+def unseen_hardware(there: Sequence[str], sys_class: Path = SYS_CLASS) -> list[str]:
+    """Intel devices that the kernel has and OpenVINO does not.
+
+    Args:
+        there: OpenVINO's available devices.
+        sys_class: the kernel's list.
+    """
+    unseen = []
+    for kind, pattern in KERNEL_NAMES.items():
+        vendors = [node / "device" / "vendor" for node in sys_class.glob(pattern)]
+        has = any(vendor.is_file() and vendor.read_text().strip() == INTEL for vendor in vendors)
+        if has and not any(device.startswith(kind) for device in there):
+            unseen.append(f"the Intel {kind} of this machine")
+    return unseen
+
+
+def check_processor() -> Finding:
+    """Cores that this process may use, and what makes networks quick."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    flags = set(next((line for line in lines if line.startswith("flags")), "").split())
+    features = [name for name, words in FEATURES.items() if flags.intersection(words)]
+    capabilities = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    precisions = [name for name in ("FP32", "BF16", "FP16", "INT8") if name in capabilities]
+    found = (
+        f"{len(os.sched_getaffinity(0))} of {os.cpu_count()} cores usable; {', '.join(features) or 'no AVX2'}; "
+        f"OpenVINO computes in {', '.join(precisions)}"
+    )
+    if "AVX2" not in features:
+        return Finding("processor", WARNING, found, "inference is slow without AVX2: use a small model and max_fps")
+    return Finding("processor", OK, found)
+
+
+def check_model(model: str) -> Finding:
+    """Verify the package's files and infer a black frame on the CPU."""
+    begin = time.perf_counter()
+    pipeline = Pipeline(SegmentationConfig(model=model, device="CPU"))
+    loaded_ms = (time.perf_counter() - begin) * 1e3
+    package = pipeline.package
+    frame = Frame("doctor", 0, np.zeros((package.height, package.width, 3), np.uint8), "bgr8")
+    pipeline.process([frame])  # the first one also takes memory
+    begin = time.perf_counter()
+    pipeline.process([frame])
+    frame_ms = (time.perf_counter() - begin) * 1e3
+    return Finding(
+        "model",
+        OK,
+        f"{package.name} ({package.precision}, {len(package.labels)} classes) in {package.folder}: files verified; "
+        f"loaded in {loaded_ms:.0f} ms; a frame of {package.width}x{package.height} takes {frame_ms:.1f} ms on the CPU",
+    )
+
+
+def check_cache() -> Finding:
+    """Whether compiled networks can be kept."""
+    folder = devices.cache_folder(SegmentationConfig())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            size = sum(path.stat().st_size for path in folder.iterdir())
+    except OSError as error:
+        return Finding("cache", ERROR, f"{folder}: {error.strerror}", "set XDG_CACHE_HOME to a folder you can write to")
+    return Finding("cache", OK, f"{folder} is writable; {size // MB} MB of compiled networks")
