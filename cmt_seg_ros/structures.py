@@ -8,55 +8,17 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cmt_seg_ros.encodings import ENCODINGS, Encoding, Pixels
 from cmt_seg_ros.errors import FrameError
 
 U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
-Pixels = npt.NDArray[Any]  # uint8, of mono16 uint16
 Box = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How pixels of a ROS image encoding lie in memory.
-
-    Attributes:
-        channels: values of one pixel; 1 where the colours lie in planes of their own.
-        dtype: of a value, in this machine's byte order.
-        block: (rows, columns) of pixels that share their chroma; an image's sides are multiples of them.
-        planar: rows of luma, then half as many rows of chroma (4:2:0).
-        compressed: pixels are the (n,) bytes of a file in memory.
-    """
-
-    channels: int = 1
-    dtype: type[np.uint8 | np.uint16] = np.uint8
-    block: tuple[int, int] = (1, 1)
-    planar: bool = False
-    compressed: bool = False
-
-    def rows(self, height: int) -> int:
-        """Rows in memory of an image of this height, chroma included."""
-        return height * 3 // 2 if self.planar else height
-
-
-# Every encoding that frames may have, by its ROS name. (16UC1 is not among them: it is used for depth.)
-ENCODINGS: dict[str, Encoding] = {
-    **dict.fromkeys(("bgr8", "8UC3", "rgb8"), Encoding(3)),
-    **dict.fromkeys(("bgra8", "8UC4", "rgba8"), Encoding(4)),
-    **dict.fromkeys(("mono8", "8UC1"), Encoding()),
-    "mono16": Encoding(dtype=np.uint16),
-    **dict.fromkeys(("yuv422", "uyvy", "yuv422_yuy2", "yuyv"), Encoding(2, block=(1, 2))),
-    **dict.fromkeys(("nv12", "nv21", "i420"), Encoding(block=(2, 2), planar=True)),
-    **dict.fromkeys(("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"), Encoding()),
-    **dict.fromkeys(("jpeg", "png"), Encoding(compressed=True)),
-}
-CHANNELS = {"bgr8": 3, "8UC3": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +89,8 @@ class Segmentation:
         camera, stamp_ns, frame_id, name: as of the frame.
         class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled.
         objectness: (H, W) uint8, 0 or 255; None where nobody wanted it.
-        confidence: None where nobody wanted it; (H, W) uint8, fused probability of the network's first choice, 0-255 for 0-1; so also where
-            that was too improbable for a label, or smoothing chose another one.
+        confidence: (H, W) uint8, fused probability of the network's first choice, 0-255 for 0-1; so also where
+            that was too improbable for a label, or smoothing chose another one; None where nobody wanted it.
         top_ids: (k, H, W) uint8, the k most probable class ids per pixel, most probable first, before threshold
             and smoothing (never 255); None unless ``top_k`` is above 1.
         top_scores: (k, H, W) uint8, their fused probabilities, 0-255 for 0-1; None unless ``top_k`` is above 1.

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cmt_seg_ros_cache_")
 os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="cmt_seg_ros_log_")
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")
 
@@ -22,7 +23,8 @@ os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml
 def pytest_sessionfinish() -> None:
     """Free the shared memory of processes that tests killed."""
     clean_stale()
-    shutil.rmtree(os.environ["ROS_LOG_DIR"], ignore_errors=True)
+    for name in ("ROS_LOG_DIR", "XDG_CACHE_HOME"):
+        shutil.rmtree(os.environ[name], ignore_errors=True)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from cmt_seg_ros.structures import ENCODINGS
+from cmt_seg_ros.encodings import ENCODINGS
 
 RAW = [name for name, encoding in ENCODINGS.items() if not encoding.compressed]
 CONVERTED = [name for name in RAW if name.startswith(("yu", "uy", "nv", "i420", "bayer"))]

@@ -7,13 +7,15 @@ import sys
 from collections.abc import Sequence
 
 from cmt_seg_ros import __version__
-from cmt_seg_ros.cli import demo, export, models, predict, quantize, scene, train
+from cmt_seg_ros.cli import demo, doctor, export, models, predict, quantize, scene, top, train
 from cmt_seg_ros.errors import CmtSegError
 
 EXAMPLES = """examples:
   cmt-seg demo                                           real nodes on the synthetic street; report in out/demo
   cmt-seg predict --images photos --out masks            masks and overlays of a folder, without ROS
   cmt-seg models                                         what is installed, with scores
+  cmt-seg doctor                                         what this machine lacks, and what to do
+  cmt-seg top                                            what the running nodes do: rates, ages, drops
   cmt-seg COMMAND --help                                 options and examples of a command
 """
 
@@ -28,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cmt_seg_ros {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for command in (demo, predict, models, scene, train, export, quantize):
+    for command in (demo, doctor, top, predict, models, scene, train, export, quantize):
         command.add_parser(commands)
     return parser
 

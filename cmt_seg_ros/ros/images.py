@@ -12,9 +12,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from cmt_seg_ros.encodings import ENCODINGS, Encoding, Pixels, view_pixels
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.runtime.pixels import SIGNATURES, check_sides
-from cmt_seg_ros.structures import ENCODINGS, U8, Encoding, Frame, Pixels
+from cmt_seg_ros.runtime.pixels import SIGNATURES
+from cmt_seg_ros.structures import U8, Frame
 
 NS = 1_000_000_000
 
@@ -40,7 +41,7 @@ def frame_from_image(message: Image, camera: str) -> Frame:
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None or encoding.compressed:
         return _frame(message, camera, _by_cv_bridge(message), "bgr8")
-    return _frame(message, camera, _view(message, encoding), message.encoding)
+    return _frame(message, camera, view_pixels(message), message.encoding)
 
 
 def frame_from_compressed(message: CompressedImage, camera: str) -> Frame:
@@ -66,7 +67,7 @@ def mask_from_image(message: Image) -> U8:
     """
     if message.encoding not in ("mono8", "8UC1"):
         raise FrameError(f"mask has encoding {message.encoding!r}; masks are mono8", "bad_encoding")
-    return _view(message, ENCODINGS["mono8"])
+    return view_pixels(message)
 
 
 def image_from_array(pixels: Pixels, encoding: str, header: Header) -> Image:
@@ -124,45 +125,6 @@ def _takes_buffers() -> bool:
 def _frame(message: Image | CompressedImage, camera: str, pixels: Pixels, encoding: str) -> Frame:
     stamp = stamp_ns(message.header)
     return Frame(camera, stamp, pixels, encoding, message.header.frame_id, str(stamp))
-
-
-def _view(message: Image, encoding: Encoding) -> Any:
-    """Pixels as in Frame.pixels, of an encoding that is not compressed."""
-    height, width, step = message.height, message.width, message.step
-    check_sides(height, width, message.encoding)
-    dtype = np.dtype(encoding.dtype).newbyteorder(">" if message.is_bigendian else "<")
-    row = width * encoding.channels * dtype.itemsize
-    if step < row:
-        raise FrameError(f"step is {step} bytes but a row of {width} {message.encoding} pixels has {row}", "bad_step")
-    if message.encoding == "i420" and step > row:
-        return _without_padding(message)
-    rows = encoding.rows(height)
-    _check_length(message, step * (rows - 1) + row)
-    strides = (step, encoding.channels * dtype.itemsize, dtype.itemsize)
-    view: Pixels = np.ndarray((rows, width, encoding.channels), dtype, message.data, strides=strides)
-    return view[:, :, 0] if encoding.channels == 1 else view
-
-
-def _without_padding(message: Image) -> U8:
-    """Copy i420: its padded rows of chroma are half as long as those of luma, which no strided view can have."""
-    height, width, step = message.height, message.width, message.step
-    if step % 2:
-        raise FrameError(f"step is {step} bytes; i420 needs it even, as rows of chroma have half of it", "bad_step")
-    _check_length(message, step * height + step // 2 * (height - 1) + width // 2)
-    luma: U8 = np.ndarray((height, width), np.uint8, message.data, strides=(step, 1))
-    chroma: U8 = np.ndarray((height, width // 2), np.uint8, message.data, step * height, (step // 2, 1))
-    return np.concatenate((luma, chroma.reshape(-1, width)))
-
-
-def _check_length(message: Image, needed: int) -> None:
-    """Refuse data of less than ``needed`` bytes; the last row may end where its pixels do."""
-    size = len(message.data)
-    if size < needed:
-        chroma = " x 3/2" if ENCODINGS[message.encoding].planar else ""
-        total = ENCODINGS[message.encoding].rows(message.height) * message.step
-        raise FrameError(
-            f"data has {size} bytes but step {message.step} x height {message.height}{chroma} is {total}", "short_data"
-        )
 
 
 def _by_cv_bridge(message: Image) -> U8:

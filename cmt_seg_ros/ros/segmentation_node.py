@@ -111,6 +111,8 @@ class SegmentationNode(AutostartNode):
             topic, model = camera.settings.topic, pipeline.package.name
             self._outputs[name] = MaskPublishers(self, topic, pipeline.labels, model, self.config.score_threshold)
         engine = pipeline.engine
+        if not engine.cached:
+            self.get_logger().warning("cache_dir cannot be written: every start compiles the network anew")
         self.get_logger().info(
             f"model {pipeline.package.name} with {len(pipeline.labels)} classes on {engine.device} "
             f"({engine.device_reason})"

@@ -12,6 +12,7 @@ import openvino as ov
 from cmt_seg_ros.config import SegmentationConfig
 
 PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
+BLOBS_KEPT = 64  # one is a few megabytes: a graph on a device
 VIRTUAL = ("AUTO", "HETERO", "MULTI", "BATCH")
 
 
@@ -58,6 +59,18 @@ def cache_folder(config: SegmentationConfig) -> Path:
         return Path(config.cache_dir).expanduser()
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "cmt_seg_ros" / "openvino"
+
+
+def open_cache(folder: Path) -> bool:
+    """Make the folder and delete all but the newest BLOBS_KEPT networks; False if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        blobs = sorted(folder.glob("*.blob"), key=lambda path: path.stat().st_mtime)
+        for old in blobs[:-BLOBS_KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def fingerprint(*parts: object) -> str:

@@ -37,6 +37,7 @@ class Engine:
 
     Attributes:
         device: the one in use, e.g. ``"CPU"``.
+        cached: False if the cache folder cannot be written; every start then compiles anew.
 
     Raises:
         DeviceError: no device of the chain works; says why for each.
@@ -46,7 +47,10 @@ class Engine:
     def __init__(self, package: ModelPackage, config: SegmentationConfig, live: bool = False) -> None:
         self.package, self.config, self.live = package, config, live
         self.core = ov.Core()
-        self.core.set_property({"CACHE_DIR": str(devices.cache_folder(config))})
+        folder = devices.cache_folder(config)
+        self.cached = devices.open_cache(folder)
+        if self.cached:
+            self.core.set_property({"CACHE_DIR": str(folder)})
         self.device = ""
         self._graphs: OrderedDict[tuple[str, Keys], CompiledGraph] = OrderedDict()
         self._refused: dict[tuple[str, Keys], str] = {}

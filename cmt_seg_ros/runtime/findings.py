@@ -34,4 +34,5 @@ def examine(check: str, look: Callable[[], Finding]) -> Finding:
     except CmtSegError as error:  # says itself what to do
         return Finding(check, ERROR, str(error))
     except Exception as error:
-        return Finding(check, ERROR, f"{type(error).__name__}: {error}", "the check itself failed: see what it says")
+        said = f"{type(error).__name__}: {error}".strip()
+        return Finding(check, ERROR, said, "the check itself failed: see what it says")

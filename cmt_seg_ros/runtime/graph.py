@@ -12,6 +12,7 @@ from openvino import opset13 as ops
 from openvino.preprocess import ColorFormat, PrePostProcessor, PreProcessSteps, ResizeAlgorithm
 
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
@@ -24,7 +25,6 @@ COLOR_FORMATS = {
     "mono8": ColorFormat.GRAY,
     "mono16": ColorFormat.GRAY,
 }
-CHANNELS = {"bgr8": 3, "rgb8": 3, "bgra8": 4, "rgba8": 4, "mono8": 1, "mono16": 1}
 # Outputs of a graph and fields of Segmentation, by the same names and in this order.
 MASKS = ("class_ids", "objectness", "confidence", "top_ids", "top_scores")
 
@@ -41,7 +41,7 @@ class GraphKey:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Of the image as the graph's input: (1, H, W, C)."""
-        return 1, self.height, self.width, CHANNELS[self.encoding]
+        return 1, self.height, self.width, ENCODINGS[self.encoding].channels
 
 
 def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, int]:
@@ -82,7 +82,16 @@ def build(package: ModelPackage, keys: Sequence[GraphKey], config: SegmentationC
         tensor.set_spatial_static_shape(key.height, key.width)
         _preprocess(pre.input(i).preprocess(), key, size, package)
         pre.input(i).model().set_layout(ov.Layout("NCHW"))
-    return pre.build()
+    return _named(pre.build())
+
+
+def _named(model: ov.Model) -> ov.Model:
+    """The same names each time: OpenVINO finds a compiled network in its cache by them, and invents others."""
+    for i, op in enumerate(model.get_ordered_ops()):
+        op.set_friendly_name(f"{op.get_type_name()}_{i}")
+        for k, port in enumerate(op.outputs()):
+            port.get_tensor().set_names({f"{i}_{k}"})
+    return model
 
 
 def _preprocess(steps: PreProcessSteps, key: GraphKey, size: tuple[int, int], package: ModelPackage) -> None:

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.runtime.pixels import to_bgr as to_bgr  # until its users import it from there
 from cmt_seg_ros.structures import U8
 
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.encodings import ENCODINGS, Pixels, check_sides
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.structures import ENCODINGS, U8, Frame, Pixels
+from cmt_seg_ros.structures import U8, Frame
 
 # What OpenCV converts to bgr8 on the way into the graph. YUV is BT.601 of limited range, as OpenCV has it.
 # ROS names a Bayer pattern by its first two rows; OpenCV's old names, which all its versions have, by the
@@ -88,20 +89,6 @@ def check_pixels(frame: Frame) -> None:
         check_sides(*frame.size, frame.encoding)
 
 
-def check_sides(height: int, width: int, encoding: str) -> None:
-    """Refuse sides that an encoding of ENCODINGS cannot have.
-
-    Raises:
-        FrameError: a side is 0, or odd where two pixels share their chroma (``bad_size``).
-    """
-    if height == 0 or width == 0:
-        raise FrameError(f"image is {width}x{height}; both sides must be more than 0", "bad_size")
-    rows, columns = ENCODINGS[encoding].block
-    if height % rows or width % columns:
-        even = "both sides" if rows == 2 else "the width"
-        raise FrameError(f"image is {width}x{height}; {encoding} needs {even} even", "bad_size")
-
-
 def write_pixels(frame: Frame, slot: Pixels) -> None:
     """Write a frame's pixels into the input of the graph: the one copy they go through here.
 
@@ -128,6 +115,13 @@ def write_pixels(frame: Frame, slot: Pixels) -> None:
         np.copyto(slot, result)
 
 
+def promised_size(frame: Frame) -> tuple[int, int]:
+    """(height, width) that a frame has once it is decoded; (0, 0) where its header does not say."""
+    if not ENCODINGS[frame.encoding].compressed:
+        return frame.size
+    return _header_size(np.ascontiguousarray(frame.pixels, np.uint8))
+
+
 def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -> Frame:
     """A jpeg or png frame as a bgr8 frame; frames of other encodings as they are.
 
@@ -142,15 +136,16 @@ def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -
     if not ENCODINGS[frame.encoding].compressed:
         return frame
     data = np.ascontiguousarray(frame.pixels, np.uint8)
-    size = _promised_size(data)
-    if size is not None and size[0] * size[1] > max_image_px:
+    height, width = _header_size(data)
+    if height * width > max_image_px:
         raise FrameError(
-            f"image is {size[1]}x{size[0]} = {size[0] * size[1]} pixels; max_image_px allows {max_image_px}; "
+            f"image is {width}x{height} = {height * width} pixels; max_image_px allows {max_image_px}; "
             "scale it down or raise the parameter",
             "too_large",
         )
     try:
-        pixels = None if size is None else cv2.imdecode(data, cv2.IMREAD_COLOR)
+        # Not turned by its EXIF data: masks and camera_info are about the sensor's rows, as in image_transport.
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if height and width else None
     except cv2.error:
         pixels = None
     if pixels is None:
@@ -173,20 +168,13 @@ def to_bgr(frame: Frame) -> U8:
     return frame.pixels if code is None else cv2.cvtColor(frame.pixels, code)
 
 
-def promised_size(frame: Frame) -> tuple[int, int]:
-    """(height, width) that a frame has once it is decoded; (0, 0) where its header does not say."""
-    if not ENCODINGS[frame.encoding].compressed:
-        return frame.size
-    return _promised_size(np.ascontiguousarray(frame.pixels, np.uint8)) or (0, 0)
-
-
-def _promised_size(data: U8) -> tuple[int, int] | None:
-    """(height, width) in the header of a jpeg or png, before any EXIF rotation; None where there is none."""
+def _header_size(data: U8) -> tuple[int, int]:
+    """(height, width) in the header of a jpeg or png; (0, 0) where there is none."""
     if data[:8].tobytes() == SIGNATURES["png"] and data.size >= 24:
         width, height = np.frombuffer(data[16:24], ">u4").tolist()
         return height, width
     if data[:3].tobytes() != SIGNATURES["jpeg"]:
-        return None
+        return 0, 0
     at = 2
     # Blocks: FF, marker, length in two bytes, which it counts.
     while at + 9 <= data.size and data[at] == 0xFF:
@@ -194,4 +182,4 @@ def _promised_size(data: U8) -> tuple[int, int] | None:
             height, width = np.frombuffer(data[at + 5 : at + 9], ">u2").tolist()
             return height, width
         at += 1 if data[at + 1] == 0xFF else 2 + int(data[at + 2]) * 256 + int(data[at + 3])
-    return None
+    return 0, 0

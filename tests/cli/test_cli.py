@@ -15,7 +15,7 @@ from cmt_seg_ros.runtime.model_package import find
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.structures import Frame
 
-COMMANDS = ("demo", "predict", "models", "scene", "train", "export", "quantize")
+COMMANDS = ("demo", "predict", "models", "scene", "train", "export", "quantize", "doctor", "top")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

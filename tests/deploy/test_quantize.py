@@ -123,7 +123,7 @@ def test_calibration_sees_what_the_compiled_graph_hands_the_network(
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     # Compared after the first convolution: OpenVINO may swap the colours in its weights instead of in the image.
-    expected = _first_convolution(build(package, GraphKey(*size, "bgr8"), SegmentationConfig()), image[None])
+    expected = _first_convolution(build(package, [GraphKey(*size, "bgr8")], SegmentationConfig()), image[None])
     found = _first_convolution(package.read_ir(), network_input(package, image))
     np.testing.assert_allclose(found, expected, atol=1e-2)
 

@@ -16,14 +16,13 @@ from rclpy.serialization import deserialize_message, serialize_message
 from ros_harness import header, image
 from sensor_msgs.msg import CompressedImage, Image
 
+from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.ros import images
 from cmt_seg_ros.ros.images import attach, frame_from_compressed, frame_from_image, image_from_array, mask_from_image
-from cmt_seg_ros.runtime.pipeline import check_frame
 from cmt_seg_ros.runtime.pixels import decoded, graph_encoding, slot_dtype, slot_shape, to_bgr, write_pixels
-from cmt_seg_ros.structures import ENCODINGS, Frame
+from cmt_seg_ros.structures import Frame
 
-MAX_IMAGE_PX = 40_000_000
 PICTURE = picture()
 
 
@@ -147,13 +146,6 @@ def test_bad_image_is_refused_with_a_reason_and_a_sentence(
     with pytest.raises(FrameError, match=re.escape(words)) as caught:
         frame_from_image(message, "camera")
     assert caught.value.reason == reason
-
-
-def test_image_of_12000_x_12000_is_too_large() -> None:
-    frame = frame_from_image(image(0, 12_000, 12_000, "mono8"), "camera")
-    with pytest.raises(FrameError, match="12000x12000 = 144000000 pixels; max_image_px allows 40000000") as caught:
-        check_frame(frame, MAX_IMAGE_PX)
-    assert caught.value.reason == "too_large"
 
 
 def test_mask_is_a_view_too() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.runtime.batching import LOSSLESS_CAPACITY, Batch, Batcher
+from cmt_seg_ros.runtime.batching import GONE_AFTER_S, LOSSLESS_CAPACITY, Batch, Batcher
 from cmt_seg_ros.structures import Frame
 
 PIXELS = np.zeros((16, 16, 3), np.uint8)
@@ -104,3 +107,82 @@ def test_closing_frees_waiting_threads_and_counts_what_was_left() -> None:
     batcher.close()
     putter.join(timeout=5.0)
     assert not putter.is_alive() and len(drops) == LOSSLESS_CAPACITY + 1
+
+
+def test_lossless_frames_never_meet_in_a_batch() -> None:
+    batcher = Batcher(4, 5.0, lossless=True, on_drop=Drops())
+    for camera in ("a", "b"):
+        batcher.put(frame(camera, 1))
+    assert [len(taken(batcher).frames) for _ in range(2)] == [1, 1]
+
+
+def test_camera_that_is_gone_is_not_waited_for() -> None:
+    now = [0.0]
+    batcher = Batcher(4, 5.0, lossless=False, on_drop=Drops(), clock=lambda: now[0])
+    for camera in ("a", "b"):
+        batcher.put(frame(camera, 1))
+    assert set(cameras_of(batcher)) == {"a", "b"}
+    now[0] = GONE_AFTER_S + 1
+    batcher.put(frame("a", 2))
+    assert cameras_of(batcher) == ["a"], "it would have waited for ever: the clock stands still"
+
+
+def test_old_frames_are_dropped_when_their_turn_comes() -> None:
+    drops = Drops()
+    batcher = Batcher(4, 0.0, lossless=False, on_drop=drops, is_late=lambda f: f.stamp_ns < 10)
+    batcher.put(frame("a", 1))
+    batcher.put(frame("b", 11))
+    assert cameras_of(batcher) == ["b"]
+    batcher.put(frame("a", 2))
+    assert batcher.get(0.0) is None
+    assert drops == [("a", 1, "too_old"), ("a", 2, "too_old")]
+
+
+def test_frame_waits_while_its_network_is_compiled_and_others_go_on() -> None:
+    drops, ready = Drops(), {"b"}
+    batcher = Batcher(4, 0.0, lossless=False, on_drop=drops, is_ready=lambda f: f.camera in ready)
+    batcher.put(frame("a", 1))
+    batcher.put(frame("b", 1))
+    assert cameras_of(batcher) == ["b"] and batcher.get(0.0) is None
+    batcher.put(frame("a", 2))
+    assert drops == [("a", 1, "newer_frame")]
+    ready.add("a")
+    assert stamps_of(batcher) == [2]
+
+
+def test_clock_that_was_set_back_is_followed_at_once_when_told() -> None:
+    batcher = Batcher(1, 0.0, lossless=False, on_drop=Drops())
+    batcher.put(frame("a", 100))
+    batcher.restart()
+    batcher.put(frame("a", 1))
+    assert stamps_of(batcher) == [1]
+
+
+def test_cameras_are_served_alike_under_overload() -> None:
+    """Four cameras offer three times what is taken."""
+    served: Counter[str] = Counter()
+    batcher = Batcher(1, 0.0, lossless=False, on_drop=Drops())
+    for stamp in range(1, 301):
+        for camera in "abcd" if stamp % 2 else "dcba":
+            batcher.put(frame(camera, stamp))
+        if stamp % 3 == 0:
+            served.update(cameras_of(batcher))
+    assert set(served.values()) == {25}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=60), st.integers(1, 4))
+def test_every_frame_is_taken_or_dropped_exactly_once(steps: list[tuple[str, int]], size: int) -> None:
+    drops, refused, out = Drops(), 0, 0
+    batcher = Batcher(size, 0.0, lossless=False, on_drop=drops)
+    for stamp, (camera, takes) in enumerate(steps):
+        try:
+            batcher.put(frame(camera, stamp // 2))
+        except FrameError:
+            refused += 1
+        for _ in range(takes):
+            batch = batcher.get(0.0)
+            out += len(batch.frames) if batch else 0
+            assert batch is None or len({f.camera for f in batch.frames}) == len(batch.frames) <= size
+    batcher.close()
+    assert len(steps) == refused + out + len(drops)

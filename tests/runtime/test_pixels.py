@@ -24,17 +24,19 @@ from pictures import (
     tolerance,
 )
 
+from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.runtime.pixels import (
     check_pixels,
     decoded,
     graph_encoding,
+    promised_size,
     slot_dtype,
     slot_shape,
     to_bgr,
     write_pixels,
 )
-from cmt_seg_ros.structures import ENCODINGS, Frame
+from cmt_seg_ros.structures import Frame
 
 PICTURE = picture()
 
@@ -221,10 +223,13 @@ def test_size_is_unknown_before_decoding() -> None:
 
 
 PROGRESSIVE = cv2.IMWRITE_JPEG_PROGRESSIVE, 1
+# One field: orientation 6, a quarter turn.
+EXIF = b"\xff\xe1\x00\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 FILES = {
     "png": file(PICTURE, "png"),
     "jpeg": file(PICTURE, "jpeg"),
     "progressive": file(PICTURE, "jpeg", *PROGRESSIVE),
+    "turned": np.frombuffer(b"\xff\xd8" + EXIF + file(PICTURE, "jpeg").tobytes()[2:], np.uint8),
     # A block of EXIF with a thumbnail in it, and bytes that fill up.
     "thumbnail": np.concatenate([
         file(PICTURE, "jpeg")[:2], np.frombuffer(b"\xff\xe1\x02\x5a", np.uint8),
@@ -233,9 +238,14 @@ FILES = {
 }  # fmt: skip
 
 
+def test_turned_file_is_one_that_opencv_would_turn() -> None:
+    assert cv2.imdecode(FILES["turned"], cv2.IMREAD_COLOR).shape == (48, 32, 3)
+
+
 @pytest.mark.parametrize("data", FILES.values(), ids=FILES)
 def test_size_is_limited_to_the_pixel(data: np.ndarray) -> None:
     frame = frame_of(data, "png" if data[1] == ord("P") else "jpeg")
+    assert promised_size(frame) == (32, 48)
     assert decoded(frame, max_image_px=32 * 48).size == (32, 48)
     with pytest.raises(FrameError, match="image is 48x32 = 1536 pixels; max_image_px allows 1535") as caught:
         decoded(frame, max_image_px=32 * 48 - 1)

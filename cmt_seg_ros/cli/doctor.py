@@ -1,0 +1,102 @@
+"""cmt-seg doctor: what this machine has and lacks, and what to do about it."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from cmt_seg_ros import __version__
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.runtime.checks import check_cache, check_devices, check_model, check_processor, check_python
+from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING, Finding, examine
+
+EXAMPLES = """examples:
+  cmt-seg doctor                          checks everything in a few seconds and removes stale shared memory
+  cmt-seg doctor --keep                   the same, but leaves stale shared memory where it is
+  cmt-seg doctor --device NPU,GPU,CPU     is this chain of devices there?
+  cmt-seg doctor --model my_model         is this model package whole, and does it run?
+  cmt-seg doctor --json > report.json     for scripts and bug reports
+
+status 0: no errors, maybe warnings; 1: at least one error.
+"""
+ROS_DEADLINE_S = 40.0  # far above what it takes
+STYLES = {OK: "green", WARNING: "yellow", ERROR: "bold red"}
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    """Add the command."""
+    parser = commands.add_parser(
+        "doctor",
+        help="check ROS, DDS, shared memory, devices, model and messages; clean stale shared memory",
+        description="Checks what the nodes need on this machine, says what to do, and removes the shared memory that "
+        "killed processes left behind.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--model", default=SegmentationConfig.model, help="name or folder (%(default)s)")
+    parser.add_argument("--device", default=SegmentationConfig.device, help="devices in order (%(default)s)")
+    parser.add_argument("--keep", action="store_true", help="report stale shared memory, but leave it where it is")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; status 1 when there is an error."""
+    with Console(stderr=True).status("checking this machine ..."):
+        findings = [
+            examine("Python", check_python),
+            *_ros_findings(args.keep),
+            examine("devices", partial(check_devices, args.device)),
+            examine("processor", check_processor),
+            examine("model", partial(check_model, args.model)),
+            examine("cache", check_cache),
+        ]
+    errors = sum(finding.state == ERROR for finding in findings)
+    if args.json:
+        rows = [dataclasses.asdict(finding) for finding in findings]
+        print(json.dumps({"version": __version__, "errors": errors, "findings": rows}, indent=2))
+    else:
+        _print_table(findings)
+    return 1 if errors else 0
+
+
+def _ros_findings(keep: bool) -> list[Finding]:
+    """The checks that import ROS, in a process of their own; what it found before a crash counts."""
+    command = [sys.executable, "-m", "cmt_seg_ros.ros.checks", *(["--keep"] if keep else [])]
+    trouble = ""
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=ROS_DEADLINE_S)
+            if done.returncode != 0:
+                trouble = f"the checks of ROS ended with status {done.returncode}"
+        except subprocess.TimeoutExpired:
+            trouble = f"the checks of ROS did not end within {ROS_DEADLINE_S:g} s"
+        out.seek(0)
+        err.seek(0)
+        findings = [Finding(**json.loads(line)) for line in out if line.startswith('{"check"')]
+        said = err.read().strip()[-500:]
+    if trouble:
+        advice = "reinstall ROS, or source only one ROS: libraries of two do not mix"
+        findings.append(Finding("ROS", ERROR, f"{trouble}\n{said}".strip(), advice))
+    return findings
+
+
+def _print_table(findings: Sequence[Finding]) -> None:
+    table = Table(Column("check", no_wrap=True), Column("state", no_wrap=True), "found", "what to do", show_lines=True)
+    for finding in findings:
+        state = Text(finding.state, style=STYLES[finding.state])
+        table.add_row(finding.check, state, Text(finding.found), Text(finding.advice))
+    counts = {state: sum(finding.state == state for finding in findings) for state in STYLES}
+    console = Console()
+    console.print(table)
+    console.print(f"{counts[OK]} ok, {counts[WARNING]} warnings, {counts[ERROR]} errors", highlight=False)

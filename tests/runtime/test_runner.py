@@ -1,0 +1,171 @@
+"""Several requests at a time: every frame comes out once, in order, as without any threads."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from tiny_package import write_package
+
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.runtime.batching import Batcher
+from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.runtime.runner import Runner
+from cmt_seg_ros.structures import Frame, Segmentation
+
+MASKS = ("class_ids", "objectness")
+JPEG = np.frombuffer(cv2.imencode(".jpg", np.full((96, 160, 3), 90, np.uint8))[1].tobytes(), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> SegmentationConfig:
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    write_package(folder)
+    return SegmentationConfig(str(folder), "CPU", num_requests=3, max_batch_size=2, drop_policy="none")
+
+
+class Results:
+    """What came out, in the order it came."""
+
+    def __init__(self) -> None:
+        self.delivered: list[Segmentation] = []
+        self.refused: list[tuple[str, int, FrameError]] = []
+
+    def deliver(self, frame: Frame, result: Segmentation) -> None:
+        self.delivered.append(result)
+
+    def refuse(self, frame: Frame, error: FrameError) -> None:
+        self.refused.append((frame.camera, frame.stamp_ns, error))
+
+    def until(self, count: int) -> None:
+        deadline = time.monotonic() + 60.0
+        while len(self.delivered) + len(self.refused) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+
+def frames(count: int) -> list[Frame]:
+    random = np.random.default_rng(0)
+    pixels = [random.integers(0, 256, (96, 160, 3)).astype(np.uint8) for _ in range(8)]
+    cameras = itertools.cycle(("a", "b", "c"))
+    return [Frame(next(cameras), stamp, pixels[stamp % 8]) for stamp in range(1, count + 1)]
+
+
+def run(
+    pipeline: Pipeline, frames: list[Frame], deliver: Callable[[Frame, Segmentation], None] | None = None
+) -> Results:
+    """Put all frames through, lossless."""
+    results = Results()
+    batcher = Batcher(pipeline.config.max_batch_size, 0.0, True, lambda *_: pytest.fail("lossless dropped a frame"))
+    runner = Runner(pipeline, batcher, deliver or results.deliver, results.refuse, lambda camera: MASKS)
+    for frame in frames:
+        batcher.put(frame)
+    results.until(len(frames))
+    runner.stop()
+    return results
+
+
+def test_results_come_in_order_and_as_offline(config: SegmentationConfig) -> None:
+    pipeline, sent = Pipeline(config), frames(120)
+    found = run(pipeline, sent).delivered
+    for camera in "abc":
+        stamps = [r.stamp_ns for r in found if r.camera == camera]
+        assert stamps == [f.stamp_ns for f in sent if f.camera == camera], camera
+    expected = {f.stamp_ns: r for f, r in zip(sent, pipeline.process(sent[:8]), strict=False)}
+    for result in found:
+        if result.stamp_ns in expected:
+            np.testing.assert_array_equal(result.class_ids, expected[result.stamp_ns].class_ids)
+        assert result.confidence is None, "nobody wanted it"
+
+
+def test_order_is_kept_when_a_later_inference_is_quicker(
+    config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, overtaken = Pipeline(config), threading.Event()
+    process = pipeline.process
+
+    def uneven(frames: list[Frame], masks: object) -> list[Segmentation]:
+        results = process(frames, masks)  # type: ignore[arg-type]
+        if frames[0].stamp_ns == 1:
+            assert overtaken.wait(30.0)
+        elif frames[0].stamp_ns == 3:
+            overtaken.set()
+        return results
+
+    monkeypatch.setattr(pipeline, "process", uneven)
+    sent = [replace(frame, camera="a") for frame in frames(6)]
+    assert [r.stamp_ns for r in run(pipeline, sent).delivered] == [1, 2, 3, 4, 5, 6]
+
+
+def test_bad_frame_is_refused_alone(config: SegmentationConfig) -> None:
+    broken = Frame("a", 3, JPEG[:-200].copy()[:60], "jpeg")
+    sent = [Frame("a", 1, JPEG, "jpeg"), Frame("a", 2, JPEG, "jpeg"), broken, Frame("a", 4, JPEG, "jpeg")]
+    results = run(Pipeline(config), sent)
+    assert [r.stamp_ns for r in results.delivered] == [1, 2, 4]
+    ((camera, stamp, error),) = results.refused
+    assert (camera, stamp, error.reason) == ("a", 3, "malformed")
+    assert results.delivered[0].class_ids.shape == (96, 160)
+
+
+def test_failed_inference_and_failed_delivery_cost_their_frames_only(
+    config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, results = Pipeline(config), Results()
+    process = pipeline.process
+
+    def fail(frames: list[Frame], masks: object) -> list[Segmentation]:
+        if frames[0].stamp_ns == 2:
+            raise RuntimeError("device lost")
+        return process(frames, masks)  # type: ignore[arg-type]
+
+    def deliver(frame: Frame, result: Segmentation) -> None:
+        if frame.stamp_ns == 4:
+            raise OSError("cannot publish data")
+        results.deliver(frame, result)
+
+    monkeypatch.setattr(pipeline, "process", fail)
+    sent = [replace(frame, camera="a") for frame in frames(6)]
+    batcher = Batcher(1, 0.0, True, lambda *_: None)
+    runner = Runner(pipeline, batcher, deliver, results.refuse, lambda camera: MASKS)
+    for frame in sent:
+        batcher.put(frame)
+    results.until(6)
+    runner.stop()
+    assert [r.stamp_ns for r in results.delivered] == [1, 3, 5, 6]
+    assert [(stamp, e.reason) for _, stamp, e in results.refused] == [(2, "inference"), (4, "publish")]
+
+
+def test_frames_that_meet_are_one_batch(config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline = Pipeline(replace(config, drop_policy="oldest", num_requests=1))
+    sizes: list[int] = []
+    process, results = pipeline.process, Results()
+
+    def counted(frames: list[Frame], masks: object) -> list[Segmentation]:
+        sizes.append(len(frames))
+        return process(frames, masks)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "process", counted)
+    batcher = Batcher(2, 5.0, False, lambda *_: None)
+    for camera in ("a", "b", "c"):
+        batcher.put(Frame(camera, 1, np.zeros((96, 160, 3), np.uint8)))
+    runner = Runner(pipeline, batcher, results.deliver, results.refuse, lambda camera: MASKS)
+    batcher.put(Frame("d", 1, np.zeros((96, 160, 3), np.uint8)))
+    results.until(4)
+    runner.stop()
+    assert sizes == [2, 2] or sizes == [2, 1, 1]
+
+
+def test_stopping_does_not_wait_for_frames(config: SegmentationConfig, tmp_path: Path) -> None:
+    batcher = Batcher(1, 0.0, False, lambda *_: None)
+    runner = Runner(Pipeline(config), batcher, lambda *_: None, lambda *_: None, lambda camera: MASKS)
+    began = time.monotonic()
+    runner.stop()
+    assert time.monotonic() - began < 5.0
