@@ -20,8 +20,9 @@ from cmt_seg_ros.errors import DatasetError, ModelError
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
 from cmt_seg_ros.runtime.graph import network_size
 from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
+from cmt_seg_ros.runtime.pixels import slot_shape, write_pixels
 from cmt_seg_ros.sources.images import SUFFIXES
-from cmt_seg_ros.structures import U8
+from cmt_seg_ros.structures import U8, Frame
 
 F32 = npt.NDArray[np.float32]
 
@@ -120,10 +121,9 @@ def network_input(package: ModelPackage, image: U8) -> F32:
         package: says the size and the normalisation.
         image: (H, W, 3) uint8 blue-green-red.
     """
-    height, width = network_size(package, *image.shape[:2])
-    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.float32)
-    if (height, width) != image.shape[:2]:
-        rgb = cv2.resize(rgb, (width, height), interpolation=cv2.INTER_LINEAR)
+    bgr = np.empty(slot_shape(network_size(package, *image.shape[:2]), "bgr8"), np.uint8)
+    write_pixels(Frame("calibration", 0, image), bgr)
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.float32)
     return np.ascontiguousarray((rgb.transpose(2, 0, 1)[None] - package.mean) / package.scale, np.float32)
 
 

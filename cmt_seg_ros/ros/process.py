@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.ros.shared_memory import clean_stale
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
@@ -51,11 +52,14 @@ def run(make_node: Callable[[], Node]) -> int:
     A node may have ``finished``, a Future of the exit status, and ``close()``, called at the end.
     """
     prepare_process()
+    left = clean_stale()
     rclpy.init()
     node: Node | None = None
     executor = SingleThreadedExecutor()
     try:
         node = make_node()
+        if left:
+            node.get_logger().info(f"removed shared memory of processes that were killed: {', '.join(left)}")
         executor.add_node(node)
         finished: Future = getattr(node, "finished", Future())
         executor.spin_until_future_complete(finished)

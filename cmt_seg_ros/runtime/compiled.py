@@ -49,12 +49,12 @@ class Request:
 
     Attributes:
         request: OpenVINO's.
-        pixels: for each image the memory that it reads: (1, H, W, C) uint8, mono16: uint16.
+        pixels: for each image the memory that it reads: (1, h, w, C) uint8, mono16: uint16.
     """
 
     def __init__(self, compiled: ov.CompiledModel, keys: Sequence[GraphKey]) -> None:
         self.request = compiled.create_infer_request()
-        self.pixels = [np.zeros(key.shape, np.uint16 if key.encoding == "mono16" else np.uint8) for key in keys]
+        self.pixels = [np.zeros(tuple(port.shape), port.element_type.to_dtype()) for port in compiled.inputs]
         for i, image in enumerate(self.pixels):
             self.request.set_input_tensor(i, ov.Tensor(image, shared_memory=True))
         self._names = [key.masks for key in keys]

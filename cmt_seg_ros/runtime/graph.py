@@ -1,4 +1,4 @@
-"""One OpenVINO graph from u8 images to u8 masks: everything that happens to pixels happens here."""
+"""One OpenVINO graph from u8 images to u8 masks: all arithmetic on pixels but their scaling happens here."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
-from openvino.preprocess import ColorFormat, PrePostProcessor, PreProcessSteps, ResizeAlgorithm
+from openvino.preprocess import ColorFormat, PrePostProcessor, PreProcessSteps
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
@@ -38,11 +37,6 @@ class GraphKey:
     encoding: str
     masks: tuple[str, ...] = MASKS[:3]
 
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """Of the image as the graph's input: (1, H, W, C)."""
-        return 1, self.height, self.width, ENCODINGS[self.encoding].channels
-
 
 def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, int]:
     """Size at which the network sees an image: same shape, scaled to the area it was trained for.
@@ -58,8 +52,9 @@ def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, i
 def build(package: ModelPackage, keys: Sequence[GraphKey], config: SegmentationConfig) -> ov.Model:
     """Build the graph for one or several images, which go through the network as one batch.
 
-    Inputs: one an image, (1, H, W, C) uint8 in its key's encoding (mono16: uint16). Outputs: for each image its
-    masks in the order of the key, (H, W) uint8: ``class_ids`` (255 = unlabelled), ``objectness`` (0 or 255),
+    Inputs: one an image, (1, h, w, C) uint8 in its key's encoding (mono16: uint16), scaled to the size at which the
+    network sees it (:func:`network_size`; pixels.py says why that is not part of the graph). Outputs: for each image
+    its masks in the order of the key, (H, W) uint8: ``class_ids`` (255 = unlabelled), ``objectness`` (0 or 255),
     ``confidence`` (0-255 for 0-1); and (k, H, W) uint8: ``top_ids`` and ``top_scores`` (0-255 for 0-1), the
     ``config.top_k`` most probable classes, most probable first, whatever the score threshold. All shapes are fixed.
 
@@ -79,8 +74,7 @@ def build(package: ModelPackage, keys: Sequence[GraphKey], config: SegmentationC
         tensor = pre.input(i).tensor()
         tensor.set_element_type(ov.Type.u16 if key.encoding == "mono16" else ov.Type.u8)
         tensor.set_layout(ov.Layout("NHWC")).set_color_format(COLOR_FORMATS[key.encoding])
-        tensor.set_spatial_static_shape(key.height, key.width)
-        _preprocess(pre.input(i).preprocess(), key, size, package)
+        _preprocess(pre.input(i).preprocess(), key, package)
         pre.input(i).model().set_layout(ov.Layout("NCHW"))
     return _named(pre.build())
 
@@ -94,11 +88,9 @@ def _named(model: ov.Model) -> ov.Model:
     return model
 
 
-def _preprocess(steps: PreProcessSteps, key: GraphKey, size: tuple[int, int], package: ModelPackage) -> None:
-    """Scale to what the network was trained on; colours last, when the image is small."""
+def _preprocess(steps: PreProcessSteps, key: GraphKey, package: ModelPackage) -> None:
+    """Colours and values as the network was trained on them."""
     steps.convert_element_type(ov.Type.f32)
-    if size != (key.height, key.width):
-        steps.resize(ResizeAlgorithm.RESIZE_LINEAR)
     if key.encoding == "mono16":
         steps.scale(257.0)  # 65535 becomes 255
     steps.mean(package.mean).scale(package.scale)

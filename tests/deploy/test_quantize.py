@@ -27,10 +27,11 @@ from cmt_seg_ros.deploy.quantize import (
     write_quantized,
 )
 from cmt_seg_ros.errors import DatasetError, ModelError
-from cmt_seg_ros.runtime.graph import GraphKey, build
+from cmt_seg_ros.runtime.graph import GraphKey, build, network_size
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.structures import U8
+from cmt_seg_ros.runtime.pixels import slot_shape, write_pixels
+from cmt_seg_ros.structures import U8, Frame
 from cmt_seg_ros.training.datasets import read_folder
 
 
@@ -123,7 +124,9 @@ def test_calibration_sees_what_the_compiled_graph_hands_the_network(
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     # Compared after the first convolution: OpenVINO may swap the colours in its weights instead of in the image.
-    expected = _first_convolution(build(package, [GraphKey(*size, "bgr8")], SegmentationConfig()), image[None])
+    slot = np.empty((1, *slot_shape(network_size(package, *size), "bgr8")), np.uint8)
+    write_pixels(Frame("c", 0, image), slot[0])
+    expected = _first_convolution(build(package, [GraphKey(*size, "bgr8")], SegmentationConfig()), slot)
     found = _first_convolution(package.read_ir(), network_input(package, image))
     np.testing.assert_allclose(found, expected, atol=1e-2)
 

@@ -1,0 +1,1 @@
+"""What the benchmarks share: processes, pictures, medians, reports; and the scripts that they start."""
