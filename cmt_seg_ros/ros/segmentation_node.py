@@ -188,7 +188,8 @@ class SegmentationNode(AutostartNode):
         if not self.config.enable:
             camera.statistics.drop("disabled")
             return False
-        if not self._lossless and not self._outputs[frame.camera].wanted():
+        camera.wanted = self._outputs[frame.camera].wanted()
+        if not self._lossless and not camera.wanted:
             camera.statistics.drop("nobody_subscribes")
             return False
         last, max_fps = camera.last_taken_ns, self.config.max_fps
@@ -200,8 +201,8 @@ class SegmentationNode(AutostartNode):
         return True
 
     def _wanted(self, camera: str) -> tuple[str, ...]:
-        """What to compute for a frame that is inferred."""
-        return self._outputs[camera].wanted() or ("class_ids",)
+        """What to compute for a frame that is inferred, as of when it was received."""
+        return self._cameras[camera].wanted or ("class_ids",)
 
     def _age_ms(self, frame: Frame) -> float:
         return (self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e6
@@ -222,7 +223,8 @@ class SegmentationNode(AutostartNode):
 
     def _refuse_of(self, camera: CameraInput, error: FrameError) -> None:
         camera.statistics.drop(error.reason)
-        if self._throttle.allows(camera.settings.name, error.reason):
+        # After Ctrl-C nothing can be published any more; that is no news.
+        if self.context.ok() and self._throttle.allows(camera.settings.name, error.reason):
             log = self.get_logger()
             say = log.info if error.reason == "compiling" else log.error
             say(f"camera {camera.label}: frame refused: {error}")

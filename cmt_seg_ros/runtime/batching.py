@@ -97,11 +97,8 @@ class Batcher:
         with self._changed:
             # What is not ready now is looked at again at the next call: nothing tells when that changes.
             self._changed.wait_for(lambda: self._closed or self._ready(), timeout_s)
-            deadline = self._clock() + self._max_wait_s
-            while 0 < len(self._ready()) < min(self._max_batch_size, self._cameras()) and not self._closed:
-                left = deadline - self._clock()
-                if left <= 0 or not self._changed.wait(left):
-                    break
+            if self._max_batch_size > 1:
+                self._wait_for_others()
             frames = self._take()
             self._changed.notify_all()
             if not frames:
@@ -124,6 +121,14 @@ class Batcher:
                 while queue:
                     self._on_drop(queue.popleft(), "shutdown")
             self._changed.notify_all()
+
+    def _wait_for_others(self) -> None:
+        """Give other cameras time to fill the batch."""
+        deadline = self._clock() + self._max_wait_s
+        while 0 < len(self._ready()) < min(self._max_batch_size, self._cameras()) and not self._closed:
+            left = deadline - self._clock()
+            if left <= 0 or not self._changed.wait(left):
+                break
 
     def _ready(self) -> list[str]:
         """Cameras with a frame that can be inferred, in the order of their turn."""
