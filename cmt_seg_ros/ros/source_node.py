@@ -27,7 +27,7 @@ IN_FLIGHT = 2  # lossless: frames sent whose masks have not come back
 MASK_TIMEOUT_S = 30.0
 DELIVERY_TIMEOUT_S = 5.0
 LISTENER_TIMEOUT_S = 30.0
-SETTLE_S = 0.5
+SETTLE_S = 1.0
 
 
 class SourceNode(Node):
