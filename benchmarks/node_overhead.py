@@ -160,7 +160,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=9, help="rounds of each (%(default)s)")
     arguments.add_argument("--frames", type=int, default=20, help="frames of each round (%(default)s)")
-    arguments.add_argument("--fps", type=float, default=6.0, help="rate at which they come (%(default)s)")
+    arguments.add_argument("--fps", type=float, default=10.0, help="rate at which they come (%(default)s)")
     arguments.add_argument("--sizes", nargs="+", type=size, default=[(640, 480), (1280, 720)], help="image sizes")
     args = arguments.parse_args()
     rows = [row(s, measure(s, args.frames, args.fps, args.rounds)) for s in args.sizes]

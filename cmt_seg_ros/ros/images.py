@@ -87,7 +87,7 @@ def image_from_array(pixels: Pixels, encoding: str, header: Header) -> Image:
     return message
 
 
-def attach(message: Image, pixels: Pixels) -> None:
+def attach(message: Image | CompressedImage, pixels: Pixels) -> None:
     """Give a message its ``data`` without a copy, where ROS allows that.
 
     The message then refers to the array: it must not change until the message is published, which copies it.

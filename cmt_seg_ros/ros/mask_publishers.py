@@ -14,7 +14,7 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros import qos, vision
 from cmt_seg_ros.ros.classes import class_map
-from cmt_seg_ros.ros.images import NS, image_from_array
+from cmt_seg_ros.ros.images import NS, attach, image_from_array
 from cmt_seg_ros.runtime.overlay import draw_masks
 from cmt_seg_ros.runtime.pixels import to_bgr
 from cmt_seg_ros.structures import U8, Frame, Segmentation
@@ -101,5 +101,5 @@ class MaskPublishers:
             self.overlay.publish(image_from_array(picture, "bgr8", header))
         if jpeg:
             message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
-            message.data = cv2.imencode(".jpg", picture)[1].tobytes()
+            attach(message, cv2.imencode(".jpg", picture)[1])
             self.overlay_compressed.publish(message)

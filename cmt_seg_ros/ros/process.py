@@ -72,8 +72,9 @@ def run(make_node: Callable[[], Node]) -> int:
             node.get_logger().info(f"removed shared memory of processes that were killed: {', '.join(left)}")
         executor.add_node(node)
         finished: Future = getattr(node, "finished", Future())
-        # With a timeout, of a year: without one rclpy's EventsExecutor calls nothing back and takes a whole core.
-        executor.spin_until_future_complete(finished, timeout_sec=3e7)
+        while rclpy.ok() and not finished.done():
+            # With a timeout: without one rclpy's EventsExecutor calls nothing back and takes a whole core.
+            executor.spin_until_future_complete(finished, timeout_sec=86_400.0)
         return int(finished.result() or 0) if finished.done() and rclpy.ok() else 0
     except (CmtSegError, ParameterException) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -62,7 +62,10 @@ class SegmentationNode(AutostartNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and compile the model; create the result topics."""
-        return self.guarded(self._configure)
+        result = self.guarded(self._configure)
+        if result != TransitionCallbackReturn.SUCCESS:
+            self._give_up()
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the cameras and start inferring."""
@@ -79,6 +82,21 @@ class SegmentationNode(AutostartNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give up the model and the result topics."""
+        self._give_up()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop, from any state."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """Stop what runs in threads before the node is destroyed."""
+        self._stop()
+        if self._pipeline is not None:
+            self._pipeline.engine.close()
+
+    def _give_up(self) -> None:
         for publishers in self._outputs.values():
             publishers.destroy()
         self._outputs.clear()
@@ -86,16 +104,6 @@ class SegmentationNode(AutostartNode):
         if self._pipeline is not None:
             self._pipeline.engine.close()
         self._pipeline = None
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop, from any state."""
-        self._stop()
-        return TransitionCallbackReturn.SUCCESS
-
-    def close(self) -> None:
-        """Stop the worker before the node is destroyed."""
-        self._stop()
 
     def _configure(self) -> None:
         self.config = parameters.load(self, SegmentationConfig)
@@ -176,7 +184,7 @@ class SegmentationNode(AutostartNode):
             compressed = isinstance(message, CompressedImage)
             frame = (frame_from_compressed if compressed else frame_from_image)(message, camera.settings.name)
             if self._pipeline is None or self._batcher is None:
-                return  # deactivated meanwhile
+                raise FrameError("the node was deactivated meanwhile", "shutdown")
             self._pipeline.check(frame)
             if self._taken(camera, frame):
                 self._batcher.put(frame)
@@ -252,7 +260,7 @@ class SegmentationNode(AutostartNode):
         """Take what may change while running, checked; refuse what is read only when configuring."""
         ours = {*SegmentationConfig.__dataclass_fields__} - {*CHANGEABLE}
         try:
-            if self._runner is not None:
+            if self._pipeline is not None:
                 parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
             self.config = parameters.revise(self.config, changes)
         except ConfigError as error:

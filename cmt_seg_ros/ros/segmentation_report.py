@@ -80,9 +80,9 @@ class SegmentationReport:
     def _troubles(self, camera: str) -> list[str]:
         """Who cannot be heard and who cannot hear; logged the first time."""
         found = qos_watch.deaf_to(self._node, self._inputs[camera])
-        if found:
-            settings = self._cameras[camera].settings
-            found[-1] += f"; image_reliability is {settings.image_reliability}, best_effort receives from all (live)"
+        if any("QoS" in sentence for sentence in found):
+            asked = self._cameras[camera].settings.image_reliability
+            found.append(f"image_reliability is {asked}; with best_effort, and not lossless, all cameras are received")
         for publisher in self._outputs[camera].image_publishers:
             found += qos_watch.unheard_by(self._node, publisher)
         for sentence in found:
@@ -94,9 +94,16 @@ class SegmentationReport:
     def _watch(self, camera: CameraInput, now: float) -> None:
         """Say once when a camera falls silent."""
         silent_s = now - camera.statistics.last_received_s
-        if camera.statistics.received and not camera.silent and silent_s > STALE_AFTER_S:
-            camera.silent = True
-            self._node.get_logger().error(
+        if camera.silent or silent_s <= STALE_AFTER_S:
+            return
+        camera.silent = True
+        log = self._node.get_logger()
+        if camera.statistics.received:
+            log.error(
                 f"camera {camera.label}: no frame for {silent_s:.1f} s on {camera.settings.image_topic}; "
                 "check the camera; the node goes on as soon as frames come"
             )
+        else:
+            topic = self._inputs[camera.settings.name].topic_name
+            count = self._node.count_publishers(topic)
+            log.warning(f"camera {camera.label}: no frame yet on {topic}, which has {count} publishers")

@@ -57,9 +57,10 @@ def tuned(package: ModelPackage, config: SegmentationConfig) -> tuple[Segmentati
         name = devices.fingerprint(sums, versions, settings, combinations, len(os.sched_getaffinity(0)))
         path = devices.cache_folder(config) / "autotune" / f"{package.name}-{device.replace(':', '_')}-{name}.json"
         rows = _load(path)
-        try:
-            rows = rows or [measure(core, package, config, device, *c) for c in combinations]
-        except RuntimeError:  # OpenVINO's: not a device for this model
+        for combination in [] if rows else combinations:
+            with contextlib.suppress(RuntimeError):  # OpenVINO's: more than the device can do
+                rows.append(measure(core, package, config, device, *combination))
+        if not rows:  # not a device for this model
             continue
         _save(path, rows)
         best = choose(rows, config.max_latency_ms)
@@ -91,10 +92,16 @@ def measure(
     times: list[float] = []
     end = time.perf_counter() + MEASURE_S
 
+    failed: list[RuntimeError] = []
+
     def keep_busy(request: ov.InferRequest) -> None:
         began = time.perf_counter()
-        while began < end or len(times) < 3:
-            request.infer(share_outputs=True)
+        while (began < end or len(times) < 3) and not failed:
+            try:
+                request.infer(share_outputs=True)
+            except RuntimeError as error:
+                failed.append(error)
+                return
             now = time.perf_counter()
             times.append(now - began)
             began = now
@@ -105,6 +112,8 @@ def measure(
         thread.start()
     for thread in threads:
         thread.join()
+    if failed:
+        raise failed[0]
     fps = len(times) * batch / (time.perf_counter() - began)
     return Measurement(batch, requests, round(fps, 2), round(float(np.percentile(times, 95)) * 1e3, 2))
 

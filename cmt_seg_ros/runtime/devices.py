@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -20,18 +21,22 @@ def available(core: ov.Core, chain: tuple[str, ...]) -> tuple[list[str], dict[st
     """The devices of a chain that are there, and why the others are not used."""
     there = [name.split(".")[0] for name in core.available_devices]
     missing = {
-        device: "not available"
-        for device in chain
-        if device.split(":")[0] not in VIRTUAL and device.split(".")[0] not in there
+        device: "not available" for device in chain if not is_virtual(device) and device.split(".")[0] not in there
     }
     return [device for device in chain if device not in missing], missing
+
+
+def is_virtual(device: str) -> bool:
+    """Whether a name, such as AUTO, stands for a device that OpenVINO chooses."""
+    return device.split(":")[0] in VIRTUAL
 
 
 def options(device: str, config: SegmentationConfig) -> dict[str, Any]:
     """Settings of a compiled graph on a device, for as many infer requests at a time as the config says.
 
-    On the CPU each request gets a stream of its own and the streams share the threads. Threads are not pinned
-    to cores unless asked for: every process would pin its first thread to the same first core.
+    Threads and pinning are settings of the CPU, where the chain names it itself. There each request gets a stream of
+    its own and the streams share the threads. Threads are not pinned to cores unless asked for: every process would
+    pin its first thread to the same first core.
     """
     requests = max(1, config.num_requests)
     hint = "LATENCY" if requests == 1 else "THROUGHPUT"
@@ -65,14 +70,21 @@ def open_cache(folder: Path) -> bool:
     """Make the folder and delete all but the newest BLOBS_KEPT networks; False if it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    with contextlib.suppress(OSError):  # another node may be deleting the same ones
         blobs = sorted(folder.glob("*.blob"), key=lambda path: path.stat().st_mtime)
         for old in blobs[:-BLOBS_KEPT]:
             old.unlink(missing_ok=True)
-    except OSError:
-        return False
     return os.access(folder, os.W_OK)
 
 
 def fingerprint(*parts: object) -> str:
     """Short name of what something in the cache depends on."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def last_line(error: Exception) -> str:
+    """What OpenVINO says in the end, after where in its sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

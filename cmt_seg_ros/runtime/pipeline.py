@@ -62,7 +62,7 @@ class Pipeline:
         """
         try:
             return self.engine.ready(frame, masks)
-        except FrameError:
+        except Exception:  # whatever it is, prepare meets it again, and there it is counted
             return True
 
     def prepare(self, frame: Frame, masks: tuple[str, ...]) -> Frame:
@@ -89,10 +89,18 @@ class Pipeline:
             DeviceError: inference failed.
         """
         good = [self._decoded(frame) for frame in frames]
-        found = self.engine.infer(good, masks or [default_masks(self.config)] * len(good))
+        return self.segment(good, masks or [default_masks(self.config)] * len(good))
+
+    def segment(self, frames: Sequence[Frame], masks: Sequence[tuple[str, ...]]) -> list[Segmentation]:
+        """As :meth:`process`, for frames that :meth:`prepare` returned.
+
+        Raises:
+            DeviceError: inference failed.
+        """
+        found = self.engine.infer(frames, masks)
         results = [
             Segmentation(f.camera, f.stamp_ns, frame_id=f.frame_id, name=f.name, **m)
-            for f, m in zip(good, found, strict=True)
+            for f, m in zip(frames, found, strict=True)
         ]
         if self.config.smoothing == "none":
             return results

@@ -82,9 +82,11 @@ class Runner:
                 wanted.append(masks)
             except FrameError as error:
                 outcomes.append((frame, error))
+            except Exception as error:  # a thread that dies silently would leave the node deaf
+                outcomes.append((frame, FrameError(f"{type(error).__name__}: {error}", "inference")))
         try:
-            results = self._pipeline.process(good, wanted)
-        except Exception as error:  # a thread that dies silently would leave the node deaf
+            results = self._pipeline.segment(good, wanted)
+        except Exception as error:
             failed = FrameError(f"inference failed: {error}", "inference")
             return outcomes + [(frame, failed) for frame in good]
         return outcomes + list(zip(good, results, strict=True))

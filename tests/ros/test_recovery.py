@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_harness import Bench, Process, array, bench, free_domain, image, stamps
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -37,6 +38,34 @@ node = rclpy.create_node("deaf")
 everything = QoSProfile(history=HistoryPolicy.KEEP_ALL, depth=0)
 node.create_subscription(Image, "/segmentation/mask", lambda m: None, everything)
 rclpy.spin(node)
+"""
+
+# Two seconds of a camera of 1920x1080 at 30 Hz, best effort.
+LARGE = """
+import time
+import numpy as np
+import rclpy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from cmt_seg_ros.ros.images import image_from_array
+from cmt_seg_ros.ros.process import prepare_process
+prepare_process()
+rclpy.init()
+node = rclpy.create_node("camera")
+qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+publisher = node.create_publisher(Image, "/large", qos)
+message = image_from_array(np.zeros((1080, 1920, 3), np.uint8), "bgr8", Header())
+while publisher.get_subscription_count() == 0:
+    time.sleep(0.02)
+time.sleep(0.5)
+began = time.monotonic()
+for k in range(60):
+    time.sleep(max(0.0, began + k / 30 - time.monotonic()))
+    publisher.publish(message)
+time.sleep(0.5)
+node.destroy_node()
+rclpy.shutdown()
 """
 
 
@@ -174,6 +203,18 @@ def test_too_old_frames_are_dropped_and_said(ros: Bench, model: str) -> None:
     ros.until(lambda: masks)
     assert len(masks) == 1
     assert any("a frame is 60" in log.msg and "max_age_ms allows 10000" in log.msg for log in ros.logs)
+
+
+@pytest.mark.slow
+def test_shipped_profile_carries_1080p_at_30_hz_without_loss(tmp_path: Path) -> None:
+    domain = free_domain()
+    with bench(domain) as ros:
+        best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+        received = ros.listen(Image, "/large", best_effort)
+        with Process([sys.executable, "-c", LARGE], tmp_path / "camera", domain) as sender:
+            assert sender.end() == 0, sender.output
+        ros.until(lambda: len(received) == 60)
+    assert [message.height for message in received] == [1080] * 60
 
 
 @pytest.mark.slow

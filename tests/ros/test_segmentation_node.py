@@ -288,6 +288,13 @@ def test_other_parameters_take_effect_when_it_configures_again(ros: Bench) -> No
     assert np.mean(array(masks[0]) == 255) > 0.9, "hardly any pixel is that sure"
 
 
+def test_inactive_node_refuses_what_it_reads_when_it_configures(ros: Bench) -> None:
+    start(ros)
+    assert ros.transit(NODE, "deactivate")
+    for name, value in (("drop_policy", "none"), ("max_batch_size", 2), ("image_topic", "other")):
+        assert f"{name}: read when the node configures" in ros.set(NODE, name, value)
+
+
 def test_configuring_wrongly_fails_with_a_sentence_and_can_be_repaired(ros: Bench) -> None:
     start(ros, autostart=False)
     for name, wrong, right, words in (
@@ -300,7 +307,7 @@ def test_configuring_wrongly_fails_with_a_sentence_and_can_be_repaired(ros: Benc
         assert not ros.transit(NODE, "configure") and ros.state(NODE) == "unconfigured"
         ros.until(lambda: any(words in error for error in ros.errors()), words)  # noqa: B023
         assert ros.set(NODE, name, right) == ""
-    assert ros.set(NODE, "image_topic", "//") == ""
+    assert ros.state(NODE) == "unconfigured" and ros.set(NODE, "image_topic", "//") == ""
     assert ros.transit(NODE, "configure") and not ros.transit(NODE, "activate")
     ros.until(lambda: any("InvalidTopicName" in error for error in ros.errors()))
     assert ros.state(NODE) == "inactive"
@@ -317,13 +324,13 @@ def test_inference_that_fails_is_counted_and_the_next_one_works(ros: Bench, monk
         raise RuntimeError("device lost")
 
     assert pipeline is not None
-    process = pipeline.process
+    process = pipeline.segment
     ros.listen(Image, "/segmentation/mask")
     ros.until(lambda: node._outputs[""].wanted())
-    monkeypatch.setattr(pipeline, "process", fail)
+    monkeypatch.setattr(pipeline, "segment", fail)
     ros.send("/image_raw", image(1))
     ros.until(lambda: ros.counts(f"{NODE}: camera").get("dropped.inference") == 1)
     ros.until(ros.errors)
     assert "inference failed: device lost" in ros.errors()[0]
-    monkeypatch.setattr(pipeline, "process", process)
+    monkeypatch.setattr(pipeline, "segment", process)
     segment(ros, image(2))

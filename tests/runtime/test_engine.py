@@ -20,7 +20,7 @@ from tiny_package import write_package
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import DeviceError, FrameError
-from cmt_seg_ros.runtime import devices, engine
+from cmt_seg_ros.runtime import devices, engine, graphs
 from cmt_seg_ros.runtime.engine import Engine
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import Frame
@@ -60,9 +60,13 @@ class TwoDevices(ov.Core):
     """Compiles for the second device only once it is told to."""
 
     may_compile = threading.Event()
+    refused = 0
 
     def compile_model(self, model: ov.Model, device: str, options: Any = None) -> ov.CompiledModel:  # type: ignore[override]
         if device == SPARE:
+            if TwoDevices.refused:
+                TwoDevices.refused -= 1
+                raise RuntimeError("not back yet")
             assert TwoDevices.may_compile.wait(30.0)
             outputs = [Breakable([result.input_value(0)]).output(0) for result in model.get_results()]
             model = ov.Model(outputs, model.get_parameters(), "breakable")
@@ -118,12 +122,31 @@ def test_live_starts_on_what_is_ready_first_and_moves_up(package: ModelPackage, 
 
 
 @pytest.mark.usefixtures("two_devices")
-@pytest.mark.parametrize("live", [True, False])
-def test_lost_device_is_left_without_losing_the_frame(
-    package: ModelPackage, config: SegmentationConfig, live: bool
+def test_moves_up_only_once_all_that_is_used_is_compiled_there(
+    package: ModelPackage, config: SegmentationConfig
 ) -> None:
+    made, other = Engine(package, config, live=True), frame("b", 70, 200)
+    until(lambda: made.ready(other, ALL))
     TwoDevices.may_compile.set()
-    made = Engine(package, config, live)
+    until(lambda: made.device == SPARE)
+    assert made.ready(other, ALL), "the camera would have to wait"
+
+
+@pytest.mark.usefixtures("two_devices")
+def test_not_live_the_device_stays(package: ModelPackage, config: SegmentationConfig) -> None:
+    TwoDevices.may_compile.set()
+    made = Engine(package, config)
+    class_ids(made, frame())
+    Breakable.broken.set()
+    with pytest.raises(DeviceError, match=f"inference failed on {SPARE}: "):
+        class_ids(made, frame())
+    assert made.device == SPARE
+
+
+@pytest.mark.usefixtures("two_devices")
+def test_lost_device_is_left_without_losing_the_frame(package: ModelPackage, config: SegmentationConfig) -> None:
+    TwoDevices.may_compile.set()
+    made = Engine(package, config, live=True)
     until(lambda: made.device == SPARE)
     (before,) = class_ids(made, frame())
     Breakable.broken.set()
@@ -140,9 +163,12 @@ def test_lost_device_is_used_again_when_it_is_back(
     made = Engine(package, config, live=True)
     until(lambda: made.device == SPARE)
     Breakable.broken.set()
+    TwoDevices.refused = 3
     class_ids(made, frame())
+    assert made.device == "CPU"
     Breakable.broken.clear()
     until(lambda: made.device == SPARE)
+    assert TwoDevices.refused == 0, "it was tried again and again"
     class_ids(made, frame())
     assert made.device == SPARE
 
@@ -200,7 +226,7 @@ def test_size_that_cannot_be_compiled_is_said(
     def refuse(*_: object) -> None:
         raise RuntimeError("Exception from somewhere\nshape is too large")
 
-    monkeypatch.setattr(engine, "build", refuse)
+    monkeypatch.setattr(graphs, "build", refuse)
     other = frame("b", 70, 200)
 
     def refused() -> bool:
@@ -218,13 +244,13 @@ def test_cameras_of_one_network_size_are_one_batch(
     package: ModelPackage, config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[int] = []
-    build = engine.build
+    build = graphs.build
 
     def counted(package: ModelPackage, keys: Any, config: SegmentationConfig) -> ov.Model:
         built.append(len(keys))
         return build(package, keys, config)
 
-    monkeypatch.setattr(engine, "build", counted)
+    monkeypatch.setattr(graphs, "build", counted)
     made = Engine(package, replace(config, device="CPU"))
     grey = replace(frame("grey", 192, 320), pixels=frame("grey", 192, 320).pixels[:, :, 0].copy(), encoding="mono8")
     frames = [frame("a"), frame("large", 192, 320), grey, frame("other", 70, 200)]
@@ -239,12 +265,14 @@ def test_cameras_of_one_network_size_are_one_batch(
 
 
 def test_second_start_finds_the_compiled_network(package: ModelPackage, config: SegmentationConfig) -> None:
-    def loaded() -> list[bool]:
+    def loaded() -> bool:
         made = Engine(package, replace(config, device="CPU"))
         class_ids(made, frame())
-        return [graph.compiled.get_property("LOADED_FROM_CACHE") for graph in made._graphs.values()]
+        graph = made._graphs.any_of("CPU")
+        assert graph is not None
+        return bool(graph.compiled.get_property("LOADED_FROM_CACHE"))
 
-    assert not any(loaded()) and all(loaded())
+    assert not loaded() and loaded()
 
 
 def test_cache_that_cannot_be_written_costs_the_cache_only(
@@ -263,3 +291,51 @@ def test_cache_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Monkey
         os.utime(path, (k, k))
     assert devices.open_cache(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2.blob", "3.blob"]
+
+
+def test_any_error_of_a_compilation_is_told_to_who_waits_for_it(
+    package: ModelPackage, config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Engine(package, replace(config, device="CPU"), live=True)
+
+    def fail(*_: object) -> None:
+        raise ValueError("nobody thought of this")
+
+    monkeypatch.setattr(graphs, "build", fail)
+    other = frame("b", 70, 200)
+
+    def told() -> bool:
+        try:
+            return not made.ready(other, ALL) and False
+        except FrameError as error:
+            return "nobody thought of this" in str(error)
+
+    until(told)
+
+
+def test_many_batches_do_not_push_out_what_is_used(
+    package: ModelPackage, config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "MAX_GRAPHS", 2)
+    made = Engine(package, replace(config, device="CPU"), live=True)
+    cameras = [frame("a"), frame("b", 192, 320)]
+    for camera in cameras:
+        until(lambda: made.ready(camera, ALL))  # noqa: B023
+    for _ in range(5):
+        made.infer(cameras, [ALL] * 2)
+    assert sorted(len(keys) for keys in made._graphs.used("CPU")) == [1, 1]
+
+
+def test_openvinos_own_choice_of_device_is_named(package: ModelPackage, config: SegmentationConfig) -> None:
+    made = Engine(package, replace(config, device="AUTO"), live=True)
+    assert class_ids(made, frame())[0].shape == (96, 160)
+    assert made.device == "AUTO" and "AUTO runs it on CPU" in made.device_reason
+
+
+def test_closing_begins_nothing_more(package: ModelPackage, config: SegmentationConfig) -> None:
+    made = Engine(package, replace(config, device="CPU"), live=True)
+    for height in range(64, 128, 2):
+        made.ready(frame("a", height), ALL)
+    made.close()
+    made.close()
+    assert len(made._graphs.used("CPU")) < 10

@@ -90,7 +90,7 @@ def test_order_is_kept_when_a_later_inference_is_quicker(
     config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, overtaken = Pipeline(config), threading.Event()
-    process = pipeline.process
+    process = pipeline.segment
 
     def uneven(frames: list[Frame], masks: object) -> list[Segmentation]:
         results = process(frames, masks)  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def test_order_is_kept_when_a_later_inference_is_quicker(
             overtaken.set()
         return results
 
-    monkeypatch.setattr(pipeline, "process", uneven)
+    monkeypatch.setattr(pipeline, "segment", uneven)
     sent = [replace(frame, camera="a") for frame in frames(6)]
     assert [r.stamp_ns for r in run(pipeline, sent).delivered] == [1, 2, 3, 4, 5, 6]
 
@@ -119,7 +119,7 @@ def test_failed_inference_and_failed_delivery_cost_their_frames_only(
     config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, results = Pipeline(config), Results()
-    process = pipeline.process
+    process = pipeline.segment
 
     def fail(frames: list[Frame], masks: object) -> list[Segmentation]:
         if frames[0].stamp_ns == 2:
@@ -131,7 +131,7 @@ def test_failed_inference_and_failed_delivery_cost_their_frames_only(
             raise OSError("cannot publish data")
         results.deliver(frame, result)
 
-    monkeypatch.setattr(pipeline, "process", fail)
+    monkeypatch.setattr(pipeline, "segment", fail)
     sent = [replace(frame, camera="a") for frame in frames(6)]
     batcher = Batcher(1, 0.0, True, lambda *_: None)
     runner = Runner(pipeline, batcher, deliver, results.refuse, lambda camera: MASKS)
@@ -143,16 +143,33 @@ def test_failed_inference_and_failed_delivery_cost_their_frames_only(
     assert [(stamp, e.reason) for _, stamp, e in results.refused] == [(2, "inference"), (4, "publish")]
 
 
+def test_error_nobody_thought_of_costs_its_frame_only(
+    config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = Pipeline(config)
+    prepare = pipeline.prepare
+
+    def fail(frame: Frame, masks: tuple[str, ...]) -> Frame:
+        if frame.stamp_ns == 2:
+            raise ValueError("nobody thought of this")
+        return prepare(frame, masks)
+
+    monkeypatch.setattr(pipeline, "prepare", fail)
+    results = run(pipeline, [replace(frame, camera="a") for frame in frames(6)])
+    assert [r.stamp_ns for r in results.delivered] == [1, 3, 4, 5, 6]
+    assert [(stamp, e.reason) for _, stamp, e in results.refused] == [(2, "inference")]
+
+
 def test_frames_that_meet_are_one_batch(config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = Pipeline(replace(config, drop_policy="oldest", num_requests=1))
     sizes: list[int] = []
-    process, results = pipeline.process, Results()
+    process, results = pipeline.segment, Results()
 
     def counted(frames: list[Frame], masks: object) -> list[Segmentation]:
         sizes.append(len(frames))
         return process(frames, masks)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "process", counted)
+    monkeypatch.setattr(pipeline, "segment", counted)
     batcher = Batcher(2, 5.0, False, lambda *_: None)
     for camera in ("a", "b", "c"):
         batcher.put(Frame(camera, 1, np.zeros((96, 160, 3), np.uint8)))

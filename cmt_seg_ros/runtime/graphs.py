@@ -1,0 +1,111 @@
+"""The compiled graphs of all devices: made at once or in the background, kept while they are used."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import openvino as ov
+
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.runtime import devices
+from cmt_seg_ros.runtime.compiled import CompiledGraph
+from cmt_seg_ros.runtime.graph import MASKS, GraphKey, build
+from cmt_seg_ros.runtime.model_package import ModelPackage
+
+MAX_GRAPHS = 32  # one for each device and set of images (size, encoding, masks); the least used goes first
+
+Keys = tuple[GraphKey, ...]
+
+
+class Graphs:
+    """Compiled graphs by device and images; any thread may use it.
+
+    Args:
+        core: compiles.
+        package: the model.
+        config: how the devices run it.
+    """
+
+    def __init__(self, core: ov.Core, package: ModelPackage, config: SegmentationConfig) -> None:
+        self._core, self._package, self._config = core, package, config
+        self._graphs: OrderedDict[tuple[str, Keys], CompiledGraph] = OrderedDict()
+        self._under_way: set[tuple[str, Keys]] = set()
+        self._refused: dict[tuple[str, Keys], str] = {}
+        self._lock = threading.Lock()
+        self._compiler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compile")
+
+    def compile(self, device: str, keys: Keys) -> CompiledGraph:
+        """The graph, compiled now if it is not there.
+
+        Raises:
+            RuntimeError: the device refuses it.
+        """
+        with self._lock:
+            if graph := self._graphs.get((device, keys)):
+                return graph
+        model = build(self._package, keys, self._config)
+        compiled = self._core.compile_model(model, device, devices.options(device, self._config))
+        with self._lock:
+            graph = self._graphs.setdefault((device, keys), CompiledGraph(compiled, keys))
+            while len(self._graphs) > MAX_GRAPHS:
+                self._graphs.popitem(last=False)
+            return graph
+
+    def ready(self, device: str, keys: Keys) -> CompiledGraph | None:
+        """The graph, or one that gives more masks of the same images; what is missing is compiled meanwhile."""
+        more = tuple(replace(key, masks=MASKS[:3]) for key in keys)
+        # Many cameras meet in many batches: those are compiled in one form only, and only while there is room.
+        wanted = (more, keys) if len(keys) == 1 else (more,)
+        with self._lock:
+            graph = None
+            for found in reversed(wanted):
+                if graph := self._graphs.get((device, found)):
+                    self._graphs.move_to_end((device, found))
+                    break
+            if len(keys) == 1 or len(self._graphs) < MAX_GRAPHS:
+                for each in wanted:  # in this order, as the first serves all
+                    self._begin(device, each)
+            return graph
+
+    def refusal(self, device: str, keys: Keys) -> str:
+        """Why a device cannot compile a graph; empty while that is not known."""
+        return self._refused.get((device, keys), "")
+
+    def used(self, device: str) -> list[Keys]:
+        """The images that there are graphs for on a device."""
+        with self._lock:
+            return [keys for d, keys in self._graphs if d == device]
+
+    def any_of(self, device: str) -> CompiledGraph | None:
+        """Some graph of a device."""
+        with self._lock:
+            return next((graph for (d, _), graph in self._graphs.items() if d == device), None)
+
+    def forget(self, device: str) -> None:
+        """Give up the graphs of a device, and what it has refused."""
+        with self._lock:
+            for known in (self._graphs, self._refused):
+                for key in [key for key in known if key[0] == device]:
+                    del known[key]  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        """Begin no further compilation; the one under way goes on to its end."""
+        self._compiler.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, device: str, keys: Keys) -> None:
+        """Compile in the background; the lock is held."""
+        key = device, keys
+        if key not in self._graphs and key not in self._under_way and key not in self._refused:
+            self._under_way.add(key)
+            self._compiler.submit(self._compile_later, device, keys)
+
+    def _compile_later(self, device: str, keys: Keys) -> None:
+        try:
+            self.compile(device, keys)
+        except Exception as error:  # whatever it is, the frames that wait for it must learn of it
+            self._refused[device, keys] = devices.last_line(error)
+        finally:
+            self._under_way.discard((device, keys))
