@@ -22,7 +22,8 @@ from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.runtime.compiled import Request
 from cmt_seg_ros.runtime.graph import GraphKey, build
 from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.structures import U8
+from cmt_seg_ros.runtime.pixels import write_pixels
+from cmt_seg_ros.structures import U8, Frame
 from support.child import serve
 from support.pictures import pictures
 
@@ -76,13 +77,12 @@ class Bare:
     def __init__(self, size: tuple[int, int]) -> None:
         large = [picture[np.newaxis] for picture in pictures(*size)]
         self._node, pixels, self._graph = bare_request(size)
-        scaled = [cv2.resize(picture[0], pixels.shape[2:0:-1])[np.newaxis] for picture in large]
         network, small = network_request()
         height, width = small.shape[2:]
         resized = [cv2.resize(picture[0], (width, height)) for picture in large]
         normalised = [((r.astype(np.float32) - 127) / 128).transpose(2, 0, 1)[np.newaxis] for r in resized]
         self._models: dict[str, tuple[ov.InferRequest, npt.NDArray[Any], list[npt.NDArray[Any]]]] = {
-            "node": (self._node, pixels, [*scaled]),
+            "node": (self._node, pixels, [*large]),
             "network": (network, small, [*normalised]),
         }
 
@@ -98,7 +98,10 @@ class Bare:
         infer_ns, write_ns, began = 0, 0, time.perf_counter()
         for k in range(frames):
             start = time.process_time_ns()
-            np.copyto(pixels, images[k % len(images)])
+            if model == "node":  # as the node does: scaled on the way
+                write_pixels(Frame("bare", k, images[k % len(images)][0]), pixels[0])
+            else:
+                np.copyto(pixels, images[k % len(images)])
             written = time.process_time_ns()
             request.infer(share_outputs=True)  # else OpenVINO copies the outputs
             infer_ns += time.process_time_ns() - written

@@ -48,7 +48,7 @@ def prepare_process() -> None:
 
 
 def make_executor() -> Any:
-    """The executor that takes the least CPU time: half of a SingleThreadedExecutor's (docs/performance.md)."""
+    """The executor that takes the least CPU time (docs/performance.md)."""
     try:
         from rclpy.experimental import EventsExecutor
     except ImportError:  # until Iron
