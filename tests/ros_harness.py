@@ -251,7 +251,12 @@ class Process:
         with log.open("w") as file:
             # A group of its own: whatever it starts ends with it.
             self.popen = subprocess.Popen(
-                command, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                env=environment,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_hear_ctrl_c,
             )
 
     def __enter__(self) -> Process:
@@ -283,6 +288,11 @@ class Process:
     def end(self, timeout_s: float = DEADLINE_S) -> int:
         """Wait until it ends by itself; returns its exit status."""
         return self.popen.wait(timeout=timeout_s)
+
+
+def _hear_ctrl_c() -> None:
+    """A test run in the background of a shell ignores SIGINT, and what it starts would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def yaml_text(value: object) -> str:
