@@ -90,9 +90,8 @@ def measure(
     for request in running:
         request.infer()  # the first one prepares memory
     times: list[float] = []
-    end = time.perf_counter() + MEASURE_S
-
     failed: list[RuntimeError] = []
+    end = time.perf_counter() + MEASURE_S
 
     def keep_busy(request: ov.InferRequest) -> None:
         began = time.perf_counter()

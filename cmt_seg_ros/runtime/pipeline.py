@@ -16,7 +16,7 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.autotune import tuned
 from cmt_seg_ros.runtime.engine import Engine, default_masks
 from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.runtime.pixels import check_pixels, decoded, promised_size
+from cmt_seg_ros.runtime.pixels import check_area, check_pixels, decoded, promised_size
 from cmt_seg_ros.runtime.smoothing import smooth
 from cmt_seg_ros.structures import Frame, Segmentation
 
@@ -114,15 +114,9 @@ class Pipeline:
         """
         check_pixels(frame)
         height, width = promised_size(frame)
-        limit = self.config.max_image_px
         if height and min(height, width) < MIN_SIDE_PX:
             raise FrameError(f"image is {width}x{height}; both sides must be {MIN_SIDE_PX} pixels or more", "bad_size")
-        if height * width > limit:
-            raise FrameError(
-                f"image is {width}x{height} = {height * width} pixels; max_image_px allows {limit}; "
-                "scale it down or raise the parameter",
-                "too_large",
-            )
+        check_area(height, width, self.config.max_image_px)
 
     def _decoded(self, frame: Frame) -> Frame:
         self.check(frame)

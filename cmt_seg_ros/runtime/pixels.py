@@ -89,6 +89,20 @@ def check_pixels(frame: Frame) -> None:
         check_sides(*frame.size, frame.encoding)
 
 
+def check_area(height: int, width: int, max_image_px: int) -> None:
+    """Refuse images of more pixels than allowed.
+
+    Raises:
+        FrameError: it is one (``too_large``).
+    """
+    if height * width > max_image_px:
+        raise FrameError(
+            f"image is {width}x{height} = {height * width} pixels; max_image_px allows {max_image_px}; "
+            "scale it down or raise the parameter",
+            "too_large",
+        )
+
+
 def write_pixels(frame: Frame, slot: Pixels) -> None:
     """Write a frame's pixels into the input of the graph: the one copy they go through here.
 
@@ -140,12 +154,7 @@ def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -
         return frame
     data = np.ascontiguousarray(frame.pixels, np.uint8)
     height, width = _header_size(data)
-    if height * width > max_image_px:
-        raise FrameError(
-            f"image is {width}x{height} = {height * width} pixels; max_image_px allows {max_image_px}; "
-            "scale it down or raise the parameter",
-            "too_large",
-        )
+    check_area(height, width, max_image_px)
     try:
         # Not turned by its EXIF data: masks and camera_info are about the sensor's rows, as in image_transport.
         pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if height and width else None
