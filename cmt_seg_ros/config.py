@@ -16,49 +16,92 @@ class TrackerConfig:
 
     Attributes:
         min_area_fraction: smaller segments are ignored; share of the image's area, 0-1.
-        start_score: a segment confirmed by less than this share of the objectness mask can continue
-            a track but not start one; 0-1.
+        start_score: a segment with a lower score (share confirmed by the objectness mask, or a detector's) can
+            continue a track but not start one; 0-1.
         min_hits: frames in which an object must be seen before its track is confirmed.
         max_lost_s: a track unseen for longer is removed, s.
+        max_hidden_s: how much longer one waits that is hidden in a blob it shares with others, s.
         max_gap_s: after a longer pause of the stream all tracks are dropped, s.
-        min_similarity: least similarity of a track and its segment, 0-1.
+        min_similarity: least similarity of a confirmed track and a sure segment, 0-1.
+        min_similarity_weak: the same for new tracks and doubtful segments, 0-1.
         min_iou: pairs out of reach are matched only if their boxes overlap by this IoU, 0-1.
         reach_sigmas: how far from its predicted centre a track looks, standard deviations.
+        overlap_weight: weight of the overlap in the similarity, against 1 for nearness and 1 for shape; 0-10.
         class_penalty: taken off the similarity where the classes differ, 0-1; 1 forbids the pair.
+        unseen_penalty: taken off the similarity for every second that the track was not seen, 1/s.
+        appearance_weight: how much the similarity rises with that of the colours (with images only), 0-10.
+        appearance_usual: likeness in colour of any two objects, which says nothing, 0-1.
+        duplicate_iou: a segment whose box overlaps that of one already matched by more starts no track, 0-1.
         position_noise: standard deviation of a segment's centre, sizes.
         size_noise: standard deviation of a segment's width and height, sizes.
+        flow_noise: standard deviation of a displacement measured by optical flow (with images only), sizes.
         acceleration: how fast velocity changes, sizes / s^1.5 (white noise).
         growth_acceleration: how fast the growth of width and height changes, sizes / s^1.5.
         start_speed: standard deviation of the velocity of a new object, sizes/s.
         start_growth: standard deviation of the growth of a new object, sizes/s.
+        merged_ratio: a segment so many times larger than its track's object may show another object, too; above 1.
+        min_cover: a track unmatched is in a blob that covers this share of the middle of its predicted box, 0-1.
+        place_weight: how much a silhouette prefers its predicted place in a blob to filling it; per sigma^2, 0-1.
+        growth_step: most that an object's size may differ from the predicted one within a blob, 0-1.
+        min_visible: an object is hidden if less of its silhouette fills what no other one fills, 0-1.
+        rest_share: what no silhouette fills is something new if it is that large, share of the largest of them.
+        one_object_iou: a blob with the shape of one of its objects shows that one only; IoU of the shapes, 0-1.
+        max_solidity: blobs that fill more of their convex hull are not cut at waists, 0-1.
+        waist: a blob is cut where it is thinner than this share of the thinner of its parts, 0-1.
+        max_odd: parts whose height over width differs from what is usual by more are no objects, ln of the ratio.
 
     Raises:
         ConfigError: a value is outside its range.
     """
 
     min_area_fraction: float = 0.0003
-    start_score: float = 0.5
-    min_hits: int = 3
-    max_lost_s: float = 1.0
+    start_score: float = 0.8
+    min_hits: int = 4
+    max_lost_s: float = 1.5
+    max_hidden_s: float = 2.0
     max_gap_s: float = 5.0
-    min_similarity: float = 0.2
-    min_iou: float = 0.2
+    min_similarity: float = 0.35
+    min_similarity_weak: float = 0.55
+    min_iou: float = 0.23
     reach_sigmas: float = 4.0
+    overlap_weight: float = 0.45
     class_penalty: float = 0.3
+    unseen_penalty: float = 0.05
+    appearance_weight: float = 1.0
+    appearance_usual: float = 0.8
+    duplicate_iou: float = 0.57
     position_noise: float = 0.1
-    size_noise: float = 0.1
+    size_noise: float = 0.08
+    flow_noise: float = 0.1
     acceleration: float = 1.0
-    growth_acceleration: float = 0.3
+    growth_acceleration: float = 0.2
     start_speed: float = 3.0
-    start_growth: float = 0.5
+    start_growth: float = 0.3
+    merged_ratio: float = 1.3
+    min_cover: float = 0.5
+    place_weight: float = 0.02
+    growth_step: float = 0.05
+    min_visible: float = 0.15
+    rest_share: float = 0.35
+    one_object_iou: float = 0.93
+    max_solidity: float = 0.94
+    waist: float = 0.85
+    max_odd: float = 0.3
 
     def __post_init__(self) -> None:
-        shares = ("min_area_fraction", "start_score", "min_similarity", "min_iou", "class_penalty")
-        lengths = ("reach_sigmas", "position_noise", "size_noise", "acceleration", "growth_acceleration")
+        shares = ("min_area_fraction", "start_score", "min_similarity", "min_similarity_weak", "min_iou")
+        shares += ("class_penalty", "appearance_usual", "duplicate_iou", "min_cover", "place_weight", "growth_step")
+        shares += ("min_visible", "one_object_iou", "max_solidity", "waist")
+        lengths = ("reach_sigmas", "position_noise", "size_noise", "flow_noise", "acceleration", "growth_acceleration")
         for name in shares:
             _check_range("tracker", name, getattr(self, name), 0.0, 1.0)
-        for name in (*lengths, "start_speed", "start_growth", "max_lost_s", "max_gap_s"):
+        for name in (*lengths, "start_speed", "start_growth", "max_lost_s", "max_gap_s", "rest_share", "max_odd"):
             _check_range("tracker", name, getattr(self, name), 1e-6, 1e6)
+        for name in ("overlap_weight", "appearance_weight"):
+            _check_range("tracker", name, getattr(self, name), 0.0, 10.0)
+        for name in ("unseen_penalty", "max_hidden_s"):
+            _check_range("tracker", name, getattr(self, name), 0.0, 1e6)
+        _check_range("tracker", "merged_ratio", self.merged_ratio, 1.0, 100.0)
         _check_range("tracker", "min_hits", self.min_hits, 1, 1000)
 
 

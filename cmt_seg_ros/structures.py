@@ -7,7 +7,7 @@ bottom exclusive. Stamps are integer nanoseconds, as in ROS.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -109,31 +109,52 @@ class Segmentation:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """One connected piece of one object class in one frame.
+    """What shows one object in one frame: a connected piece of an object class, a part of one, or a detector's box.
 
     Attributes:
         class_id: id of an object class.
         box_px: (left, top, right, bottom), right and bottom exclusive.
-        centroid_px: (x, y) mean of its pixels.
-        area_px: number of its pixels.
-        score: share of its pixels that the objectness mask confirms, 0-1.
-        mask: (h, w) uint8 0/1, cut to the box.
+        centroid_px: (x, y) mean of its pixels; of a box its centre.
+        area_px: number of its pixels; of a box its area.
+        score: share of its pixels that the objectness mask confirms, or the detector's score; 0-1.
+        mask: (h, w) uint8 0/1, cut to the box, whose corners are whole numbers then; None if only a box is known.
     """
 
     class_id: int
-    box_px: tuple[int, int, int, int]
+    box_px: Box
     centroid_px: tuple[float, float]
-    area_px: int
+    area_px: float
     score: float
-    mask: U8
+    mask: U8 | None = None
+
+    @property
+    def corner_px(self) -> tuple[int, int]:
+        """(x, y) of the pixel of the image where the mask's first pixel lies."""
+        return round(self.box_px[0]), round(self.box_px[1])
 
 
 class TrackState(enum.IntEnum):
-    """Life of a track; the numbers are those of ``msg/Track.msg``."""
+    """Life of a track; the numbers are those of ``msg/Track.msg``.
+
+    TENTATIVE: seen too few times to be sure. CONFIRMED: seen in this frame. OCCLUDED: not seen in this frame, waited
+    for. LOST: given up; reported in one frame, the last.
+    """
 
     TENTATIVE = 0
     CONFIRMED = 1
     OCCLUDED = 2
+    LOST = 3
+
+
+class TrackEvent(enum.IntEnum):
+    """What happened to a track in this frame; the numbers are those of ``msg/Track.msg``.
+
+    ENTERED: it was confirmed in this frame. LEFT: it was given up in this frame, and had been confirmed before.
+    """
+
+    NONE = 0
+    ENTERED = 1
+    LEFT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,13 +164,16 @@ class Track:
     Attributes:
         track_id: 1, 2, ...; never used again by the same tracker.
         class_id: id of its object class.
-        box_px: matched box (left, top, right, bottom); the predicted one while occluded.
+        box_px: matched box (left, top, right, bottom), of the whole object where a part of it is hidden by another
+            of its class; the predicted one while it is not seen.
         velocity_px_s: (x, y) of the box centre, pixels per second.
         score: of the last matched segment, 0-1.
         state: see TrackState.
         age_s: seconds since it was first seen.
         unseen_s: seconds since it was last matched, 0 in a frame that shows it.
-        mask: (h, w) uint8 0/1 cut to the box; None while occluded.
+        segment: the pixels that show it; None in a frame that does not.
+        event: see TrackEvent.
+        covariance: (4, 4) float64 of centre x, centre y (px) and their velocities (px/s).
     """
 
     track_id: int
@@ -160,4 +184,11 @@ class Track:
     state: TrackState
     age_s: float
     unseen_s: float
-    mask: U8 | None = None
+    segment: Segment | None = None
+    event: TrackEvent = TrackEvent.NONE
+    covariance: F64 = field(default_factory=lambda: np.zeros((4, 4)))
+
+    @property
+    def mask(self) -> U8 | None:
+        """(h, w) uint8 0/1, the pixels that show it, at ``segment.corner_px``; None if not seen or only a box is known."""
+        return None if self.segment is None else self.segment.mask

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from cmt_seg_ros import __version__
-from cmt_seg_ros.cli import demo, doctor, export, models, predict, quantize, scene, top, train
+from cmt_seg_ros.cli import demo, doctor, export, models, predict, quantize, scene, top, track, train
 from cmt_seg_ros.errors import CmtSegError
 
 EXAMPLES = """examples:
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cmt_seg_ros {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for command in (demo, doctor, top, predict, models, scene, train, export, quantize):
+    for command in (demo, doctor, top, predict, track, models, scene, train, export, quantize):
         command.add_parser(commands)
     return parser
 

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+import cv2
 from rclpy.lifecycle import LifecycleNode
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError, FrameError, TrackingError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
-from cmt_seg_ros.ros import qos
+from cmt_seg_ros.ros.camera_input import CameraSettings
 from cmt_seg_ros.ros.classes import label_set
-from cmt_seg_ros.ros.images import mask_from_image, stamp_ns
-from cmt_seg_ros.ros.pairing import StampPairing
+from cmt_seg_ros.ros.image_store import ImageStore
+from cmt_seg_ros.ros.images import mask_from_image
+from cmt_seg_ros.ros.mask_input import MaskInput
 from cmt_seg_ros.ros.track_overlay import TrackOverlay
 from cmt_seg_ros.ros.track_publishers import TrackPublishers
 from cmt_seg_ros.runtime.batching import RESTART_AFTER
 from cmt_seg_ros.runtime.statistics import CameraStatistics
-from cmt_seg_ros.structures import Segmentation, Track
+from cmt_seg_ros.structures import U8, Segmentation, Track
 from cmt_seg_ros.tracking.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """Parameters of the node beside those of the tracker.
+
+    Attributes:
+        use_images: the tracker also gets the camera's image of each frame, where that has come before the masks.
+        use_objectness: False: every pixel of an object class counts as one of an object, and nobody need publish
+            ``segmentation/objectness``.
+        overlay_alpha: weight of the class colours in the overlay, 0-1.
+
+    Raises:
+        ConfigError: a value is outside its range.
+    """
+
+    use_images: bool = False
+    use_objectness: bool = True
+    overlay_alpha: float = 0.35
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlay_alpha <= 1:
+            raise ConfigError(f"overlay_alpha is {self.overlay_alpha}; it must be a number from 0 to 1")
 
 
 class CameraTracking:
@@ -33,118 +55,154 @@ class CameraTracking:
 
     Args:
         node: owns subscriptions and publishers.
-        camera: its name; "" for the only camera of a node without a list.
-        image_topic: images for the overlay.
+        camera: its name and where its images come from.
         config: of the tracker.
-        overlay_alpha: weight of the class colours in the overlay, 0-1.
-        on_error: called as ``on_error(camera, error)`` for every frame that is refused.
+        settings: see :class:`TrackingSettings`.
+        first_id: of the first track.
+        on_error: called as ``on_error(camera, what, error)`` for everything that is refused.
     """
 
     def __init__(
         self,
         node: LifecycleNode,
-        camera: str,
-        image_topic: str,
+        camera: CameraSettings,
         config: TrackerConfig,
-        overlay_alpha: float,
-        on_error: Callable[[str, CmtSegError], None],
+        settings: TrackingSettings,
+        first_id: int,
+        on_error: Callable[[str, str, CmtSegError], None],
     ) -> None:
-        self._node, self._camera, self._config, self._on_error = node, camera, config, on_error
-        self._publishers = TrackPublishers(node, self._topic)
-        self.statistics = CameraStatistics()
-        self._subscriptions: list[Subscription] = []
+        self._node, self._camera, self._config, self._settings = node, camera, config, settings
+        self._first_id, self._on_error = first_id, on_error
+        self._publishers = TrackPublishers(node, camera.topic)
+        self._overlay = TrackOverlay(self._publishers, settings.overlay_alpha)
+        self._images = ImageStore(node, camera, self._on_image, self._on_bad_image)
+        self._input: MaskInput | None = None
         self._labels: LabelSet | None = None
         self._tracker: Tracker | None = None
-        self._overlay = TrackOverlay(node, image_topic, self._publishers, overlay_alpha)
-        self._out_of_order = 0
+        self._without_image = self._bad_images = 0
+        self._newest_ns: int | None = None
+        self._back = 0
+        self.statistics = CameraStatistics()
 
     def start(self) -> None:
-        """Subscribe to masks, objectness and the legend."""
-        self._pairing = StampPairing(("mask", "objectness"), self._on_pair, self._on_unpaired)
-        subscribe = self._node.create_subscription
-        for name in ("mask", "objectness"):
-            callback = partial(self._on_mask, name)
-            self._subscriptions.append(subscribe(Image, self._topic(f"segmentation/{name}"), callback, qos.RESULT))
-        legend = self._topic("segmentation/label_info")
-        self._subscriptions.append(subscribe(ClassMap, legend, self._on_labels, qos.LATCHED))
+        """Subscribe to the masks, their legend and, where they are used, the images."""
+        self.look_after()
+        self._input = MaskInput(
+            self._node,
+            self._camera.topic,
+            self._settings.use_objectness,
+            self.statistics,
+            self._on_masks,
+            self._on_legend,
+        )
 
     def stop(self) -> None:
         """Unsubscribe and forget."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions.clear()
-        self._overlay.follow(False)
-        self._overlay.reset()
-        self._tracker = self._labels = None
+        if self._input is not None:
+            self._input.close()
+        self._first_id = self.next_id
+        self._images.follow(False)
+        self.reset()
+        self._input = self._tracker = self._labels = None
 
     def destroy(self) -> None:
         """Take the result topics down."""
         self._publishers.destroy()
 
     def reset(self) -> None:
-        """Forget all tracks; ids go on."""
+        """Forget all tracks and the time; ids go on."""
         self._overlay.reset()
+        self._images.clear()
+        self._newest_ns, self._back = None, 0
         if self._tracker is not None:
             self._tracker.reset()
 
+    @property
+    def next_id(self) -> int:
+        """Id of the next new track."""
+        return self._first_id if self._tracker is None else self._tracker.next_id
+
     def counts(self) -> dict[str, str]:
         """More numbers for diagnostics."""
-        return {"unpaired": str(self._pairing.unpaired)}
+        counts = {"unpaired": self._input.unpaired if self._input else 0, "bad_images": self._bad_images}
+        if self._settings.use_images:
+            counts["tracked_without_image"] = self._without_image
+        return {name: str(count) for name, count in counts.items()}
 
-    def look_after_overlay(self) -> None:
-        """Called now and then: images are received only while somebody looks at the overlay."""
-        self._overlay.follow(self._publishers.overlay.get_subscription_count() > 0)
+    def troubles(self) -> list[str]:
+        """A sentence for each thing that keeps masks from being tracked."""
+        return self._input.troubles(self._labels) if self._input else []
 
-    def _topic(self, name: str) -> str:
-        return f"{self._camera}/{name}" if self._camera else name
+    def look_after(self) -> None:
+        """Called now and then: hear every publisher, and receive images only while they are used."""
+        if self._input is not None:
+            self._input.adapt()
+        self._images.follow(self._settings.use_images or self._overlay.wanted)
 
-    def _on_labels(self, message: ClassMap) -> None:
+    def _on_legend(self, message: ClassMap) -> None:
         try:
             labels = label_set(message)
         except ConfigError as error:
-            self._on_error(self._camera, error)
+            self._on_error(self._camera.name, "classes", error)
             return
-        if labels != self._labels:
-            # Another legend: class ids mean something else from here on.
-            self._labels, self._tracker = labels, Tracker(labels, self._config)
-            self._overlay.reset()
+        if labels == self._labels:
+            return
+        # Class ids mean something else from here on; nobody knows what they mean in masks that wait.
+        self.reset()
+        if self._input is not None:
+            self._input.forget()
+        self._tracker, self._labels = Tracker(labels, self._config, first_id=self.next_id), labels
 
-    def _on_mask(self, name: str, message: Image) -> None:
-        if name == "mask":
-            self.statistics.receive(time.monotonic())
-        self._pairing.add(name, stamp_ns(message.header), message)
+    def _on_image(self, stamp_ns: int) -> None:
+        if stamp_ns == self._overlay.waiting_ns:
+            self._overlay.finish(self._images.take(stamp_ns))
 
-    def _on_unpaired(self, name: str) -> None:
-        if name == "mask":
-            self.statistics.drop("unpaired")
+    def _on_bad_image(self, error: FrameError) -> None:
+        self._bad_images += 1
+        self._on_error(self._camera.name, "image", error)
 
-    def _on_pair(self, stamp: int, parts: dict[str, Any]) -> None:
+    def _on_masks(self, stamp_ns: int, parts: dict[str, Any]) -> None:
+        if self._labels is None or self._tracker is None:
+            self.statistics.drop("no_labels")  # troubles() says what to do
+            return
         try:
-            self._track(stamp, parts["mask"], parts["objectness"])
+            self._check_order(stamp_ns)
+            self._track(self._tracker, self._labels, stamp_ns, parts["mask"], parts.get("objectness"))
         except (FrameError, TrackingError) as error:
             self.statistics.drop(getattr(error, "reason", "refused"))
-            self._on_error(self._camera, error)
+            self._on_error(self._camera.name, "masks", error)
 
-    def _track(self, stamp: int, mask: Image, objectness: Image) -> None:
-        if self._labels is None or self._tracker is None:
-            topic = self._topic("segmentation/label_info")
-            raise FrameError(f"no classes yet: nothing was received on {topic}; it says what ids mean", "no_labels")
-        ids = mask_from_image(mask)
-        segmentation = Segmentation(self._camera, stamp, ids, mask_from_image(objectness), np.zeros_like(ids))
-        tracks = self._update(self._tracker, segmentation)
-        self._publishers.publish(tracks, self._labels, (mask.height, mask.width), mask.header)
-        self._overlay.draw(segmentation, tracks, self._labels, mask.header)
-        self.statistics.publish((self._node.get_clock().now().nanoseconds - stamp) / 1e6)
-
-    def _update(self, tracker: Tracker, segmentation: Segmentation) -> list[Track]:
-        """Track one frame; a source that began again (a bag in a loop) resets the tracker."""
-        try:
-            tracks = tracker.update(segmentation)
-        except TrackingError:
-            self._out_of_order += 1
-            if self._out_of_order < RESTART_AFTER:
-                raise
+    def _check_order(self, stamp_ns: int) -> None:
+        """Refuse a frame that is late or was there before; a source that began again (a bag in a loop) is followed."""
+        newest = self._newest_ns
+        if newest is None or stamp_ns > newest:
+            self._back = 0
+            return
+        self._back += stamp_ns < newest
+        if self._back >= RESTART_AFTER:
             self.reset()
-            tracks = tracker.update(segmentation)
-        self._out_of_order = 0
+            return
+        raise FrameError(
+            f"stamp {stamp_ns} ns is not after {newest} ns, that of the newest frame; stamps of a camera must increase "
+            f"(after {RESTART_AFTER} in a row that go back, the clock counts as restarted)",
+            "out_of_order",
+        )
+
+    def _track(self, tracker: Tracker, labels: LabelSet, stamp_ns: int, mask: Image, objectness: Image | None) -> None:
+        ids = mask_from_image(mask)
+        objects = cv2.LUT(ids, labels.is_object_lut) if objectness is None else mask_from_image(objectness)
+        segmentation = Segmentation(self._camera.name, stamp_ns, ids, objects)
+        image = self._images.take(stamp_ns)
+        tracks = self._update(tracker, segmentation, image)
+        self._newest_ns = stamp_ns
+        self._publishers.publish(tracks, labels, (mask.height, mask.width), mask.header)
+        self._overlay.draw(segmentation, tracks, labels, mask.header, image)
+        self.statistics.publish((self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6)
+
+    def _update(self, tracker: Tracker, segmentation: Segmentation, image: U8 | None) -> list[Track]:
+        """Track one frame; tracks must not depend on whether somebody looks at the overlay and so has images."""
+        if not self._settings.use_images:
+            return tracker.update(segmentation)
+        tracks = tracker.update(segmentation, image)
+        self._without_image += image is None
         return tracks

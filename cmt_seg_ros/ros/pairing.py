@@ -40,6 +40,11 @@ class StampPairing:
         elif len(self._waiting) > self._depth:
             self._give_up(self._waiting.popitem(last=False)[1])
 
+    def clear(self) -> None:
+        """Give up all that waits."""
+        while self._waiting:
+            self._give_up(self._waiting.popitem()[1])
+
     def _give_up(self, parts: dict[str, Any]) -> None:
         self.unpaired += len(parts)
         for topic in parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -62,14 +63,16 @@ def _track_message(track: Track, labels: LabelSet) -> TrackMessage:
         class_id=track.class_id,
         class_name=labels.name_of(track.class_id),
         state=int(track.state),
+        event=int(track.event),
         score=float(track.score),
         left_px=left,
         top_px=top,
         width_px=right - left,
         height_px=bottom - top,
-        area_px=0.0 if track.mask is None else float(track.mask.sum()),
+        area_px=0.0 if track.segment is None else float(track.segment.area_px),
         velocity_x_px_s=float(track.velocity_px_s[0]),
         velocity_y_px_s=float(track.velocity_px_s[1]),
         age_s=float(track.age_s),
         unseen_s=float(track.unseen_s),
+        covariance=np.asarray(track.covariance, np.float64).ravel(),
     )

@@ -6,7 +6,8 @@ import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
@@ -16,7 +17,7 @@ from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.ros import parameters
 from cmt_seg_ros.ros.autostart import AutostartNode
 from cmt_seg_ros.ros.camera_input import declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.camera_tracking import CameraTracking
+from cmt_seg_ros.ros.camera_tracking import CameraTracking, TrackingSettings
 from cmt_seg_ros.ros.diagnostics import camera_status, diagnostic_array
 from cmt_seg_ros.ros.process import run
 from cmt_seg_ros.ros.throttle import Throttle
@@ -28,14 +29,16 @@ class TrackerNode(AutostartNode):
     def __init__(self, **kwargs: object) -> None:
         super().__init__("tracker_node", **kwargs)
         parameters.declare(self, TrackerConfig)
-        self.declare_parameter("overlay_alpha", 0.35, ParameterDescriptor(dynamic_typing=True))
+        parameters.declare(self, TrackingSettings)
         declare_cameras(self)
         self._throttle = Throttle()
         self._cameras: dict[str, CameraTracking] = {}
+        self._next_ids: dict[str, int] = {}  # of cameras that were cleaned up: no id is used twice
         self._active = False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._slow_timer = self.create_timer(1.0, self._report)
-        self._fast_timer = self.create_timer(0.2, self._look_after_overlays)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        self._slow_timer = self.create_timer(1.0, self._report, clock=steady)
+        self._fast_timer = self.create_timer(0.2, self._look_after, clock=steady)
         self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.autostart()
@@ -60,7 +63,8 @@ class TrackerNode(AutostartNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give up the result topics."""
-        for tracking in self._cameras.values():
+        for name, tracking in self._cameras.items():
+            self._next_ids[name] = tracking.next_id
             tracking.destroy()
         self._cameras.clear()
         return TransitionCallbackReturn.SUCCESS
@@ -72,10 +76,10 @@ class TrackerNode(AutostartNode):
 
     def _configure(self) -> None:
         config = parameters.load(self, TrackerConfig)
-        alpha = _alpha(self.get_parameter("overlay_alpha").value)
+        settings = parameters.load(self, TrackingSettings)
         for camera in load_cameras(self):
-            topic = camera.image_topic
-            self._cameras[camera.name] = CameraTracking(self, camera.name, topic, config, alpha, self._on_error)
+            first_id = self._next_ids.get(camera.name, 1)
+            self._cameras[camera.name] = CameraTracking(self, camera, config, settings, first_id, self._on_error)
 
     def _stop(self) -> None:
         if self._active:
@@ -83,9 +87,9 @@ class TrackerNode(AutostartNode):
                 tracking.stop()
         self._active = False
 
-    def _on_error(self, camera: str, error: CmtSegError) -> None:
-        if self._throttle.allows(camera, getattr(error, "reason", type(error).__name__)):
-            self.get_logger().error(f"camera {camera or '(only one)'}: masks refused: {error}")
+    def _on_error(self, camera: str, what: str, error: CmtSegError) -> None:
+        if self._throttle.allows(camera, f"{what} {getattr(error, 'reason', type(error).__name__)}"):
+            self.get_logger().error(f"camera {camera or '(only one)'}: {what} refused: {error}")
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         for tracking in self._cameras.values():
@@ -95,36 +99,32 @@ class TrackerNode(AutostartNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         """All is read when the node configures: refuse changes while active, and wrong values at any time."""
-        ours = {*TrackerConfig.__dataclass_fields__, "overlay_alpha"}
+        ours = {*TrackerConfig.__dataclass_fields__, *TrackingSettings.__dataclass_fields__}
         try:
             if self._active:
                 parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
             parameters.revise(TrackerConfig(), changes)
-            for change in changes:
-                if change.name == "overlay_alpha":
-                    _alpha(change.value)
+            parameters.revise(TrackingSettings(), changes)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _look_after_overlays(self) -> None:
+    def _look_after(self) -> None:
         if self._active:
             for tracking in self._cameras.values():
-                tracking.look_after_overlay()
+                tracking.look_after()
 
     def _report(self) -> None:
         if not self._active:
             return
-        name, now = self.get_fully_qualified_name(), time.monotonic()
-        statuses = [camera_status(name, c, t.statistics, now, t.counts()) for c, t in self._cameras.items()]
+        name, now, statuses = self.get_fully_qualified_name(), time.monotonic(), []
+        for camera, tracking in self._cameras.items():
+            troubles = tracking.troubles()
+            for sentence in troubles:
+                if self._throttle.allows(camera, sentence):
+                    self.get_logger().warning(f"camera {camera or '(only one)'}: {sentence}")
+            statuses.append(camera_status(name, camera, tracking.statistics, now, tracking.counts(), troubles))
         self._diagnostics.publish(diagnostic_array(statuses, self.get_clock().now().to_msg()))
-
-
-def _alpha(value: object) -> float:
-    alpha = parameters.convert("overlay_alpha", value, float)
-    if not isinstance(alpha, float) or not 0 <= alpha <= 1:
-        raise ConfigError(f"overlay_alpha is {alpha}; it must be a number from 0 to 1")
-    return alpha
 
 
 def main() -> int:

@@ -19,43 +19,66 @@ I64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Boxes:
+class Looks:
     """One side of the association: what is predicted of tracks, or what segments show.
 
     Attributes:
         boxes: (N, 4) float64, left, top, right, bottom, pixels.
         class_ids: (N,) int64.
+        colors: (N, D) float64, as of appearance.describe, zeros where not known; None without images.
     """
 
     boxes: F64
     class_ids: I64
+    colors: F64 | None = None
 
 
-def similarity(tracks: Boxes, reach_px: F64, segments: Boxes, config: TrackerConfig) -> F64:
+@dataclass(frozen=True, eq=False)
+class Doubts:
+    """How sure the predictions of N tracks are.
+
+    Attributes:
+        reach_px: (N,) float64, how far each centre may be off, pixels.
+        unseen_s: (N,) float64, since each was last seen, s.
+    """
+
+    reach_px: F64
+    unseen_s: F64
+
+
+def similarity(
+    tracks: Looks, doubts: Doubts, segments: Looks, config: TrackerConfig, overlap: F64 | None = None
+) -> F64:
     """How well each segment fits each track.
 
-    The mean of three terms in 0-1: overlap (box IoU), nearness (1 at the predicted centre, 0 at the
-    limit of reach) and shape (ratio of widths times ratio of heights). Overlap alone fails small fast
+    The weighted mean of three terms in 0-1: overlap (IoU), nearness (1 at the predicted centre, 0 at
+    the limit of reach) and shape (ratio of widths times ratio of heights). Overlap alone fails small fast
     objects, which leave their box between two frames; nearness alone fails large ones, whose centre
-    jumps when a part is hidden. ``config.class_penalty`` is taken off where the classes differ.
+    jumps when a part is hidden. Likeness in colour is added where both sides have it, penalties for another
+    class and for the time unseen are taken off.
 
     Args:
         tracks: N predictions for the time of the frame.
-        reach_px: (N,) float64, how far each track's centre may be off, pixels.
+        doubts: of these predictions.
         segments: M segments of the frame.
-        config: limits and penalty.
+        config: weights, limits and penalties.
+        overlap: (N, M) float64, IoU of masks in place of that of boxes where it is not nan; None for boxes only.
 
     Returns:
-        (N, M) float64, at most 1; -inf where a pair neither overlaps by ``config.min_iou`` nor is in
-        reach.
+        (N, M) float64; -inf where a pair neither overlaps by ``config.min_iou`` nor is in reach.
     """
     iou = box_iou(tracks.boxes, segments.boxes)
     (centre_t, size_t), (centre_s, size_s) = _centres_and_sizes(tracks.boxes), _centres_and_sizes(segments.boxes)
     distance = np.linalg.norm(centre_t[:, None] - centre_s[None], axis=-1)
-    nearness = np.clip(1 - distance / reach_px[:, None], 0, None)
+    nearness = np.clip(1 - distance / doubts.reach_px[:, None], 0, None)
     ratio = np.minimum(size_t[:, None], size_s[None]) / np.maximum(size_t[:, None], size_s[None])
-    score = (iou + nearness + ratio.prod(axis=-1)) / 3
+    of_pixels = iou if overlap is None else np.where(np.isnan(overlap), iou, overlap)
+    score = (config.overlap_weight * of_pixels + nearness + ratio.prod(axis=-1)) / (config.overlap_weight + 2)
     score -= config.class_penalty * (tracks.class_ids[:, None] != segments.class_ids[None])
+    score -= config.unseen_penalty * doubts.unseen_s[:, None]
+    if tracks.colors is not None and segments.colors is not None:
+        likeness = tracks.colors @ segments.colors.T
+        score += config.appearance_weight * np.where(likeness > 0, likeness - config.appearance_usual, 0.0)
     return np.where((nearness > 0) | (iou >= config.min_iou), score, -np.inf)
 
 

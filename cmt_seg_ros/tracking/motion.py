@@ -75,19 +75,30 @@ def predict(state: MotionState, dt_s: float, config: TrackerConfig) -> MotionSta
 
 def update(state: MotionState, box_px: Box, config: TrackerConfig) -> MotionState:
     """State after a measured box."""
-    measured = _measure(box_px)
-    residual = measured - state.value
-    total = state.var + _noise(config.position_noise, config.size_noise, state.scale_px)
-    gain, rate_gain = state.var / total, state.cov / total
-    value = state.value + gain * residual
-    return MotionState(
-        value=value,
-        rate=state.rate + rate_gain * residual,
-        var=(1 - gain) * state.var,
-        cov=(1 - gain) * state.cov,
-        rate_var=state.rate_var - rate_gain * state.cov,
-        scale_px=_scale(value),
-    )
+    noise = _noise(config.position_noise, config.size_noise, state.scale_px)
+    return _corrected(state, _measure(box_px) - state.value, noise)
+
+
+def displace(
+    state: MotionState, before: MotionState, displacement_px: tuple[float, float], config: TrackerConfig
+) -> MotionState:
+    """A prediction corrected by what the image says.
+
+    Args:
+        state: predicted for this frame.
+        before: at the last frame.
+        displacement_px: (x, y) that its pixels moved in the image since.
+        config: ``flow_noise`` says how far to believe it; long ways are believed less.
+    """
+    moved = before.value[:2] + displacement_px
+    noise = np.full(4, np.inf)  # the size is not measured
+    noise[:2] = (config.flow_noise * state.scale_px) ** 2 + 0.01 * np.square(displacement_px)
+    return _corrected(state, np.append(moved - state.value[:2], (0.0, 0.0)), noise)
+
+
+def shift(state: MotionState, shift_px: F64) -> MotionState:
+    """The same state where the camera turned: (2,) float64, x and y, pixels."""
+    return replace(state, value=state.value + np.append(shift_px, (0.0, 0.0)))
 
 
 def hold_size(state: MotionState) -> MotionState:
@@ -101,6 +112,28 @@ def rescale(state: MotionState, factor_x: float, factor_y: float) -> MotionState
     value, square = state.value * factor, factor * factor
     return MotionState(
         value, state.rate * factor, state.var * square, state.cov * square, state.rate_var * square, _scale(value)
+    )
+
+
+def covariance(state: MotionState) -> F64:
+    """(4, 4) float64 of centre x, centre y, and their velocities: px^2, px^2/s, px^2/s^2."""
+    matrix = np.diag(np.concatenate([state.var[:2], state.rate_var[:2]]))
+    matrix[[0, 1, 2, 3], [2, 3, 0, 1]] = np.tile(state.cov[:2], 2)
+    return matrix
+
+
+def _corrected(state: MotionState, residual: F64, noise: F64) -> MotionState:
+    """State after a measurement that differs by ``residual`` and has variances ``noise``, both (4,)."""
+    total = state.var + noise
+    gain, rate_gain = state.var / total, state.cov / total
+    value = state.value + gain * residual
+    return MotionState(
+        value=value,
+        rate=state.rate + rate_gain * residual,
+        var=(1 - gain) * state.var,
+        cov=(1 - gain) * state.cov,
+        rate_var=state.rate_var - rate_gain * state.cov,
+        scale_px=_scale(value),
     )
 
 

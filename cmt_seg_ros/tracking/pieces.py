@@ -1,39 +1,42 @@
-"""One object cut in two by another in front of it: join its pieces again.
+"""One object in several pieces: join them again.
 
-A pedestrian who walks past a car divides its mask. Without this, one piece would continue the car's
-track with a jump of its centre and the other would become a second car.
+A pedestrian who walks past a car divides its mask; a shirt in the colour of the wall cuts a person in two. Without
+this, one piece would continue the track with a jump of its centre and the other would become a second object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from cmt_seg_ros.metrics.similarity import box_iou
 from cmt_seg_ros.structures import F64, Segment
-from cmt_seg_ros.tracking.association import Boxes
+from cmt_seg_ros.tracking.association import Looks
 
 MIN_INSIDE = 0.8
 """Share of a piece's box that must lie in the box predicted of the whole."""
 MIN_COVERED = 0.5
-"""Share of the gap between the pieces that other segments must fill: what hides the middle is known.
-Without this, two people who part after walking as one blob would never be told apart."""
+"""Share of the gap between the pieces that segments of other classes fill where one of these is in front."""
 
 
-def join_pieces(segments: Sequence[Segment], tracks: Boxes) -> list[Segment]:
+def join_pieces(segments: Sequence[Segment], tracks: Looks, aspect: Callable[[int], float]) -> list[Segment]:
     """Replace pieces of one object by their union.
+
+    Pieces are joined where it is known what hides the middle, or where the union is shaped more like an object of
+    its class than the largest piece is. Two people who part after walking as one blob are neither.
 
     Args:
         segments: of one frame.
         tracks: predicted boxes and classes of the objects known to exist.
+        aspect: usual height over width of a class's objects.
 
     Returns:
         The segments, with those that were pieces of a track's object joined; the union comes at the
         place of its first piece.
     """
     joined = list(segments)
-    if len(joined) < 3 or not len(tracks.boxes):  # two pieces and what hides the middle
+    if len(joined) < 2 or not len(tracks.boxes) or any(segment.mask is None for segment in joined):
         return joined
     boxes = np.array([s.box_px for s in joined], np.float64)
     classes = np.array([s.class_id for s in joined])
@@ -43,7 +46,9 @@ def join_pieces(segments: Sequence[Segment], tracks: Boxes) -> list[Segment]:
     gone: set[int] = set()
     for row in np.flatnonzero(fits.sum(axis=0) > 1):
         pieces = np.flatnonzero(fits[:, row])
-        if _is_divided(boxes, pieces, classes != tracks.class_ids[row]):
+        usual = aspect(int(tracks.class_ids[row]))
+        others = boxes[classes != tracks.class_ids[row]]
+        if _completes(boxes[pieces], tracks.boxes[row], usual) or _is_divided(boxes[pieces], others):
             joined[pieces[0]] = union([joined[piece] for piece in pieces])
             gone.update(pieces[1:].tolist())
     return [segment for index, segment in enumerate(joined) if index not in gone]
@@ -54,9 +59,11 @@ def union(pieces: Sequence[Segment]) -> Segment:
     boxes = np.array([p.box_px for p in pieces])
     left, top = boxes[:, :2].min(axis=0).tolist()
     right, bottom = boxes[:, 2:].max(axis=0).tolist()
+    left, top, right, bottom = round(left), round(top), round(right), round(bottom)
     mask = np.zeros((bottom - top, right - left), np.uint8)
     for piece in pieces:
-        x, y = piece.box_px[0] - left, piece.box_px[1] - top
+        assert piece.mask is not None
+        x, y = piece.corner_px[0] - left, piece.corner_px[1] - top
         mask[y : y + piece.mask.shape[0], x : x + piece.mask.shape[1]] |= piece.mask
     areas = np.array([p.area_px for p in pieces])
     x, y = np.average([p.centroid_px for p in pieces], axis=0, weights=areas).tolist()
@@ -64,11 +71,25 @@ def union(pieces: Sequence[Segment]) -> Segment:
     return Segment(pieces[0].class_id, (left, top, right, bottom), (x, y), int(areas.sum()), score, mask)
 
 
-def _is_divided(boxes: F64, pieces: npt.NDArray[np.int64], others: npt.NDArray[np.bool_]) -> bool:
+def _completes(pieces: F64, predicted: F64, usual: float) -> bool:
+    """Whether the union of the pieces is shaped more usually, and is more where it should be, than the largest one."""
+    whole, largest = _whole(pieces), pieces[np.argmax(_area(pieces))]
+    ratios = [(box[3] - box[1]) / (box[2] - box[0]) / usual for box in (whole, largest)]
+    odd_whole, odd_largest = np.abs(np.log(ratios))
+    of_whole, of_largest = box_iou([whole, largest], [predicted])[:, 0]
+    return bool(odd_whole < odd_largest and of_whole > of_largest)
+
+
+def _is_divided(pieces: F64, others: F64) -> bool:
     """Whether segments of other classes fill the gap between the pieces."""
-    whole = np.concatenate([boxes[pieces, :2].min(axis=0), boxes[pieces, 2:].max(axis=0)])[None]
-    gap = _area(whole)[0] - _area(boxes[pieces]).sum()
-    return bool(gap > 0 and _intersection(boxes[others], whole).sum() >= MIN_COVERED * gap)
+    whole = _whole(pieces)[None]
+    gap = _area(whole)[0] - _area(pieces).sum()
+    return bool(gap > 0 and _intersection(others, whole).sum() >= MIN_COVERED * gap)
+
+
+def _whole(pieces: F64) -> F64:
+    """(4,) the box around boxes (N, 4)."""
+    return np.concatenate([pieces[:, :2].min(axis=0), pieces[:, 2:].max(axis=0)])
 
 
 def _area(boxes: F64) -> F64:

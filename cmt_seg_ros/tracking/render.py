@@ -12,6 +12,7 @@ import numpy as np
 
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import U8, U16, Track, TrackState
+from cmt_seg_ros.tracking.segments import outline
 
 Color = tuple[int, int, int]
 Trail = Sequence[tuple[float, float]]
@@ -35,9 +36,9 @@ def instance_image(tracks: Sequence[Track], size: tuple[int, int]) -> U16:
     """
     image = np.zeros(size, np.uint16)
     for track in tracks:
-        if track.mask is None:
+        if track.segment is None or track.mask is None:
             continue
-        left, top = round(track.box_px[0]), round(track.box_px[1])
+        left, top = track.segment.corner_px
         x, y = max(left, 0), max(top, 0)
         mask = track.mask[y - top : max(size[0] - top, 0), x - left : max(size[1] - left, 0)]
         window = image[y : y + mask.shape[0], x : x + mask.shape[1]]
@@ -109,9 +110,9 @@ def track_color(track_id: int) -> Color:
 
 def _tint(out: U8, track: Track) -> None:
     """Blend the track's colour into its pixels."""
-    if track.mask is None:
+    if track.segment is None or track.mask is None:
         return
-    left, top = round(track.box_px[0]), round(track.box_px[1])
+    left, top = track.segment.corner_px
     height, width = track.mask.shape
     x, y = max(left, 0), max(top, 0)
     window = out[y : max(top + height, 0), x : max(left + width, 0)]
@@ -135,11 +136,8 @@ def _draw_outline(out: U8, track: Track, unit: int) -> None:
     """The contour of what was seen and the box: whole, faint or as corners, by state."""
     color = track_color(track.track_id)
     left, top, right, bottom = track.box_px
-    if track.mask is not None:
-        contours, _ = cv2.findContours(
-            track.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(round(left), round(top))
-        )
-        cv2.drawContours(out, contours, -1, color, unit, cv2.LINE_AA)
+    if track.segment is not None and track.mask is not None:
+        cv2.polylines(out, [outline(track.segment)], True, color, unit, cv2.LINE_AA)
     if track.state == TrackState.TENTATIVE:
         return
     corners = [(left, top), (right - 1, top), (right - 1, bottom - 1), (left, bottom - 1)]

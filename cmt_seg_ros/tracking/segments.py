@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import LabelSet
@@ -47,6 +50,29 @@ def check_masks(class_ids: U8, objectness: U8) -> None:
             f"class_ids is {class_ids.shape} and objectness {objectness.shape} (height, width); "
             "both must belong to one frame and have one size"
         )
+
+
+def occupied_by(segments: Sequence[Segment], size: tuple[int, int]) -> U8:
+    """(H, W) uint8, 1 where a segment is (or its box, where only that is known), in an image of (height, width)."""
+    image = np.zeros(size, np.uint8)
+    for segment in segments:
+        left, top, right, bottom = (round(v) for v in segment.box_px)
+        window = image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
+        if segment.mask is None:
+            window[:] = 1
+        else:
+            mask = segment.mask[max(-top, 0) :, max(-left, 0) :]
+            window |= mask[: window.shape[0], : window.shape[1]]
+    return image
+
+
+def outline(segment: Segment) -> npt.NDArray[np.int32]:
+    """(n, 2) int32, x and y in the image of the corners of its outline (of its largest part), or of its box."""
+    left, top, right, bottom = (round(v) for v in segment.box_px)
+    if segment.mask is None:
+        return np.array([(left, top), (right - 1, top), (right - 1, bottom - 1), (left, bottom - 1)], np.int32)
+    parts = cv2.findContours(segment.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))[0]
+    return np.asarray(max(parts, key=cv2.contourArea), np.int32).reshape(-1, 2)
 
 
 def _segments_of_class(class_ids: U8, objectness: U8, class_id: int, min_area: float) -> list[Segment]:

@@ -1,7 +1,8 @@
 """Tracker: masks in, objects with stable ids out. Read this file first.
 
 In the tradition of SORT (Bewley et al. 2016) and ByteTrack (Zhang et al. 2022), on segments instead
-of detections: predict every track, match the sure segments, then the rest, age what was not seen.
+of detections: predict every track, match the sure segments, divide the blobs of objects that touch, match
+the rest, age what was not seen.
 """
 
 from __future__ import annotations
@@ -9,30 +10,48 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.structures import F64, Segment, Segmentation, Track
-from cmt_seg_ros.tracking.association import I64, Boxes, assign, similarity
+from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
+from cmt_seg_ros.tracking import motion
+from cmt_seg_ros.tracking.association import I64, Doubts, Looks, assign, similarity
+from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
 from cmt_seg_ros.tracking.life import LiveTrack
+from cmt_seg_ros.tracking.observation import Observation
 from cmt_seg_ros.tracking.pieces import join_pieces
-from cmt_seg_ros.tracking.segments import find_segments
-from cmt_seg_ros.tracking.visibility import hidden_sides
+from cmt_seg_ros.tracking.segments import find_segments, occupied_by
+from cmt_seg_ros.tracking.sharing import Owners, part_company, share
+from cmt_seg_ros.tracking.waists import solidity, split
+
+SOLID = 0.95
+"""Segments that fill this share of their convex hull are one object."""
+ENOUGH = 3
+"""So many tracks tell what height over width is usual."""
 
 
 class Tracker:
     """Follows the objects of one camera; each camera has its own.
 
     The clock is the stamp of the masks, so a replay gives the same tracks at any speed. Ids run
-    1, 2, ... and are never used again, not even after :meth:`reset`.
+    up and are never used again, not even after :meth:`reset`.
+
+    Args:
+        labels: the classes, and which of them are objects.
+        config: see TrackerConfig.
+        first_id: id of the first track, above 0.
     """
 
-    def __init__(self, labels: LabelSet, config: TrackerConfig) -> None:
+    def __init__(self, labels: LabelSet, config: TrackerConfig, first_id: int = 1) -> None:
         self._labels = labels
         self._config = config
-        self._next_id = 1
+        self._flow = FlowEstimator()
+        self.next_id = first_id
+        self.refused = 0
         self.reset()
 
     def reset(self) -> None:
@@ -40,19 +59,22 @@ class Tracker:
         self._tracks: list[LiveTrack] = []
         self._stamp_ns: int | None = None
         self._size: tuple[int, int] = (0, 0)
+        self._flow.reset()
 
-    def update(self, segmentation: Segmentation) -> list[Track]:
+    def update(self, segmentation: Segmentation, image: U8 | None = None) -> list[Track]:
         """Take the masks of the next frame.
 
         Args:
             segmentation: masks; only ``stamp_ns``, ``class_ids`` and ``objectness`` are used.
+            image: (H, W, 3) uint8, blue, green, red, of the same frame in any size: the camera's motion, that of
+                the objects, and their colours are then taken from it. None to do without.
 
         Returns:
-            The tracks alive at ``stamp_ns``, of every state, by id.
+            The tracks alive at ``stamp_ns``, of every state, and those given up in this frame, by id.
 
         Raises:
-            TrackingError: the masks are malformed or not newer than those before; the tracker is
-                left as it was and can go on with the next frame.
+            TrackingError: the masks or the image are malformed, or the frame is not newer than the one before
+                (these are counted in ``refused``); the tracker is left as it was and can go on with the next frame.
         """
         if segmentation.objectness is None:
             raise TrackingError("the segmentation has no objectness mask; the tracker needs both masks")
@@ -63,51 +85,75 @@ class Tracker:
             min_area_fraction=self._config.min_area_fraction,
         )
         height, width = segmentation.class_ids.shape
-        return self.update_segments(segments, segmentation.stamp_ns, (height, width))
+        return self.update_segments(segments, segmentation.stamp_ns, (height, width), image)
 
-    def update_segments(self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int]) -> list[Track]:
-        """As :meth:`update`, for segments from elsewhere, in any order.
+    def update_segments(
+        self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int], image: U8 | None = None
+    ) -> list[Track]:
+        """As :meth:`update`, for segments from elsewhere (with masks or, all of them, without), in any order.
 
         Args:
             segments: of one frame.
             stamp_ns: time of capture, ns.
             size: (height, width) of the image, pixels.
+            image: as of :meth:`update`.
         """
-        # 1. Bring the tracks to the time and the image size of this frame.
-        self._advance(stamp_ns, size)
+        self._check_stamp(stamp_ns)
+        image = _fitting(image, size)
+        occupied = occupied_by(segments, size)
+        # 1. Bring the tracks to the time, the image size and the view of this frame.
+        self._advance(stamp_ns, size, image, occupied)
         # 2. One order for the same segments, whatever order they came in; join the pieces of one object.
         segments = sorted(segments, key=lambda s: (s.box_px, s.class_id, s.area_px, s.centroid_px))
-        segments = join_pieces(segments, _predicted([t for t in self._tracks if t.confirmed]))
-        frame = _Observed(segments, stamp_ns, size)
-        sure = np.array([s.score >= self._config.start_score for s in segments], bool)
-        old = np.array([t.confirmed for t in self._tracks], bool)
+        self._ratios = _Ratios(self._tracks, segments)
+        segments = join_pieces(segments, _predicted([t for t in self._tracks if t.confirmed]), self._ratios.of)
+        seen = Observation(segments, stamp_ns, size, image)
         # 3. Confirmed tracks have first choice among the sure segments.
-        rest, left = self._match(np.flatnonzero(old), np.flatnonzero(sure), frame)
-        # 4. Then whatever is left: tracks that are new, segments that are doubtful.
-        _, left = self._match(np.append(rest, np.flatnonzero(~old)), np.append(left, np.flatnonzero(~sure)), frame)
-        # 5. Give up tracks that are gone; begin one for each sure segment that nothing explains.
-        self._tracks = [t for t in self._tracks if not t.is_gone(stamp_ns, size, self._config)]
-        for column in left[sure[left]]:
-            track = LiveTrack.begin(self._next_id, segments[column], frame.hidden[column], stamp_ns, self._config)
-            self._tracks.append(track)
-            self._next_id += 1
-        return [track.report(stamp_ns) for track in self._tracks]
+        old = [t for t in self._tracks if t.confirmed]
+        sure = np.flatnonzero(seen.scores >= self._config.start_score)
+        if image is None:
+            self._follow_camera(old, seen, sure)
+        owners = self._match(old, seen, sure, self._config.min_similarity)
+        # 4. Objects that touch share a blob.
+        owners, used, placed = self._divide(old, owners, seen, occupied)
+        # 5. Then whatever is left: tracks that are new, segments that are doubtful.
+        waiting = [t for t in self._tracks if t.track_id not in placed]
+        left = np.array([c for c in range(len(seen.segments)) if c not in used], np.int64)
+        owners |= self._match(waiting, seen, left, self._config.min_similarity_weak)
+        for column, track in owners.items():
+            track.see(seen.segments[column], seen.hidden[column], seen.color_of(column), stamp_ns, self._config)
+        # 6. Begin a track for each sure segment that nothing explains; give up those that are gone.
+        self._begin([c for c in left.tolist() if c not in owners], seen, sorted(owners))
+        gone = [t for t in self._tracks if t.is_gone(stamp_ns, size, self._config)]
+        self._tracks = [t for t in self._tracks if t not in gone]
+        tracks = [t.report(stamp_ns) for t in self._tracks]
+        tracks += [t.report(stamp_ns, gone=True) for t in gone if t.confirmed]
+        return sorted(tracks, key=lambda t: t.track_id)
 
-    def _advance(self, stamp_ns: int, size: tuple[int, int]) -> None:
-        """Predict the tracks to ``stamp_ns``; adapt to a pause or a new image size."""
-        if self._stamp_ns is not None:
-            if stamp_ns <= self._stamp_ns:
-                raise TrackingError(
-                    f"frame at {stamp_ns} ns is not newer than the last one at {self._stamp_ns} ns; frames must come "
-                    "in order of their stamps, each once. Call reset() if the clock was set back (a bag that loops)"
-                )
-            dt_s = (stamp_ns - self._stamp_ns) / 1e9
-            if dt_s > self._config.max_gap_s:
-                self._tracks = []  # after a long pause a prediction is a guess
-            if size != self._size:
-                self._rescale(size)
-            for track in self._tracks:
-                track.predict(dt_s, self._config, lost=track.seen_ns < self._stamp_ns)
+    def _check_stamp(self, stamp_ns: int) -> None:
+        if self._stamp_ns is not None and stamp_ns <= self._stamp_ns:
+            self.refused += 1
+            raise TrackingError(
+                f"frame at {stamp_ns} ns is not newer than the last one at {self._stamp_ns} ns; frames must come "
+                "in order of their stamps, each once. Call reset() if the clock was set back (a bag that loops)"
+            )
+
+    def _advance(self, stamp_ns: int, size: tuple[int, int], image: U8 | None, occupied: U8) -> None:
+        """Predict the tracks to ``stamp_ns``; adapt to a pause, a new image size, a moving camera."""
+        last_ns = stamp_ns if self._stamp_ns is None else self._stamp_ns
+        dt_s = (stamp_ns - last_ns) / 1e9
+        if dt_s > self._config.max_gap_s:
+            self._tracks = []  # after a long pause a prediction is a guess
+        if size != self._size and self._tracks:
+            self._rescale(size)
+        flow = self._flow.update(image, occupied)
+        for track in self._tracks:
+            before, seen = track.state, track.seen_ns == last_ns
+            track.predict(dt_s, self._config, lost=not seen)
+            if flow is not None and seen:
+                track.state = motion.displace(track.state, before, flow.of(track.segment), self._config)
+            elif flow is not None:
+                track.state = motion.shift(track.state, np.array(flow.behind(before.box_px)))
         self._stamp_ns, self._size = stamp_ns, size
 
     def _rescale(self, size: tuple[int, int]) -> None:
@@ -118,37 +164,99 @@ class Tracker:
         for track in self._tracks:
             track.rescale(factor_x, factor_y)
 
-    def _match(self, rows: I64, columns: I64, frame: _Observed) -> tuple[I64, I64]:
-        """Match some tracks with some segments; return the indices of those left over."""
-        tracks = [self._tracks[row] for row in rows]
-        score = similarity(_predicted(tracks), self._reach_px(tracks), frame.take(columns), self._config)
-        pairs, rest, left = assign(score, self._config.min_similarity)
-        for i, j in pairs:
-            tracks[i].see(frame.segments[columns[j]], frame.hidden[columns[j]], frame.stamp_ns, self._config)
-        return rows[rest], columns[left]
+    def _follow_camera(self, tracks: Sequence[LiveTrack], seen: Observation, columns: I64) -> None:
+        """Without images: what most objects moved beyond their prediction is the camera's motion."""
+        pairs = self._match(tracks, seen, columns, self._config.min_similarity)
+        boxes = [(seen.boxes[column], np.array(track.state.box_px)) for column, track in pairs.items()]
+        moved = np.array([(a[:2] + a[2:] - b[:2] - b[2:]) / 2 for a, b in boxes]).reshape(-1, 2)
+        shift_px = common_shift(moved)
+        for track in self._tracks:
+            track.state = motion.shift(track.state, shift_px)
 
-    def _reach_px(self, tracks: Sequence[LiveTrack]) -> F64:
-        """(N,) how far each track looks: as far as its prediction and a segment's centre are uncertain."""
+    def _match(self, tracks: Sequence[LiveTrack], seen: Observation, columns: I64, least: float) -> Owners:
+        """Match some tracks with some segments."""
+        if not tracks or not len(columns):
+            return {}
         noise = self._config.position_noise
         sigma = [math.sqrt(t.state.var[0] + (noise * t.state.scale_px) ** 2) for t in tracks]
-        return self._config.reach_sigmas * np.array(sigma, np.float64)
+        unseen = np.array([(seen.stamp_ns - t.seen_ns) / 1e9 for t in tracks])
+        doubts = Doubts(self._config.reach_sigmas * np.array(sigma), unseen)
+        score = similarity(_predicted(tracks), doubts, seen.looks(columns), self._config)
+        pairs, _, _ = assign(score, least)
+        return {int(columns[j]): tracks[i] for i, j in pairs}
+
+    def _divide(
+        self, tracks: Sequence[LiveTrack], owners: Owners, seen: Observation, occupied: U8
+    ) -> tuple[Owners, set[int], set[int]]:
+        """Give each track its share of the blobs; return who owns what, columns used up, and ids of tracks placed."""
+        matched = {t.track_id for t in owners.values()}
+        waiting = [t for t in tracks if t.track_id not in matched]
+        shares = share(waiting, owners, seen.segments, occupied, self._ratios.of, self._config)
+        for track, part in shares.parts:
+            track.see_part(part, seen.stamp_ns, self._config)
+        for column, parts in part_company(shares, seen.segments, self._ratios.of, self._config).items():
+            columns = seen.add(parts)
+            shares.divided.add(column)
+            shares.owners[int(columns[0])] = shares.owners.pop(column)
+        seen.add(shares.new)
+        placed = shares.placed | {t.track_id for t in shares.owners.values()}
+        return shares.owners, shares.divided | set(shares.owners), placed
+
+    def _begin(self, columns: Sequence[int], seen: Observation, taken: Sequence[int]) -> None:
+        """Start tracks, each of one object as far as one can tell."""
+        new: list[int] = []
+        for column in columns:
+            segment = seen.segments[column]
+            if segment.score < self._config.start_score:
+                continue
+            one = segment.mask is None
+            parts = [segment] if one else split(segment, self._ratios.of(segment.class_id), self._config)
+            new += [column] if len(parts) == 1 else seen.add(parts).tolist()
+        overlap = box_iou(seen.boxes[new], seen.boxes[list(taken)]).max(axis=1, initial=0.0)
+        for column in (c for c, iou in zip(new, overlap, strict=True) if iou < self._config.duplicate_iou):
+            hidden, colors = seen.hidden[column], seen.color_of(column)
+            segment = seen.segments[column]
+            track = LiveTrack.begin(self.next_id, segment, hidden, colors, seen.stamp_ns, self._config)
+            self._tracks.append(track)
+            self.next_id += 1
 
 
-class _Observed:
-    """The segments of one frame, and their numbers as arrays."""
+class _Ratios:
+    """Usual height over width of the objects of each class, found out when asked for."""
 
-    def __init__(self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int]) -> None:
-        self.segments = segments
-        self.stamp_ns = stamp_ns
-        self.boxes = np.array([s.box_px for s in segments], np.float64).reshape(-1, 4)
-        self.class_ids = np.array([s.class_id for s in segments], np.int64)
-        self.hidden = hidden_sides(self.boxes, size)
+    def __init__(self, tracks: Sequence[LiveTrack], segments: Sequence[Segment]) -> None:
+        self._tracks, self._segments = tracks, segments
+        self._known: dict[int, float] = {}
 
-    def take(self, columns: I64) -> Boxes:
-        """Only the given segments."""
-        return Boxes(self.boxes[columns], self.class_ids[columns])
+    def of(self, class_id: int) -> float:
+        """The median over what is tracked and, where that is little, what is surely one object; 1 if unknown."""
+        if class_id not in self._known:
+            ratios = [_ratio(t.state.box_px) for t in self._tracks if t.class_id == class_id]
+            if len(ratios) < ENOUGH:
+                same = (s for s in self._segments if s.class_id == class_id and s.mask is not None)
+                ratios += [_ratio(s.box_px) for s in same if solidity(s) > SOLID]
+            self._known[class_id] = float(np.median(ratios)) if ratios else 1.0
+        return self._known[class_id]
 
 
-def _predicted(tracks: Sequence[LiveTrack]) -> Boxes:
-    boxes = np.array([t.state.box_px for t in tracks], np.float64).reshape(-1, 4)
-    return Boxes(boxes, np.array([t.class_id for t in tracks], np.int64))
+def _ratio(box: tuple[float, float, float, float]) -> float:
+    return (box[3] - box[1]) / (box[2] - box[0])
+
+
+def _predicted(tracks: Sequence[LiveTrack]) -> Looks:
+    """Tracks as one side of the association."""
+    boxes: F64 = np.array([t.state.box_px for t in tracks], np.float64).reshape(-1, 4)
+    known = next((t.colors for t in tracks if t.colors is not None), None)
+    colors = (
+        None if known is None else np.array([np.zeros_like(known) if t.colors is None else t.colors for t in tracks])
+    )
+    return Looks(boxes, np.array([t.class_id for t in tracks], np.int64), colors)
+
+
+def _fitting(image: U8 | None, size: tuple[int, int]) -> U8 | None:
+    """The image at the size of the masks."""
+    if image is None or image.shape == (*size, 3):
+        return image
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise TrackingError(f"the image is {image.dtype} of shape {image.shape}; it must be uint8 (height, width, 3)")
+    return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)

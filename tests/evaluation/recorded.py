@@ -63,7 +63,7 @@ class Bag:
     def tracks(self, index: int, tracks: list[tuple[int, str, int]], age_ms: float = 0.0) -> None:
         """Tracks as (id, class name, state)."""
         make = self.store.types["cmt_seg_ros/msg/Track"]
-        made = [make(i, 8, name, state, *[0.0] * 10) for i, name, state in tracks]
+        made = [make(i, 8, name, state, 0, *[0.0] * 10, np.zeros(16)) for i, name, state in tracks]
         message = self.store.types["cmt_seg_ros/msg/TrackArray"](self.header(index), 8, 8, made)
         self.add(index, "tracking/tracks", message, age_ms)
 
@@ -110,5 +110,5 @@ def street(bag: Bag, frames: int = 10) -> None:
         bag.image(i, "segmentation/mask", mask, age_ms=20.0 + i)
         bag.image(i, "segmentation/objectness", np.where(mask == 8, 255, 0).astype(np.uint8), age_ms=20.0)
         bag.image(i, "tracking/instances", tracked, age_ms=30.0)
-        bag.tracks(i, [(tracked[2, 0], "Car", 1), (12, "Car", 1), (99, "Car", 0)], age_ms=31.0)
+        bag.tracks(i, [(tracked[2, 0], "Car", 1), (12, "Car", 1), (98, "Car", 3), (99, "Car", 0)], age_ms=31.0)
     bag.diagnostics(5, {"received": "10", "inferred": "9", "dropped": "1", "device": "CPU"})

@@ -24,7 +24,7 @@ def test_messages_of_one_stamp_become_one_frame(tmp_path: Path) -> None:
     first, last = frames[0], frames[-1]
     assert first.instances is not None and first.instances.dtype == np.uint16
     assert set(np.unique(first.instances)) == {0, 11, 12}
-    assert first.tracks is not None and [t.id for t in first.tracks] == [11, 12, 99]
+    assert first.tracks is not None and [t.id for t in first.tracks] == [11, 12, 98, 99]
     assert last.truth is not None and last.class_ids is None and last.tracks is None
     assert recording.header.labels == CAMVID and recording.header.model == "some-model"
     assert recording.header.counts["segmentation/mask"] == 9

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 from cmt_seg_ros.msg import ClassMap, Track, TrackArray
+from rclpy.logging import LoggingSeverity
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_harness import LATCHED, Bench, array, bench, header, image, stamps
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
 from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
@@ -16,6 +19,7 @@ from cmt_seg_ros.ros import camera_tracking
 from cmt_seg_ros.ros.classes import class_map
 from cmt_seg_ros.ros.images import image_from_array
 from cmt_seg_ros.ros.tracker_node import TrackerNode
+from cmt_seg_ros.runtime.overlay import draw_masks
 
 MS = 1_000_000
 NODE = "/tracker_node"
@@ -147,6 +151,7 @@ def test_overlay_and_images_only_while_somebody_looks(ros: Bench, camera: Camera
     ros.until(lambda: overlays)
     (overlay,) = overlays
     assert (overlay.encoding, overlay.height, overlay.width) == ("bgr8", *SIZE)
+    assert "tracked_without_image" not in ros.counts(STATUS), "overlays change nothing for the tracker"
     assert overlay.header == masks(1)[0].header
     ros.stop_listening("/tracking/overlay")
     ros.until(lambda: images.get_subscription_count() == 0, "images are no longer subscribed")
@@ -192,12 +197,150 @@ def test_padded_masks_are_tracked(ros: Bench, camera: Camera) -> None:
     assert [t.area_px for t in camera.tracks[0].tracks] == [SIDE * SIDE]
 
 
-def test_masks_without_a_legend_are_refused_with_the_topic_to_look_at(ros: Bench) -> None:
+def warned(ros: Bench, words: str) -> bool:
+    return any(words in log.msg for log in ros.logs if log.level == LoggingSeverity.WARN)
+
+
+def test_masks_without_a_legend_wait_for_it_and_the_topic_to_look_at_is_said(ros: Bench) -> None:
     ros.add(TrackerNode)
     for what, message in zip(("mask", "objectness"), masks(0), strict=True):
         ros.send(f"/segmentation/{what}", message)
-    ros.until(ros.errors)
-    assert "nothing was received on segmentation/label_info" in ros.errors()[0]
+    ros.until(lambda: warned(ros, "nothing was received on /segmentation/label_info, which has 0 publishers"))
+    ros.until(lambda: ros.counts(STATUS).get("dropped.no_labels") == 1)
+    camera = Camera(ros)
+    ros.until(lambda: camera_is_ready(ros))
+    assert camera.track(1).tracks[0].class_name == "Car"
+    assert ros.errors() == []
+
+
+def empty(number: int) -> tuple[Image, Image]:
+    """Masks of frame 0, 1, ... without the car."""
+    head = header(1_000_000_000 + number * STEP_MS * MS)
+    road, nothing = np.full(SIZE, ROAD, np.uint8), np.zeros(SIZE, np.uint8)
+    return image_from_array(road, "mono8", head), image_from_array(nothing, "mono8", head)
+
+
+def test_a_car_enters_is_waited_for_and_leaves(ros: Bench) -> None:
+    ros.add(TrackerNode, max_lost_s=0.1)
+    camera = Camera(ros)
+    instances, overlays = (ros.listen(Image, f"/tracking/{name}") for name in ("instances", "overlay"))
+    ros.until(lambda: camera_is_ready(ros))
+    ros.publisher(Image, "/image_raw")
+    for number in range(12):
+        pair = masks(number) if number < 5 else empty(number)
+        ros.send("/image_raw", image(stamps(pair)[0], SIZE[1], SIZE[0]))
+        camera.send(*pair)
+        ros.until(lambda: len(camera.tracks) == len(instances) == len(overlays) == number + 1)  # noqa: B023
+    tracks = [message.tracks[0] for message in camera.tracks if message.tracks]
+    states, events = [t.state for t in tracks], [t.event for t in tracks]
+    assert {t.id for t in tracks} == {1} and len(tracks) < 12, "it is gone in the end"
+    assert states == sorted(states) and states[4] == Track.CONFIRMED and Track.OCCLUDED in states
+    assert states.count(Track.LOST) == 1 and states[-1] == Track.LOST
+    entered = states.index(Track.CONFIRMED)
+    assert [(i, e) for i, e in enumerate(events) if e] == [(entered, Track.ENTERED), (len(tracks) - 1, Track.LEFT)]
+    hidden = [t for t in tracks if t.state in (Track.OCCLUDED, Track.LOST)]
+    assert all(t.area_px == 0 and t.unseen_s > 0 for t in hidden)
+    assert not any(array(message).any() for message in instances[5:])
+    plain = draw_masks(bgr(image(0, SIZE[1], SIZE[0])), array(empty(0)[0]), None, CAMVID, 0.35)
+    drawn = [bool((bgr(message) != plain).any()) for message in overlays]
+    assert drawn == [True] * (len(tracks) - 1) + [False] * (13 - len(tracks)), "what is lost is not drawn"
+
+
+def bgr(message: Image) -> np.ndarray:
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+
+
+def test_covariance_is_of_centre_and_velocity_and_shrinks_with_every_look(camera: Camera) -> None:
+    for number in range(10):
+        camera.track(number)
+    found = [message.tracks[0].covariance.reshape(4, 4) for message in camera.tracks]
+    for matrix in found:
+        np.testing.assert_allclose(matrix, matrix.T)
+        assert np.linalg.eigvalsh(matrix).min() > 0
+    first, last = np.sqrt(np.diag(found[0])), np.sqrt(np.diag(found[-1]))
+    assert np.all(last <= first) and np.all(last[2:] < 0.7 * first[2:])
+    assert np.all(last[:2] < SIDE / 2) and np.all(last[:2] > 0.1)
+
+
+def test_masks_of_4k_from_a_best_effort_publisher_with_a_legend_that_is_not_latched(ros: Bench) -> None:
+    ros.add(TrackerNode)
+    best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    for what in ("mask", "objectness"):
+        ros.publisher(Image, f"/segmentation/{what}", best_effort)  # returns once the tracker hears it
+    legend = ros.publisher(ClassMap, "/segmentation/label_info", QoSProfile(depth=1))
+    tracks, instances = ros.listen(TrackArray, "/tracking/tracks"), ros.listen(Image, "/tracking/instances")
+    legend.publish(class_map(CAMVID, "foreign", header(0).stamp))
+    ros.until(lambda: camera_is_ready(ros))
+    ids = np.full((2160, 3840), ROAD, np.uint8)
+    ids[1000:1400, 2000:2800] = CAR
+    for what, pixels in (("mask", ids), ("objectness", (ids == CAR).astype(np.uint8))):
+        ros.send(f"/segmentation/{what}", image_from_array(pixels, "8UC1", header(1)))
+    ros.until(lambda: tracks and instances)
+    (track,) = tracks[0].tracks
+    assert (track.left_px, track.top_px, track.width_px, track.height_px) == (2000, 1000, 800, 400)
+    assert track.area_px == 800 * 400 and track.score == 1
+    np.testing.assert_array_equal(array(instances[0]), np.where(ids == CAR, track.id, 0))
+
+
+def test_masks_that_come_alone(ros: Bench) -> None:
+    ros.add(TrackerNode, use_objectness=False)
+    camera = Camera(ros)
+    ros.until(lambda: camera_is_ready(ros))
+    camera.send(masks(0)[0], None)
+    ros.until(lambda: camera.tracks)
+    (track,) = camera.tracks[0].tracks
+    assert (track.area_px, track.score) == (SIDE * SIDE, 1)
+
+
+def test_without_objectness_the_parameter_to_set_is_said(ros: Bench) -> None:
+    ros.add(TrackerNode)
+    Camera(ros).send(masks(0)[0], None)
+    ros.until(lambda: warned(ros, "nobody publishes /segmentation/objectness; publish it, or set use_objectness to"))
+
+
+def test_a_legend_without_objects_is_said(ros: Bench) -> None:
+    ros.add(TrackerNode)
+    Camera(ros, labels=LabelSet((LabelClass(0, "Ground", (1, 2, 3)),)))
+    ros.until(lambda: warned(ros, "none of the classes in segmentation/label_info is an object"))
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_the_tracker_gets_images_of_any_size_and_encoding_and_does_not_wait_for_them(
+    ros: Bench, transport: str
+) -> None:
+    ros.add(TrackerNode, use_images=True, transport=transport)
+    camera, overlays = Camera(ros), ros.listen(Image, "/tracking/overlay")
+    ros.until(lambda: camera_is_ready(ros))
+    for number in range(3):
+        stamp = stamps([masks(number)[0]])[0]
+        half = np.full((SIZE[0] // 2, SIZE[1] // 2, 3), 90, np.uint8)
+        if number == 1:
+            pass  # no image comes
+        elif transport == "raw":
+            ros.send("/image_raw", image_from_array(half, "rgb8", header(stamp)))
+        else:
+            ros.send("/image_raw/compressed", jpeg(half, stamp))
+        camera.track(number)
+    assert {message.tracks[0].id for message in camera.tracks} == {1}
+    ros.until(lambda: ros.counts(STATUS).get("tracked_without_image") == 1)
+    ros.until(lambda: len(overlays) == 2)
+    assert {(message.height, message.width) for message in overlays} == {SIZE}
+
+
+def jpeg(pixels: np.ndarray, stamp: int) -> CompressedImage:
+    return CompressedImage(header=header(stamp), format="jpeg", data=cv2.imencode(".jpg", pixels)[1].tobytes())
+
+
+def test_an_image_that_cannot_be_used_is_said_and_counted_and_masks_are_tracked_without(ros: Bench) -> None:
+    ros.add(TrackerNode, use_images=True, transport="compressed")
+    camera = Camera(ros)
+    ros.until(lambda: camera_is_ready(ros))
+    whole = jpeg(np.zeros((60, 200, 3), np.uint8), stamps([masks(1)[0]])[0])
+    for data in (b"no jpeg", whole.data[:64]):  # refused when it comes, and when it is decoded
+        ros.send("/image_raw/compressed", CompressedImage(header=whole.header, data=data))
+    assert len(camera.track(1).tracks) == 1
+    ros.until(lambda: (ros.counts(STATUS).get("bad_images"), ros.counts(STATUS).get("tracked_without_image")) == (2, 1))
+    assert "image refused: " in ros.errors()[0]
 
 
 def test_reset_forgets_tracks_but_uses_no_id_again(ros: Bench, camera: Camera) -> None:
@@ -209,12 +352,17 @@ def test_reset_forgets_tracks_but_uses_no_id_again(ros: Bench, camera: Camera) -
     assert (track.id, track.state, track.age_s) == (2, Track.TENTATIVE, 0)
 
 
-def test_another_legend_gives_other_names_and_new_tracks(ros: Bench, camera: Camera) -> None:
-    camera.track(0)
+def test_another_legend_under_way_gives_other_names_new_tracks_and_new_ids(ros: Bench, camera: Camera) -> None:
+    for number in range(4):
+        camera.track(number)
+    camera.send(masks(99)[0], None)  # whoever knows what its numbers mean
     names = [LabelClass(i, f"class {i}", (i, i, i), is_object=i == CAR) for i in range(11)]
     camera.legend(LabelSet(tuple(names)))
-    ros.until(lambda: camera.track(len(camera.tracks)).tracks[0].class_name == "class 8")
-    assert (camera.tracks[-1].tracks[0].id, camera.tracks[-1].tracks[0].state) == (1, Track.TENTATIVE)
+    ros.until(lambda: ros.counts(STATUS).get("dropped.unpaired") == 1)
+    (track,) = camera.track(4).tracks
+    assert (track.class_name, track.id, track.state, track.age_s) == ("class 8", 2, Track.TENTATIVE, 0)
+    camera.send(None, masks(99)[1])
+    assert camera.track(5).tracks[0].id == 2, "the mask of the old legend was not tracked"
 
 
 def test_legend_that_makes_no_sense_is_refused(ros: Bench, camera: Camera) -> None:
@@ -229,9 +377,11 @@ def test_legend_that_makes_no_sense_is_refused(ros: Bench, camera: Camera) -> No
 def test_a_frame_back_in_time_is_refused_and_a_clock_set_back_is_followed(ros: Bench, camera: Camera) -> None:
     for number in range(50, 54):
         camera.track(number)
-    camera.send(*masks(0))
-    ros.until(ros.errors)
-    assert "is not newer than the last one" in ros.errors()[0]
+    for number in (0, 53, 53, 53, 53):  # late once, and the newest again and again
+        camera.send(*masks(number))
+    ros.until(lambda: ros.counts(STATUS).get("dropped.out_of_order") == 5)
+    (said,) = ros.errors()
+    assert f"stamp {stamps([masks(0)[0]])[0]} ns is not after {stamps([masks(53)[0]])[0]} ns" in said
     assert camera.track(54).tracks[0].id == 1
     for number in range(camera_tracking.RESTART_AFTER):
         camera.send(*masks(number))
@@ -255,7 +405,7 @@ def test_wrong_and_fixed_parameters_are_refused_with_a_sentence(ros: Bench) -> N
     assert ros.transit(NODE, "deactivate") and ros.transit(NODE, "cleanup")
     assert ros.transit(NODE, "configure") and ros.transit(NODE, "activate")
     ros.until(lambda: camera_is_ready(ros))
-    assert camera.track(1).tracks[0].id == 1, "a tracker that was cleaned up begins anew"
+    assert camera.track(1).tracks[0].id == 2, "a node uses no id twice"
 
 
 def camera_is_ready(ros: Bench) -> bool:

@@ -15,16 +15,19 @@ from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.ros import qos, vision
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
 from cmt_seg_ros.ros.tracker_node import TrackerNode
-from cmt_seg_ros.structures import Track, TrackState
+from cmt_seg_ros.structures import Segment, Track, TrackState
 
-MASK = np.ones((20, 10), np.uint8)
+SEGMENT = Segment(8, (10.0, 20.0, 20.0, 40.0), (14.5, 29.5), 200.0, 0.5, np.ones((20, 10), np.uint8))
 
 
 def test_confirmed_tracks_become_detections() -> None:
-    seen = Track(7, 8, (10.0, 20.0, 20.0, 40.0), (0.0, 0.0), 0.5, TrackState.CONFIRMED, 1.0, 0.0, MASK)
-    hidden = Track(8, 9, (0.0, 0.0, 5.0, 5.0), (0.0, 0.0), 0.5, TrackState.OCCLUDED, 1.0, 0.3)
+    seen = Track(7, 8, (10.0, 20.0, 20.0, 40.0), (0.0, 0.0), 0.5, TrackState.CONFIRMED, 1.0, 0.0, SEGMENT)
+    hidden, lost = (
+        Track(number, 9, (0.0, 0.0, 5.0, 5.0), (0.0, 0.0), 0.5, state, 1.0, 0.3)
+        for number, state in ((8, TrackState.OCCLUDED), (9, TrackState.LOST))
+    )
     header = Header(frame_id="front")
-    found = vision.detections([seen, hidden], CAMVID, header).detections
+    found = vision.detections([seen, hidden, lost], CAMVID, header).detections
     assert [d.id for d in found] == ["7"] and found[0].header == header
     assert (found[0].bbox.center.position.x, found[0].bbox.center.position.y) == (15.0, 30.0)
     assert (found[0].bbox.size_x, found[0].bbox.size_y) == (10.0, 20.0)

@@ -1,0 +1,131 @@
+"""cmt-seg track: boxes or masks of files in, MOTChallenge results out."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from cmt_seg_ros.cli.track_input import open_boxes, open_masks
+from cmt_seg_ros.cli.track_overlay import Overlay
+from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.tracking.motchallenge import reported, result_row
+from cmt_seg_ros.tracking.tracker import Tracker
+
+EXAMPLES = """examples:
+  cmt-seg track --detections det.txt --fps 30 --size 1920x1080 --out result.txt
+  cmt-seg track --masks masks --fps 7 --out result.txt                     binary masks, or class ids of CamVid
+  cmt-seg track --masks masks --video drive.mp4 --fps 15 --out result.txt --overlay tracks.mp4
+  cmt-seg track --masks masks --legend my_model --fps 15 --out result.txt  class ids of a model, or of a data set
+  cmt-seg track --masks masks --fps 15 --out result.txt --set max_lost_s=2 --set min_hits=2
+
+after cmt-seg predict --images photos --out predicted:
+  cmt-seg track --masks predicted --labels predicted --images photos --fps 15 --out result.txt
+
+--detections: a line a box: frame (from 1), id (not used), left, top, width, height, score (0-1); also frames without
+boxes count, up to the last one with a box or to --frames. --masks: one-channel 8-bit images in the order of their
+names, of two values (objects and the rest) or with class ids (255 = unlabelled).
+writes a line for each track in each frame that shows it, once it is sure:
+  frame,id,left,top,width,height,score,-1,-1,-1
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    """Add the command."""
+    parser = commands.add_parser(
+        "track",
+        help="track objects through masks or boxes of files, without ROS",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--detections", type=Path, metavar="FILE", help="boxes of a detector, MOTChallenge rows")
+    source.add_argument("--masks", type=Path, metavar="FOLDER", help="masks, binary or with class ids")
+    parser.add_argument("--fps", type=float, required=True, help="frames per second")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results, MOTChallenge rows")
+    parser.add_argument("--size", type=_size, metavar="WxH", help="with --detections: size of the images, pixels")
+    parser.add_argument("--labels", type=Path, metavar="FOLDER", help="masks with class ids beside binary --masks")
+    parser.add_argument("--legend", default="", metavar="NAME", help="what class ids mean: camvid (default), a model, "
+                        "or the folder of a model or of a data set (with classes.yaml)")  # fmt: skip
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument("--images", type=Path, metavar="FOLDER", help="the images, in the order of the frames")
+    pictures.add_argument("--video", type=Path, metavar="FILE", help="the same as a video")
+    parser.add_argument("--frames", type=int, default=0, help="stop after that many; of boxes: there are that many")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
+                        help="a parameter of the tracker, as in config/tracker.yaml; can be repeated")  # fmt: skip
+    parser.add_argument("--overlay", type=Path, metavar="FILE.mp4|FOLDER", help="draw the tracks, with ids and trails")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    if not 0 < args.fps < 1e6:
+        raise ConfigError(f"--fps is {args.fps:g}; it must be over 0")
+    if args.frames < 0:
+        raise ConfigError(f"--frames is {args.frames}; it must be 1 or more, or 0 for all")
+    config = _config(args.settings)
+    labels, count, steps = open_boxes(args) if args.detections else open_masks(args)
+    tracker = Tracker(labels, config)
+    ids: set[int] = set()
+    rows, frames, seconds = 0, 0, 0.0
+    overlay = Overlay(args.overlay, args.fps, labels) if args.overlay else None
+    with _open_results(args.out) as results, closing(overlay) if overlay else nullcontext():
+        for step in tqdm(steps, total=count, unit="frame", desc="tracking"):
+            frames += 1
+            begun = time.perf_counter()
+            tracks = step.track(tracker)
+            seconds += time.perf_counter() - begun
+            sure = reported(tracks)
+            results.writelines(result_row(frames, track) for track in sure)
+            ids.update(track.track_id for track in sure)
+            rows += len(sure)
+            if overlay is not None:
+                overlay.draw(step.name, step.picture(), tracks)
+    print(f"{frames} frames, {len(ids)} tracks, {rows} rows in {args.out}; {1e3 * seconds / frames:.2f} ms per frame")
+    return 0
+
+
+def _config(settings: Sequence[str]) -> TrackerConfig:
+    """The tracker's parameters with some changed.
+
+    Args:
+        settings: texts like "max_lost_s=2".
+    """
+    defaults = dataclasses.asdict(TrackerConfig())
+    values: dict[str, Any] = {}
+    for text in settings:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if name not in defaults:
+            raise ConfigError(f"--set {text!r}: the tracker has no parameter {name!r}; it has {', '.join(defaults)}")
+        kind = type(defaults[name])
+        try:
+            values[name] = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
+        except (KeyError, ValueError):
+            raise ConfigError(f"--set {text!r}: {name} is {value!r}; it must be of type {kind.__name__}") from None
+    return TrackerConfig(**values)
+
+
+def _open_results(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--out {path} cannot be written: {error.strerror}; give another file") from error
+
+
+def _size(text: str) -> tuple[int, int]:
+    """(height, width) in pixels from text like 640x480."""
+    try:
+        width, height = map(int, text.lower().split("x"))
+    except ValueError:
+        width = height = 0
+    if min(width, height) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no image size; give WIDTHxHEIGHT in pixels, e.g. 640x480")
+    return height, width

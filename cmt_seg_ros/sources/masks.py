@@ -1,0 +1,156 @@
+"""Masks of a folder, made elsewhere, as the tracker takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelClass, LabelSet
+from cmt_seg_ros.sources.pictures import Pictures, check_size, files_by_name, read_image
+from cmt_seg_ros.structures import U8, Segmentation
+
+MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless: a JPEG changes the ids
+
+OBJECT = LabelSet((LabelClass(0, "object", (255, 160, 0), is_object=True),))
+"""The classes of what knows no classes: binary masks, a detector's boxes."""
+
+_OBJECTNESS = "_objectness"  # end of the names of the binary masks that cmt-seg predict writes
+_PROBED = 64  # masks that are looked at before it is said what the folder has
+
+
+@dataclass(frozen=True, eq=False)
+class MaskFrame:
+    """One frame: its masks, and its picture where there is one ((H, W, 3) uint8, blue, green, red)."""
+
+    segmentation: Segmentation
+    image: U8 | None = None
+
+
+class MaskFolder:
+    """The masks of a folder in the order of their names, stamped by their number and a rate.
+
+    A binary mask has only the values 0 and 1, or 0 and 255: it says where objects are. All are of the one class of
+    :data:`OBJECT`, or of those that class ids beside it say. Any other mask has class ids; 255, or the number after the
+    last class, is unlabelled; what is of an object class in it is an object. A folder has masks of one kind, but in one
+    that ``cmt-seg predict`` wrote the binary masks are those called ``*_objectness``, the class ids the others.
+
+    Args:
+        folder: one-channel 8-bit images.
+        fps: frames per second, over 0.
+        class_ids: folder of masks with class ids, one for each of ``folder``, which are binary then.
+        pictures: one for each mask, or None.
+        legend: what class ids mean; None: ``folder`` says whether its masks are binary, and class ids are those of
+            :data:`~cmt_seg_ros.labels.CAMVID`. With a legend and without ``class_ids``, ``folder`` has class ids.
+
+    Attributes:
+        labels: what the class ids of the frames mean.
+        binary: whether ``folder`` has binary masks.
+
+    Raises:
+        SourceError: a folder is missing or empty, or has another number of files than ``folder``, or fps is not over 0;
+            while iterating: a file cannot be read, is not one channel of 8 bits, differs in size, is not binary among
+            binary masks, or has an id that is no class; or the pictures end.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        fps: float,
+        *,
+        class_ids: Path | None = None,
+        pictures: Pictures | None = None,
+        legend: LabelSet | None = None,
+    ) -> None:
+        if not 0 < fps < 1e6:
+            raise SourceError(f"fps is {fps}; it must be over 0")
+        self._folder, self._fps, self._pictures = folder, fps, pictures
+        self._masks = _mask_files(folder, objectness=class_ids is not None or legend is None)
+        self._ids = _mask_files(class_ids, objectness=False) if class_ids is not None else []
+        self.binary = class_ids is not None or (legend is None and self._looks_binary())
+        self.labels = OBJECT if self.binary and class_ids is None else legend or CAMVID
+        others = [] if pictures is None else [(pictures.path, len(pictures))]
+        for path, count in [*([] if class_ids is None else [(class_ids, len(self._ids))]), *others]:
+            if count != len(self):
+                raise SourceError(f"{path} has {count} frames and {folder} has {len(self)} masks; each needs its own")
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def __iter__(self) -> Iterator[MaskFrame]:
+        size: tuple[int, int] | None = None
+        images: Iterator[U8 | None] = repeat(None)
+        for index, path in enumerate(self._masks):
+            mask = _read_mask(path)
+            if size is None:  # of the first mask; all others must have it
+                size = mask.shape[0], mask.shape[1]
+                images = images if self._pictures is None else self._pictures.first(len(self), size)
+            check_size(str(path), mask, size)
+            ids, objectness = self._masks_of(mask, index)
+            stamp_ns = round(index * 1e9 / self._fps)
+            yield MaskFrame(Segmentation("camera", stamp_ns, ids, objectness, name=path.stem), next(images))
+
+    def _masks_of(self, mask: U8, index: int) -> tuple[U8, U8]:
+        """(H, W) uint8 class ids, and (H, W) uint8 objectness 0 or 255, of frame ``index``."""
+        if not self.binary:
+            ids = self._known(mask, self._masks[index])
+            return ids, self.labels.is_object_lut[ids]
+        if not _is_binary(mask):
+            raise SourceError(
+                f"{self._masks[index]} has the values {_some_values(mask)}; a binary mask has only 0 and 1, or 0 and "
+                "255. If the folder has class ids, say what they mean: --legend"
+            )
+        objects = mask != 0
+        objectness = np.where(objects, np.uint8(255), np.uint8(0))
+        if not self._ids:
+            return np.where(objects, np.uint8(0), np.uint8(IGNORE_ID)), objectness
+        ids = _read_mask(self._ids[index])
+        check_size(str(self._ids[index]), ids, (mask.shape[0], mask.shape[1]))
+        return self._known(ids, self._ids[index]), objectness
+
+    def _known(self, ids: U8, path: Path) -> U8:
+        """The ids with 255 for unlabelled, which data sets such as CamVid number after their last class."""
+        wrong = (ids > len(self.labels)) & (ids != IGNORE_ID)
+        if wrong.any():
+            raise SourceError(
+                f"{path} has the value {ids[wrong][0]}; the classes are 0 to {len(self.labels) - 1} "
+                f"({', '.join(self.labels.names)}), {len(self.labels)} or {IGNORE_ID} is unlabelled. Give the classes "
+                "of these masks: --legend"
+            )
+        return np.where(ids < len(self.labels), ids, np.uint8(IGNORE_ID))
+
+    def _looks_binary(self) -> bool:
+        """Whether masks from all over the folder are binary; one mask does not say: it may show sky alone, id 0."""
+        return all(_is_binary(_read_mask(path)) for path in self._masks[:: -(-len(self) // _PROBED)])
+
+
+def _mask_files(folder: Path, objectness: bool) -> list[Path]:
+    """The masks of a folder; of one that ``cmt-seg predict`` wrote, those of the wanted kind."""
+    files = files_by_name(folder, MASK_SUFFIXES)
+    kinds: dict[bool, list[Path]] = {True: [], False: []}
+    for path in files:
+        kinds[path.stem.endswith(_OBJECTNESS)].append(path)
+    return kinds[objectness] or files
+
+
+def _read_mask(path: Path) -> U8:
+    mask = read_image(path, cv2.IMREAD_UNCHANGED)
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        what = f"a colour or palette image of shape {mask.shape}" if mask.ndim != 2 else f"of type {mask.dtype}"
+        raise SourceError(f"{path} is {what}; a mask has one channel of 8 bits: save the ids as grey values")
+    return mask
+
+
+def _is_binary(mask: U8) -> bool:
+    used = np.flatnonzero(cv2.calcHist([mask], [0], None, [256], [0, 256]))
+    return set(used.tolist()) <= {0, 1} or set(used.tolist()) <= {0, 255}
+
+
+def _some_values(mask: U8) -> str:
+    values = np.unique(mask)
+    return ", ".join(map(str, values[:6])) + (", ..." if len(values) > 6 else "")

@@ -1,0 +1,111 @@
+"""How the picture moved since the last frame: by optical flow in the images, or by what the segments have in common.
+
+Flow: Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search", as OpenCV has it.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cmt_seg_ros.structures import F64, U8, Box, Segment
+
+FLOW_PX = 320
+"""Images are scaled down to this width or height for the flow."""
+MIN_PAIRS = 3
+"""Fewer objects do not tell the camera's motion from their own."""
+
+
+def common_shift(residuals_px: F64) -> F64:
+    """What all objects moved more than predicted is the camera's doing.
+
+    Args:
+        residuals_px: (N, 2) float64, where each was seen minus where it was predicted, x and y.
+
+    Returns:
+        (2,) float64, their median; zero if there are too few.
+    """
+    return np.zeros(2) if len(residuals_px) < MIN_PAIRS else np.asarray(np.median(residuals_px, axis=0), np.float64)
+
+
+class Flow:
+    """Displacement of every pixel from one frame to the next.
+
+    Args:
+        field_px: (h, w, 2) float32, x and y, in pixels of the mask, at a smaller size.
+        static: (h, w) bool, where no object was in the first frame.
+        scale: pixels of the flow per pixel of the mask, x and y.
+    """
+
+    def __init__(self, field_px: npt.NDArray[np.float32], static: npt.NDArray[np.bool_], scale: F64) -> None:
+        self._field, self._static, self._scale = field_px, static, scale
+
+    def of(self, segment: Segment) -> tuple[float, float]:
+        """(x, y) that an object of the first frame moved: the median over its pixels."""
+        area = self._area(segment.box_px)
+        field = self._field[area]
+        if segment.mask is not None:
+            inside = cv2.resize(segment.mask, field.shape[1::-1], interpolation=cv2.INTER_NEAREST) != 0
+            field = field[inside] if inside.any() else field
+        return _median(field)
+
+    def behind(self, box: Box) -> tuple[float, float]:
+        """(x, y) that the background around a box of the first frame moved."""
+        left, top, right, bottom = box
+        w, h = (right - left) / 2, (bottom - top) / 2
+        for area in (self._area((left - w, top - h, right + w, bottom + h)), np.s_[::4, ::4]):
+            field = self._field[area][self._static[area]]
+            if len(field) >= 16:
+                return _median(field)
+        return 0.0, 0.0
+
+    def _area(self, box: Box) -> tuple[slice, slice]:
+        """A box as indices of the field, at least one pixel of it."""
+        height, width = self._static.shape
+        x0, y0 = (int(v) for v in np.clip(np.array(box[:2]) * self._scale, 0, (width - 1, height - 1)))
+        x1, y1 = (int(v) for v in np.ceil(np.array(box[2:]) * self._scale))
+        return slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
+
+
+class FlowEstimator:
+    """Optical flow between the images it is given, one after the other."""
+
+    def __init__(self) -> None:
+        self._engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last image."""
+        self._last: tuple[U8, npt.NDArray[np.bool_], tuple[int, int]] | None = None
+
+    def update(self, image_bgr: U8 | None, occupied: U8) -> Flow | None:
+        """Take the next frame.
+
+        Args:
+            image_bgr: (H, W, 3) uint8, blue, green, red, of the mask's size; None if there is none.
+            occupied: (H, W) uint8, not 0 where any object is.
+
+        Returns:
+            The flow from the last frame to this; None if one of them has no image, or the size changed.
+        """
+        last, self._last = self._last, None
+        if image_bgr is None:
+            return None
+        size = occupied.shape[:2]
+        small = min(1.0, FLOW_PX / max(size))
+        shape = max(round(size[1] * small), 16), max(round(size[0] * small), 16)
+        gray = np.asarray(cv2.cvtColor(cv2.resize(image_bgr, shape, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY))
+        static = cv2.resize(occupied, shape, interpolation=cv2.INTER_NEAREST) == 0
+        self._last = np.asarray(gray, np.uint8), static, (size[0], size[1])
+        if last is None or last[2] != size:
+            return None
+        scale = np.array([shape[0] / size[1], shape[1] / size[0]])
+        field = self._engine.calc(last[0], self._last[0], None)  # type: ignore[call-overload]
+        return Flow((field / scale).astype(np.float32), last[1], scale)
+
+
+def _median(field: npt.NDArray[np.float32]) -> tuple[float, float]:
+    points = field.reshape(-1, 2)
+    x, y = np.median(points[:: max(1, len(points) // 500)], axis=0)
+    return float(x), float(y)

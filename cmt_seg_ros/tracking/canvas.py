@@ -1,0 +1,131 @@
+"""A blob and its surroundings at a small size, where silhouettes are cheap to shift about.
+
+Coordinates on the canvas are those of the image minus its corner, times its scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from cmt_seg_ros.structures import F64, U8, Box, Segment
+
+F32 = npt.NDArray[np.float32]
+Point = tuple[float, float]
+
+WORK_PX = 40
+"""Blobs are scaled down to this size: a silhouette is then placed to about 2 % of the blob's size."""
+MARGIN = 3
+"""Room around everything for rounding, canvas pixels."""
+MAX_REACH = 12
+"""Farthest that a silhouette is shifted, canvas pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Silhouette:
+    """What a track predicts of its object for this frame.
+
+    Attributes:
+        box_px: where the object should be.
+        shape: (h, w) uint8 0/1 of any size, how it last looked when nothing touched it; stretched to the box.
+        sigma_px: (2,) float64, standard deviation of its place, x and y.
+    """
+
+    box_px: Box
+    shape: U8
+    sigma_px: F64
+
+
+class Canvas:
+    """The blob, and what filling each pixel is worth.
+
+    Attributes:
+        scale: canvas pixels per image pixel, at most 1.
+        blob: (h, w) uint8 0/1.
+        gain: (h, w) float32: 1 in the blob, -1 on the background, 0 where nothing can be known, because another
+            object or the image's border hides it.
+    """
+
+    def __init__(self, blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8) -> None:
+        assert blob.mask is not None
+        reach = 3 * np.array([np.zeros(2), *(s.sigma_px for s in silhouettes)])
+        boxes = np.array([blob.box_px, *(s.box_px for s in silhouettes)], np.float64)
+        low = np.floor((boxes[:, :2] - reach).min(axis=0)).astype(int)
+        high = np.ceil((boxes[:, 2:] + reach).max(axis=0)).astype(int)
+        self.scale = min(1.0, WORK_PX / max(blob.mask.shape))
+        self._corner = low - MARGIN / self.scale - 1
+        width, height = ((high + MARGIN / self.scale + 1 - self._corner) * self.scale).astype(int) + 2
+        self.blob = np.zeros((height, width), np.uint8)
+        self.gain = np.zeros((height, width), np.float32)
+        (x0, y0), (x1, y1) = np.maximum(low, 0), np.minimum(high, occupied.shape[::-1])
+        self._paste(self.gain, np.equal(occupied[y0:y1, x0:x1], 0).view(np.uint8), (x0, y0), -1.0)
+        self._paste(self.blob, blob.mask, blob.corner_px, 1)
+        self.gain[self.blob != 0] = 1.0
+
+    def _paste(self, into: npt.NDArray[np.generic], mask: U8, corner: tuple[int, int], value: float) -> None:
+        if mask.size:
+            small = shrunk(mask, self.scale)
+            x, y = (round((c - o) * self.scale) for c, o in zip(corner, self._corner, strict=True))
+            window(into, (x, y), small)[small != 0] = value
+
+    def centre(self, silhouette: Silhouette) -> Point:
+        """(x, y) of a silhouette at its predicted place."""
+        left, top, right, bottom = silhouette.box_px
+        x, y = (np.array([left + right, top + bottom]) / 2 - self._corner) * self.scale
+        return float(x), float(y)
+
+    def reach(self, silhouette: Silhouette) -> tuple[int, int]:
+        """How far it may be shifted, x and y."""
+        x, y = (min(max(int(2.5 * s * self.scale), 1), MAX_REACH) for s in silhouette.sigma_px)
+        return x, y
+
+    def stretched(self, silhouette: Silhouette, growth: float) -> U8:
+        """Its shape (h, w) uint8 0/1 at ``growth`` times the size predicted."""
+        left, top, right, bottom = silhouette.box_px
+        factor = self.scale * growth
+        size = max(round((right - left) * factor), 1), max(round((bottom - top) * factor), 1)
+        return resized(silhouette.shape, size)
+
+    def cut(self, blob: Segment, owners: U8, count: int) -> list[Segment | None]:
+        """The blob's pixels by owner 1 ... ``count``; None for one without any."""
+        assert blob.mask is not None
+        axes = []
+        for axis, start, length in zip((0, 1), blob.corner_px, blob.mask.shape[::-1], strict=True):
+            at = np.round((np.arange(start, start + length) - self._corner[axis]) * self.scale).astype(int)
+            axes.append(np.clip(at, 0, owners.shape[1 - axis] - 1))
+        owner = owners[axes[1][:, None], axes[0][None]] * blob.mask
+        return [part_of(blob, owner == k) for k in range(1, count + 1)]
+
+
+def window(array: npt.NDArray[np.generic], place: tuple[int, int], shape: npt.NDArray[np.generic]) -> npt.NDArray:  # type: ignore[type-arg]
+    """The view of an array that a shape covers with its corner (x, y) at ``place``."""
+    return array[place[1] : place[1] + shape.shape[0], place[0] : place[0] + shape.shape[1]]
+
+
+def resized(mask: U8, size: tuple[int, int]) -> U8:
+    """A 0/1 mask at another (width, height): 1 where most of what it stands for was 1."""
+    big: U8 = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
+    return (big > min(127, int(big.max()) - 1)).view(np.uint8) if big.any() else big
+
+
+def shrunk(mask: U8, scale: float) -> U8:
+    """A 0/1 mask at ``scale`` times its size; at least one pixel wide and high."""
+    height, width = mask.shape
+    return resized(mask, (max(round(width * scale), 1), max(round(height * scale), 1)))
+
+
+def part_of(blob: Segment, own: npt.NDArray[np.bool_]) -> Segment | None:
+    """Some of a blob's pixels, (h, w) bool, as a segment; None if there are none."""
+    mask = own.view(np.uint8)
+    x, y, w, h = cv2.boundingRect(mask)
+    if not w:
+        return None
+    cut = np.ascontiguousarray(mask[y : y + h, x : x + w])
+    moments = cv2.moments(cut, binaryImage=True)
+    left, top = blob.corner_px[0] + x, blob.corner_px[1] + y
+    centroid = left + moments["m10"] / moments["m00"], top + moments["m01"] / moments["m00"]
+    return Segment(blob.class_id, (left, top, left + w, top + h), centroid, int(moments["m00"]), blob.score, cut)

@@ -1,0 +1,94 @@
+"""MOTChallenge text files: a detector's boxes in, tracks out.
+
+A line is a box: frame, id, left, top, width, height, score, and more that is not used. Frames count from 1, lengths are
+pixels; see Leal-Taixé et al., "MOTChallenge 2015: Towards a Benchmark for Multi-Target Tracking".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from cmt_seg_ros.errors import TrackingError
+from cmt_seg_ros.structures import Segment, Track, TrackState
+
+MAX_FRAME = 10_000_000
+"""Largest frame number that is believed: every frame up to the last is tracked, also those without boxes."""
+
+_COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
+
+
+def read_detections(path: Path, class_id: int = 0) -> dict[int, list[Segment]]:
+    """Boxes of a detections file, such as MOTChallenge's ``det/det.txt``, in any order of lines.
+
+    Args:
+        path: the file.
+        class_id: given to every box: the file knows no classes.
+
+    Returns:
+        The boxes of each frame that has some, by its number, 1 and up. As in the file, corners are not rounded and may
+        lie outside the image.
+
+    Raises:
+        TrackingError: the file cannot be read, has no boxes, or a line is malformed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrackingError(f"{path} cannot be read: {error}; give a text file of MOTChallenge rows") from error
+    frames: dict[int, list[Segment]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            frame, segment = _parse(line, f"{path}, line {number}", class_id)
+            frames.setdefault(frame, []).append(segment)
+    if not frames:
+        raise TrackingError(f"{path} has no boxes; expected rows of {', '.join(_COLUMNS)}")
+    return frames
+
+
+def reported(tracks: Iterable[Track]) -> list[Track]:
+    """The tracks that a results file has in this frame: those that are sure, and seen in it."""
+    return [track for track in tracks if track.state == TrackState.CONFIRMED]
+
+
+def result_row(frame: int, track: Track) -> str:
+    """A line of a results file, with its line end.
+
+    Args:
+        frame: number of the frame, 1 and up.
+        track: one of :func:`reported`.
+    """
+    left, top, right, bottom = track.box_px
+    box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
+    return f"{frame},{track.track_id},{box},{track.score:.2f},-1,-1,-1\n"
+
+
+def _parse(line: str, place: str, class_id: int) -> tuple[int, Segment]:
+    """Number of the frame and the box of one line; ``place`` is for the error."""
+    fields = line.split(",")
+    if len(fields) < len(_COLUMNS):
+        raise TrackingError(
+            f"{place} has {len(fields)} values ({line.strip()!r}); expected {', '.join(_COLUMNS)}, with commas between"
+        )
+    values = [_number(text, name, place) for text, name in zip(fields, _COLUMNS, strict=False)]
+    frame, _, left, top, width, height, score = values
+    if not (frame.is_integer() and 1 <= frame <= MAX_FRAME):
+        raise TrackingError(f"{place}: frame is {frame:g}; it must be a whole number from 1 to {MAX_FRAME}")
+    for name, value in (("width", width), ("height", height)):
+        if value <= 0:
+            raise TrackingError(f"{place}: {name} is {value:g}; it must be over 0 (a box is left, top, width, height)")
+    if not 0 <= score <= 1:
+        raise TrackingError(f"{place}: score is {score:g}; it must be from 0 to 1: bring the detector's scores to that")
+    centre = left + width / 2, top + height / 2
+    return int(frame), Segment(class_id, (left, top, left + width, top + height), centre, width * height, score)
+
+
+def _number(text: str, name: str, place: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise TrackingError(f"{place}: {name} is {text.strip()!r}; it must be a number")
+    return value

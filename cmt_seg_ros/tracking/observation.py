@@ -1,0 +1,58 @@
+"""What one frame shows: its segments, and their numbers as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cmt_seg_ros.structures import F64, U8, Segment
+from cmt_seg_ros.tracking.appearance import describe
+from cmt_seg_ros.tracking.association import I64, Looks
+from cmt_seg_ros.tracking.visibility import Flags, hidden_sides
+
+
+class Observation:
+    """The segments of one frame.
+
+    Args:
+        segments: in any order; kept in this one.
+        stamp_ns: of the frame.
+        size: (height, width) of the masks, pixels.
+        image: (H, W, 3) uint8 BGR of that size; None without.
+
+    Attributes:
+        boxes: (M, 4) float64, pixels.
+        class_ids: (M,) int64.
+        scores: (M,) float64, 0-1.
+        hidden: (M, 4) bool, as of visibility.hidden_sides.
+        colors: (M, D) float64, as of appearance.describe; None without an image.
+    """
+
+    def __init__(self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int], image: U8 | None) -> None:
+        self.segments: list[Segment] = []
+        self.stamp_ns, self.size, self._image = stamp_ns, size, image
+        self.colors: F64 | None = None
+        self.add(segments)
+
+    def add(self, segments: Sequence[Segment]) -> I64:
+        """Take more segments; returns their columns."""
+        first = len(self.segments)
+        self.segments += segments
+        self.boxes: F64 = np.array([s.box_px for s in self.segments], np.float64).reshape(-1, 4)
+        self.class_ids: I64 = np.array([s.class_id for s in self.segments], np.int64)
+        self.scores: F64 = np.array([s.score for s in self.segments], np.float64)
+        self.hidden: Flags = hidden_sides(self.boxes, self.size)
+        if self._image is not None and segments:
+            colors = np.array([describe(segment, self._image) for segment in segments])
+            self.colors = colors if self.colors is None else np.concatenate([self.colors, colors])
+        return np.arange(first, len(self.segments))
+
+    def looks(self, columns: I64) -> Looks:
+        """The given segments as one side of the association."""
+        colors = None if self.colors is None else self.colors[columns]
+        return Looks(self.boxes[columns], self.class_ids[columns], colors)
+
+    def color_of(self, column: int) -> F64 | None:
+        """Colours of one segment; None without an image."""
+        return None if self.colors is None else self.colors[column]

@@ -1,0 +1,162 @@
+"""cmt-seg track: files in, a results file out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cmt_seg_ros.cli.main import main
+from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.labels import CAMVID
+
+FRAMES, WIDTH, HEIGHT = 12, 160, 96
+# Two objects that walk side by side, far apart: (left, top) in frame k is START + k * STEP.
+START, STEP = ((10, 10), (20, 60)), ((4, 0), (3, 1))
+SIZE = (16, 24)
+
+
+def place(index: int, who: int) -> tuple[int, int]:
+    return START[who][0] + index * STEP[who][0], START[who][1] + index * STEP[who][1]
+
+
+def box_file(path: Path, frames: int = FRAMES) -> Path:
+    rows = [
+        f"{k + 1},-1,{place(k, who)[0]},{place(k, who)[1]},{SIZE[0]},{SIZE[1]},0.9,-1,-1,-1\n"
+        for k in range(frames)
+        for who in (0, 1)
+    ]
+    path.write_text("".join(rows))
+    return path
+
+
+def images(path: Path, values: tuple[int, int], channels: int = 1) -> Path:
+    """A folder of images; ``values``: of the two objects; the rest is 0."""
+    path.mkdir()
+    for k in range(FRAMES):
+        image = np.zeros((HEIGHT, WIDTH, channels), np.uint8)
+        for who, value in enumerate(values):
+            left, top = place(k, who)
+            image[top : top + SIZE[1], left : left + SIZE[0]] = value
+        assert cv2.imwrite(str(path / f"{k:03d}.png"), image)
+    return path
+
+
+def rows_of(path: Path) -> np.ndarray:
+    return np.loadtxt(path, delimiter=",", ndmin=2)
+
+
+def assert_followed(rows: np.ndarray) -> None:
+    """Each object has one id from its confirmation to the end, and the boxes are right."""
+    assert set(rows[:, 1]) == {1, 2}
+    assert rows[:, 0].max() == FRAMES
+    for track_id in (1, 2):
+        mine = rows[rows[:, 1] == track_id]
+        assert len(mine) >= FRAMES - TrackerConfig().min_hits
+        who = int(np.argmin([abs(mine[0, 3] - place(int(mine[0, 0]) - 1, w)[1]) for w in (0, 1)]))
+        expected = [(*place(int(frame) - 1, who), *SIZE) for frame in mine[:, 0]]
+        np.testing.assert_allclose(mine[:, 2:6], expected, atol=1.0)
+    assert rows.shape[1] == 10 and (rows[:, 7:] == -1).all()
+
+
+def test_boxes_are_tracked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "result.txt"
+    options = ["--detections", str(box_file(tmp_path / "det.txt")), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10"]
+    assert main(["track", *options, "--out", str(out)]) == 0
+    rows = rows_of(out)
+    assert_followed(rows)
+    said = capsys.readouterr().out
+    assert f"{FRAMES} frames, 2 tracks, {len(rows)} rows in {out}" in said and "ms per frame" in said
+
+
+def test_binary_masks_are_tracked_and_drawn_in_a_folder(tmp_path: Path) -> None:
+    masks = images(tmp_path / "masks", (1, 1))
+    out, overlay = tmp_path / "result.txt", tmp_path / "overlay"
+    assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out), "--overlay", str(overlay)]) == 0
+    assert_followed(rows_of(out))
+    drawn = [cv2.imread(str(p)) for p in sorted(overlay.iterdir())]
+    assert len(drawn) == FRAMES and drawn[0].shape == (HEIGHT, WIDTH, 3)
+    assert np.ptp(drawn[-1].astype(int), axis=2).max() > 50  # a colour: a track
+
+
+def test_class_ids_images_and_a_video_of_the_tracks(tmp_path: Path) -> None:
+    car, person = CAMVID.names.index("Car"), CAMVID.names.index("Pedestrian")
+    masks, pictures = images(tmp_path / "masks", (car, person)), images(tmp_path / "images", (90, 200), channels=3)
+    out, video = tmp_path / "result.txt", tmp_path / "tracks.mp4"
+    options = ["--masks", str(masks), "--images", str(pictures), "--fps", "10", "--overlay", str(video)]
+    assert main(["track", *options, "--legend", "camvid", "--out", str(out)]) == 0
+    assert_followed(rows_of(out))
+    capture = cv2.VideoCapture(str(video))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES and capture.get(cv2.CAP_PROP_FPS) == 10
+    assert capture.read()[1].shape == (HEIGHT, WIDTH, 3)
+    capture.release()
+
+
+def test_frames_end_early_or_go_on_without_boxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    box_file(tmp_path / "det.txt")
+    options = ["--detections", str(tmp_path / "det.txt"), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10"]
+    for frames, last in ((6, 6), (FRAMES + 5, FRAMES)):
+        out = tmp_path / f"{frames}.txt"
+        assert main(["track", *options, "--frames", str(frames), "--out", str(out)]) == 0
+        assert rows_of(out)[:, 0].max() == last
+        assert f"{frames} frames" in capsys.readouterr().out
+
+
+def test_parameters_of_the_tracker_are_set(tmp_path: Path) -> None:
+    box_file(tmp_path / "det.txt")
+    options = ["--detections", str(tmp_path / "det.txt"), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10"]
+    out = tmp_path / "result.txt"
+    assert main(["track", *options, "--set", f"min_hits={FRAMES - 1}", "--out", str(out)]) == 0
+    assert rows_of(out)[:, 0].min() >= FRAMES - 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--detections", "DET"], "--size is missing"),
+        (["--detections", "DET", "--size", "9x9", "--labels", "MASKS"], "--labels and --legend belong to --masks"),
+        (["--detections", "DET", "--size", "160x96", "--images", "MASKS", "--frames", "99"], "99 are needed"),
+        (["--detections", "none", "--size", "160x96"], "none cannot be read"),
+        (["--masks", "MASKS", "--size", "160x96"], "--size belongs to --detections"),
+        (["--masks", "MASKS", "--fps", "0"], "--fps is 0; it must be over 0"),
+        (["--masks", "MASKS", "--frames", "-1"], "--frames is -1"),
+        (["--masks", "MASKS", "--legend", "nonsense"], "--legend 'nonsense' is not known; give one of camvid, cmt"),
+        (["--masks", "MASKS", "--set", "speed=1"], "the tracker has no parameter 'speed'; it has min_area_fraction"),
+        (["--masks", "MASKS", "--set", "max_lost_s=long"], "max_lost_s is 'long'; it must be of type float"),
+        (["--masks", "MASKS", "--set", "max_lost_s=-1"], "tracker.max_lost_s is -1"),
+        (["--masks", "MASKS", "--out", "DET/result.txt"], "cannot be written"),
+        (["--masks", "MASKS", "--overlay", "DET/tracks"], "cannot be made"),
+    ],
+)
+def test_wrong_options_are_one_sentence(
+    options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = {"DET": str(box_file(tmp_path / "det.txt")), "MASKS": str(images(tmp_path / "masks", (255, 255)))}
+    for name, path in paths.items():
+        options = [option.replace(name, path) for option in options]
+    assert main(["track", "--fps", "10", "--out", str(tmp_path / "result.txt"), *options]) == 1
+    error = capsys.readouterr().err
+    assert message in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--masks", "m", "--detections", "d"],
+        ["--detections", "d", "--size", "640"],
+        ["--masks", "m", "--images", "i", "--video", "v"],
+    ],
+)
+def test_wrong_usage_is_status_2(options: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["track", "--fps", "10", "--out", str(tmp_path / "result.txt"), *options])
+    assert ended.value.code == 2
+
+
+def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["track", "--help"])
+    assert "cmt-seg track --detections det.txt --fps 30 --size 1920x1080" in capsys.readouterr().out

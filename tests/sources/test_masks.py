@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
+from cmt_seg_ros.sources.masks import OBJECT, MaskFolder
+from cmt_seg_ros.sources.pictures import Pictures
+
+CAR, SKY = 8, 0
+LEGEND = LabelSet((LabelClass(0, "ground", (0, 0, 0)), LabelClass(1, "person", (255, 0, 0), is_object=True)))
+
+
+def mask(value: int, rest: int = 0) -> np.ndarray:
+    image = np.full((8, 12), rest, np.uint8)
+    image[2:5, 3:9] = value
+    return image
+
+
+def folder(path: Path, *images: np.ndarray, options: tuple[int, ...] = ()) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    for index, image in enumerate(images):
+        assert cv2.imwrite(str(path / f"{index:03d}.png"), image, options)
+    return path
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_binary_masks_are_objects_of_one_class(value: int, tmp_path: Path) -> None:
+    masks = MaskFolder(folder(tmp_path / "m", mask(value), mask(0)), fps=10.0)
+    frames = [frame.segmentation for frame in masks]
+    assert (masks.binary, masks.labels, len(masks)) == (True, OBJECT, 2)
+    assert [f.stamp_ns for f in frames] == [0, 100_000_000]
+    assert [f.name for f in frames] == ["000", "001"]
+    np.testing.assert_array_equal(frames[0].objectness, mask(255))
+    np.testing.assert_array_equal(frames[0].class_ids, mask(0, rest=255))
+    assert not np.any(frames[1].objectness)
+
+
+def test_one_bit_masks_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    path = folder(tmp_path / "m", mask(255), mask(0), options=(cv2.IMWRITE_PNG_BILEVEL, 1))
+    (path / "000.png").rename(path / "b.png")
+    (path / "notes.txt").touch()
+    assert [f.segmentation.name for f in MaskFolder(path, fps=1.0)] == ["001", "b"]
+
+
+def test_class_ids_are_found_out_and_what_is_of_an_object_class_is_an_object(tmp_path: Path) -> None:
+    # The first shows sky alone, which looks binary; 11 is unlabelled in the files of CamVid.
+    masks = MaskFolder(folder(tmp_path / "m", mask(SKY), mask(CAR, rest=11), mask(3, rest=255)), fps=10.0)
+    frames = [frame.segmentation for frame in masks]
+    assert (masks.binary, masks.labels) == (False, CAMVID)
+    assert not np.any(frames[0].objectness) and not np.any(frames[2].objectness)
+    np.testing.assert_array_equal(frames[1].objectness, mask(255))
+    np.testing.assert_array_equal(frames[1].class_ids, mask(CAR, rest=255))
+
+
+def test_a_legend_says_that_masks_of_two_values_are_class_ids(tmp_path: Path) -> None:
+    masks = MaskFolder(folder(tmp_path / "m", mask(1)), fps=10.0, legend=LEGEND)
+    assert (masks.binary, masks.labels) == (False, LEGEND)
+    (frame,) = (frame.segmentation for frame in masks)
+    np.testing.assert_array_equal(frame.class_ids, mask(1))
+    np.testing.assert_array_equal(frame.objectness, mask(255))
+
+
+def test_class_ids_beside_binary_masks(tmp_path: Path) -> None:
+    binary, ids = folder(tmp_path / "m", mask(255)), folder(tmp_path / "ids", mask(CAR, rest=3))
+    masks = MaskFolder(binary, fps=10.0, class_ids=ids)
+    (frame,) = (frame.segmentation for frame in masks)
+    assert (masks.binary, masks.labels) == (True, CAMVID)
+    np.testing.assert_array_equal(frame.class_ids, mask(CAR, rest=3))
+    np.testing.assert_array_equal(frame.objectness, mask(255))
+
+
+def test_a_folder_of_predict_has_both(tmp_path: Path) -> None:
+    for name, image in (
+        ("a", mask(CAR, rest=3)),
+        ("a_objectness", mask(255)),
+        ("b", mask(3)),
+        ("b_objectness", mask(0)),
+    ):
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), image)
+    cv2.imwrite(str(tmp_path / "a_overlay.jpg"), mask(0))
+    both = list(MaskFolder(tmp_path, fps=10.0, class_ids=tmp_path))
+    assert len(both) == 2
+    np.testing.assert_array_equal(both[0].segmentation.class_ids, mask(CAR, rest=3))
+    assert MaskFolder(tmp_path, fps=10.0).binary
+    ids = MaskFolder(tmp_path, fps=10.0, legend=CAMVID)
+    assert [f.segmentation.name for f in ids] == ["a", "b"]
+
+
+def test_images_belong_to_the_masks(tmp_path: Path) -> None:
+    images = folder(tmp_path / "i", *(np.full((8, 12, 3), value, np.uint8) for value in (10, 20)))
+    masks = MaskFolder(folder(tmp_path / "m", mask(1), mask(1)), fps=10.0, pictures=Pictures(images))
+    for _ in range(2):
+        assert [f.image[0, 0].tolist() for f in masks if f.image is not None] == [[10] * 3, [20] * 3]
+
+
+def test_a_video_belongs_to_the_masks(tmp_path: Path) -> None:
+    video = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (32, 16))
+    for value in (10, 200):
+        video.write(np.full((16, 32, 3), value, np.uint8))
+    video.release()
+    masks = MaskFolder(
+        folder(tmp_path / "m", *[np.zeros((16, 32), np.uint8)] * 2), 10.0, pictures=Pictures(tmp_path / "v.avi")
+    )
+    assert [round(f.image.mean(), -1) for f in masks if f.image is not None] == [10, 200]
+
+
+def test_numbers_and_sizes_must_agree(tmp_path: Path) -> None:
+    masks = folder(tmp_path / "m", mask(1), mask(1))
+    one, small = folder(tmp_path / "one", mask(1)), folder(tmp_path / "small", mask(1), mask(1)[:7])
+    with pytest.raises(SourceError, match=r"one has 1 frames and .*m has 2 masks"):
+        MaskFolder(masks, 10.0, class_ids=one)
+    with pytest.raises(SourceError, match=r"one has 1 frames and .*m has 2 masks"):
+        MaskFolder(masks, 10.0, pictures=Pictures(one))
+    for source in (
+        MaskFolder(small, 10.0),
+        MaskFolder(masks, 10.0, class_ids=small),
+        MaskFolder(masks, 10.0, pictures=Pictures(small)),
+    ):
+        with pytest.raises(SourceError, match=r"small/001.png is 12x7, the frames are 12x8"):
+            list(source)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.zeros((8, 12, 3), np.uint8), "001.png is a colour or palette image"),
+        (np.zeros((8, 12), np.uint16), "001.png is of type uint16"),
+        (None, "001.png cannot be decoded"),
+        (mask(12), "001.png has the value 12; the classes are 0 to 10"),
+    ],
+)
+def test_what_is_no_mask_is_named(image: np.ndarray | None, words: str, tmp_path: Path) -> None:
+    path = folder(tmp_path / "m", mask(CAR), mask(0) if image is None else image)
+    if image is None:
+        (path / "001.png").write_bytes((path / "001.png").read_bytes()[:20])
+    with pytest.raises(SourceError, match=words):
+        list(MaskFolder(path, fps=10.0, legend=CAMVID))
+
+
+def test_a_mask_among_binary_ones_must_be_binary(tmp_path: Path) -> None:
+    masks, ids = folder(tmp_path / "m", mask(1), mask(7)), folder(tmp_path / "ids", mask(CAR), mask(CAR))
+    with pytest.raises(SourceError, match=r"001.png has the values 0, 7; a binary mask has only"):
+        list(MaskFolder(masks, 10.0, class_ids=ids))
+
+
+def test_what_is_no_folder_of_masks_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="not a folder"):
+        MaskFolder(tmp_path / "none", 10.0)
+    with pytest.raises(SourceError, match=r"has no files ending in \.png"):
+        MaskFolder(tmp_path / "empty", 10.0)
+    with pytest.raises(SourceError, match="fps is 0"):
+        MaskFolder(folder(tmp_path / "m", mask(1)), 0.0)
