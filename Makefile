@@ -39,7 +39,7 @@ lint: setup $(VENV)/.lint  ## format, style, types, import direction
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: setup $(if $(filter-out 0,$(TORCH)),$(VENV)/.train)  ## every benchmark: a table each, JSON in out/bench
+bench: setup $(VENV)/.bench $(if $(filter-out 0,$(TORCH)),$(VENV)/.train)  ## every benchmark: a table each, JSON in out/bench
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 train: setup $(VENV)/.train  ## what training needs, then its help
@@ -78,9 +78,10 @@ $(VENV)/.shared: $(VENV)/.installed $(SHARED_FILES)
 	@touch $@
 
 # The package is there already: this adds the requirements of one extra. `test` adds those of colcon, too.
-$(VENV)/.test $(VENV)/.train $(VENV)/.quantize $(VENV)/.lint: $(VENV)/.%: $(VENV)/.installed
+$(VENV)/.test $(VENV)/.train $(VENV)/.quantize $(VENV)/.lint $(VENV)/.bench: $(VENV)/.%: $(VENV)/.installed
 	@echo "[+] requirements of the extra '$*'"
 	@$(PIP) install $(PIP_ARGS) "cmt_seg_ros[$*$(if $(filter test,$*),$(comma)build)]"
-	@# The tracking scores are checked against TrackEval; its wheel asks for newer packages than its metrics need.
-	@$(if $(filter test,$*),$(PIP) install $(PIP_ARGS) --no-deps trackeval==1.3.0)
+	@# Without their requirements: trackeval asks for newer packages than its metrics need, and both for opencv-python,
+	@# which would lie in the same folder as opencv-python-headless and break it. What they import is in the extras.
+	@$(if $(filter test bench,$*),$(PIP) install $(PIP_ARGS) --no-deps trackeval==1.3.0 $(if $(filter bench,$*),trackers==2.6.1))
 	@touch $@

@@ -39,12 +39,10 @@ class TrackerConfig:
         growth_acceleration: how fast the growth of width and height changes, sizes / s^1.5.
         start_speed: standard deviation of the velocity of a new object, sizes/s.
         start_growth: standard deviation of the growth of a new object, sizes/s.
-        merged_ratio: a segment so many times larger than its track's object may show another object, too; above 1.
         min_cover: a track unmatched is in a blob that covers this share of the middle of its predicted box, 0-1.
         place_weight: how much a silhouette prefers its predicted place in a blob to filling it; per sigma^2, 0-1.
         growth_step: most that an object's size may differ from the predicted one within a blob, 0-1.
         min_visible: an object is hidden if less of its silhouette fills what no other one fills, 0-1.
-        rest_share: what no silhouette fills is something new if it is that large, share of the largest of them.
         one_object_iou: a blob with the shape of one of its objects shows that one only; IoU of the shapes, 0-1.
         max_solidity: blobs that fill more of their convex hull are not cut at waists, 0-1.
         waist: a blob is cut where it is thinner than this share of the thinner of its parts, 0-1.
@@ -77,16 +75,14 @@ class TrackerConfig:
     growth_acceleration: float = 0.2
     start_speed: float = 3.0
     start_growth: float = 0.3
-    merged_ratio: float = 1.3
     min_cover: float = 0.5
     place_weight: float = 0.02
     growth_step: float = 0.05
     min_visible: float = 0.15
-    rest_share: float = 0.35
     one_object_iou: float = 0.93
     max_solidity: float = 0.94
     waist: float = 0.85
-    max_odd: float = 0.3
+    max_odd: float = 0.5
 
     def __post_init__(self) -> None:
         shares = ("min_area_fraction", "start_score", "min_similarity", "min_similarity_weak", "min_iou")
@@ -95,13 +91,12 @@ class TrackerConfig:
         lengths = ("reach_sigmas", "position_noise", "size_noise", "flow_noise", "acceleration", "growth_acceleration")
         for name in shares:
             _check_range("tracker", name, getattr(self, name), 0.0, 1.0)
-        for name in (*lengths, "start_speed", "start_growth", "max_lost_s", "max_gap_s", "rest_share", "max_odd"):
+        for name in (*lengths, "start_speed", "start_growth", "max_lost_s", "max_gap_s", "max_odd"):
             _check_range("tracker", name, getattr(self, name), 1e-6, 1e6)
         for name in ("overlap_weight", "appearance_weight"):
             _check_range("tracker", name, getattr(self, name), 0.0, 10.0)
         for name in ("unseen_penalty", "max_hidden_s"):
             _check_range("tracker", name, getattr(self, name), 0.0, 1e6)
-        _check_range("tracker", "merged_ratio", self.merged_ratio, 1.0, 100.0)
         _check_range("tracker", "min_hits", self.min_hits, 1, 1000)
 
 

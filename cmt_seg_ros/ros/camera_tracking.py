@@ -19,9 +19,9 @@ from cmt_seg_ros.ros.classes import label_set
 from cmt_seg_ros.ros.image_store import ImageStore
 from cmt_seg_ros.ros.images import mask_from_image
 from cmt_seg_ros.ros.mask_input import MaskInput
+from cmt_seg_ros.ros.stamp_order import StampOrder
 from cmt_seg_ros.ros.track_overlay import TrackOverlay
 from cmt_seg_ros.ros.track_publishers import TrackPublishers
-from cmt_seg_ros.runtime.batching import RESTART_AFTER
 from cmt_seg_ros.runtime.statistics import CameraStatistics
 from cmt_seg_ros.structures import U8, Segmentation, Track
 from cmt_seg_ros.tracking.tracker import Tracker
@@ -80,8 +80,7 @@ class CameraTracking:
         self._labels: LabelSet | None = None
         self._tracker: Tracker | None = None
         self._without_image = self._bad_images = 0
-        self._newest_ns: int | None = None
-        self._back = 0
+        self._order = StampOrder()
         self.statistics = CameraStatistics()
 
     def start(self) -> None:
@@ -112,8 +111,7 @@ class CameraTracking:
     def reset(self) -> None:
         """Forget all tracks and the time; ids go on."""
         self._overlay.reset()
-        self._images.clear()
-        self._newest_ns, self._back = None, 0
+        self._order = StampOrder()
         if self._tracker is not None:
             self._tracker.reset()
 
@@ -154,8 +152,12 @@ class CameraTracking:
         self._tracker, self._labels = Tracker(labels, self._config, first_id=self.next_id), labels
 
     def _on_image(self, stamp_ns: int) -> None:
-        if stamp_ns == self._overlay.waiting_ns:
+        if stamp_ns != self._overlay.waiting_ns:
+            return
+        try:
             self._overlay.finish(self._images.take(stamp_ns))
+        except FrameError as error:
+            self._on_error(self._camera.name, "overlay", error)
 
     def _on_bad_image(self, error: FrameError) -> None:
         self._bad_images += 1
@@ -166,27 +168,12 @@ class CameraTracking:
             self.statistics.drop("no_labels")  # troubles() says what to do
             return
         try:
-            self._check_order(stamp_ns)
+            if self._order.has_restarted(stamp_ns):
+                self.reset()
             self._track(self._tracker, self._labels, stamp_ns, parts["mask"], parts.get("objectness"))
         except (FrameError, TrackingError) as error:
             self.statistics.drop(getattr(error, "reason", "refused"))
             self._on_error(self._camera.name, "masks", error)
-
-    def _check_order(self, stamp_ns: int) -> None:
-        """Refuse a frame that is late or was there before; a source that began again (a bag in a loop) is followed."""
-        newest = self._newest_ns
-        if newest is None or stamp_ns > newest:
-            self._back = 0
-            return
-        self._back += stamp_ns < newest
-        if self._back >= RESTART_AFTER:
-            self.reset()
-            return
-        raise FrameError(
-            f"stamp {stamp_ns} ns is not after {newest} ns, that of the newest frame; stamps of a camera must increase "
-            f"(after {RESTART_AFTER} in a row that go back, the clock counts as restarted)",
-            "out_of_order",
-        )
 
     def _track(self, tracker: Tracker, labels: LabelSet, stamp_ns: int, mask: Image, objectness: Image | None) -> None:
         ids = mask_from_image(mask)
@@ -194,7 +181,7 @@ class CameraTracking:
         segmentation = Segmentation(self._camera.name, stamp_ns, ids, objects)
         image = self._images.take(stamp_ns)
         tracks = self._update(tracker, segmentation, image)
-        self._newest_ns = stamp_ns
+        self._order.newest_ns = stamp_ns
         self._publishers.publish(tracks, labels, (mask.height, mask.width), mask.header)
         self._overlay.draw(segmentation, tracks, labels, mask.header, image)
         self.statistics.publish((self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6)

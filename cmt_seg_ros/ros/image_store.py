@@ -49,11 +49,7 @@ class ImageStore:
         elif not wanted and self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
-            self.clear()
-
-    def clear(self) -> None:
-        """Forget all images."""
-        self._frames.clear()
+            self._frames.clear()
 
     def take(self, stamp_ns: int) -> U8 | None:
         """The image of a frame; it and all older ones are forgotten.

@@ -55,7 +55,7 @@ class MaskInput:
 
     @property
     def unpaired(self) -> int:
-        """Number of masks that were given up, as their other half did not come."""
+        """Number of messages, masks and objectness, that were given up as the other half did not come."""
         return self._pairing.unpaired
 
     def adapt(self) -> None:
@@ -84,7 +84,7 @@ class MaskInput:
         legend = self._legend.subscription.topic_name
         if labels is None:
             found.append(
-                f"masks wait for their classes: nothing was received on {legend}, which has "
+                f"masks wait for their classes: no valid ones were received on {legend}, which has "
                 f"{self._node.count_publishers(legend)} publishers; publish a cmt_seg_ros/ClassMap there, latched: it "
                 "says what the numbers in the masks mean and which of them are objects"
             )
@@ -93,6 +93,11 @@ class MaskInput:
             found.append(
                 f"masks wait for objectness: nobody publishes {objectness.subscription.topic_name}; publish it, or set "
                 "use_objectness to false: then every pixel of an object class is one of an object"
+            )
+        elif self.unpaired and not self._pairing.paired:
+            found.append(
+                "masks and objectness never have the same stamp: none is tracked, all are given up (unpaired); publish "
+                "both of a frame under the stamp of its image"
             )
         return found
 

@@ -10,11 +10,17 @@ from typing import Any
 class StampPairing:
     """Collects one message of each topic for a stamp.
 
+    Within a topic messages keep their order: what waits for longer than a stamp that completes, waits in vain.
+
     Args:
         topics: names of the topics.
         on_complete: called as ``on_complete(stamp_ns, {topic: message})``.
         on_lost: called as ``on_lost(topic)`` for each message that is given up.
-        depth: stamps that may wait; beyond that the oldest is given up and counted in ``unpaired``.
+        depth: stamps that may wait; beyond that the oldest is given up.
+
+    Attributes:
+        paired: number of stamps that were completed.
+        unpaired: number of messages that were given up.
     """
 
     def __init__(
@@ -26,7 +32,7 @@ class StampPairing:
     ) -> None:
         self._topics, self._on_complete, self._on_lost, self._depth = topics, on_complete, on_lost, depth
         self._waiting: OrderedDict[int, dict[str, Any]] = OrderedDict()
-        self.unpaired = 0
+        self.paired = self.unpaired = 0
 
     def add(self, topic: str, stamp_ns: int, message: object) -> None:
         """Take a message; completes its stamp when it was the last one missing."""
@@ -35,7 +41,10 @@ class StampPairing:
             self._give_up({topic: message})  # the same stamp twice: an older message waits still
         parts[topic] = message
         if len(parts) == len(self._topics):
+            while next(iter(self._waiting)) != stamp_ns:
+                self._give_up(self._waiting.popitem(last=False)[1])
             del self._waiting[stamp_ns]
+            self.paired += 1
             self._on_complete(stamp_ns, parts)
         elif len(self._waiting) > self._depth:
             self._give_up(self._waiting.popitem(last=False)[1])

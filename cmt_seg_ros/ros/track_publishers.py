@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import Track as TrackMessage
 from cmt_seg_ros.msg import TrackArray
@@ -32,16 +34,24 @@ class TrackPublishers:
             self._publishers.append(node.create_lifecycle_publisher(kind, topic("tracking/detections"), qos.RESULT))
 
     def publish(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int], header: Header) -> None:
-        """Publish the tracks of one frame and, if somebody listens, the image of their ids."""
-        self.tracks.publish(track_array(tracks, labels, size, header))
+        """Publish the tracks of one frame and, if somebody listens, the image of their ids.
+
+        Raises:
+            FrameError: the middleware does not take them (``publish``).
+        """
+        _send(self.tracks, track_array(tracks, labels, size, header))
         if vision.AVAILABLE:
-            self._publishers[-1].publish(vision.detections(tracks, labels, header))
+            _send(self._publishers[-1], vision.detections(tracks, labels, header))
         if self.instances.get_subscription_count():
-            self.instances.publish(image_from_array(instance_image(tracks, size), "mono16", header))
+            _send(self.instances, image_from_array(instance_image(tracks, size), "mono16", header))
 
     def publish_overlay(self, picture: U8, header: Header) -> None:
-        """Publish a (H, W, 3) uint8 blue-green-red picture."""
-        self.overlay.publish(image_from_array(picture, "bgr8", header))
+        """Publish a (H, W, 3) uint8 blue-green-red picture.
+
+        Raises:
+            FrameError: the middleware does not take it (``publish``).
+        """
+        _send(self.overlay, image_from_array(picture, "bgr8", header))
 
     def destroy(self) -> None:
         """Take the topics down."""
@@ -54,6 +64,13 @@ def track_array(tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int]
     message = TrackArray(header=header, image_height=size[0], image_width=size[1])
     message.tracks = [_track_message(track, labels) for track in tracks]
     return message
+
+
+def _send(publisher: Any, message: Any) -> None:
+    try:
+        publisher.publish(message)
+    except RuntimeError as error:  # RCLError, which rclpy does not export: when flooded it refuses now and then
+        raise FrameError(f"{publisher.topic_name} could not be published: {error}", "publish") from error
 
 
 def _track_message(track: Track, labels: LabelSet) -> TrackMessage:

@@ -88,7 +88,9 @@ class TrackerNode(AutostartNode):
         self._active = False
 
     def _on_error(self, camera: str, what: str, error: CmtSegError) -> None:
-        if self._throttle.allows(camera, f"{what} {getattr(error, 'reason', type(error).__name__)}"):
+        reason = getattr(error, "reason", type(error).__name__)
+        # After Ctrl-C nothing can be published any more; that is no news.
+        if self.context.ok() and self._throttle.allows(camera, f"{what} {reason}"):
             self.get_logger().error(f"camera {camera or '(only one)'}: {what} refused: {error}")
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -16,7 +16,7 @@ from cmt_seg_ros.structures import U8, Box, Segment
 from cmt_seg_ros.tracking.canvas import Silhouette, resized, shrunk
 from cmt_seg_ros.tracking.life import LiveTrack
 from cmt_seg_ros.tracking.splitting import Part, explain
-from cmt_seg_ros.tracking.waists import oddness, split
+from cmt_seg_ros.tracking.waists import split
 
 MIDDLE = 0.7
 """Share of a box's width and height that is its middle."""
@@ -36,14 +36,12 @@ class Shares:
     Attributes:
         owners: segments that show one track and nothing else.
         parts: tracks that share a blob, and their share.
-        new: segments of what no track explains.
         divided: columns of segments that are used up.
         placed: tracks that need no segment of their own any more.
     """
 
     owners: Owners
     parts: list[tuple[LiveTrack, Part]] = field(default_factory=list)
-    new: list[Segment] = field(default_factory=list)
     divided: set[int] = field(default_factory=set)
     placed: set[int] = field(default_factory=set)
 
@@ -53,7 +51,6 @@ def share(
     owners: Owners,
     segments: Sequence[Segment],
     occupied: U8,
-    aspect: Callable[[int], float],
     config: TrackerConfig,
 ) -> Shares:
     """Divide the blobs that show several objects.
@@ -63,7 +60,6 @@ def share(
         owners: tracks that have one.
         segments: of the frame.
         occupied: (H, W) uint8, not 0 where any object is.
-        aspect: usual height over width of a class's objects.
         config: of the tracker.
     """
     shares = Shares(dict(owners))
@@ -73,9 +69,7 @@ def share(
         one = _only_one(blob, silhouettes, config)
         if one is not None and blob.mask is not None:
             silhouettes[one] = Silhouette(blob.box_px, blob.mask, np.full(2, 0.01))
-        parts, rests = explain(blob, silhouettes, occupied, config)
-        if len(tracks) == 1 and not rests:
-            continue  # it is larger than expected, and that is all
+        parts = explain(blob, silhouettes, occupied, config)
         shares.owners.pop(column, None)
         shares.divided.add(column)
         for index, (track, part) in enumerate(zip(tracks, parts, strict=True)):
@@ -84,10 +78,6 @@ def share(
                 shares.owners[column] = track
             else:
                 shares.parts.append((track, part))
-        least = max(_expected_area(s) for s in silhouettes)
-        usual = aspect(blob.class_id)
-        large = [r for r in rests if r.area_px >= config.min_area_fraction * occupied.size]
-        shares.new += [r for r in large if oddness(r, usual) < config.max_odd or r.area_px > least]
     return shares
 
 
@@ -110,12 +100,8 @@ def part_company(
 def _groups(
     waiting: Sequence[LiveTrack], owners: Mapping[int, LiveTrack], segments: Sequence[Segment], config: TrackerConfig
 ) -> dict[int, list[LiveTrack]]:
-    """The tracks in each blob that may show more than one, by column, the oldest first."""
+    """The tracks in each blob that a track without a segment is in, by column, the oldest first."""
     groups: dict[int, list[LiveTrack]] = {}
-    for column, track in owners.items():
-        silhouette = track.silhouette
-        if silhouette and segments[column].area_px > config.merged_ratio * _expected_area(silhouette):
-            groups[column] = [track]
     for track in waiting:
         if track.silhouette is None or not segments:
             continue
@@ -138,12 +124,6 @@ def _only_one(blob: Segment, silhouettes: Sequence[Silhouette], config: TrackerC
     shape = resized(silhouettes[best].shape, small.shape[::-1]) != 0
     iou = np.count_nonzero(small & shape) / max(np.count_nonzero(small | shape), 1)
     return best if iou > config.one_object_iou else None
-
-
-def _expected_area(silhouette: Silhouette) -> float:
-    """Pixels that an object should have."""
-    left, top, right, bottom = silhouette.box_px
-    return float((right - left) * (bottom - top) * silhouette.shape.mean())
 
 
 def _cover(segment: Segment, box: Box) -> float:

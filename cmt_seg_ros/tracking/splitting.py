@@ -2,7 +2,8 @@
 
 Each live track knows how its object looked when nothing touched it, and about where it must be now. The
 silhouettes are shifted and stretched until together they fill the blob: a pixel of the blob that only one
-fills counts for its place, a pixel of the background against it. What no silhouette fills is something new.
+fills counts for its place, a pixel of the background against it. Pixels that no silhouette fills go
+to the nearest.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Fit:
 
 def explain(
     blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, config: TrackerConfig
-) -> tuple[list[Part], list[Segment]]:
+) -> list[Part]:
     """Divide a blob among the objects that are expected in it.
 
     Args:
@@ -72,7 +73,7 @@ def explain(
         config: see TrackerConfig.
 
     Returns:
-        A part for each silhouette, and segments of what none of them fills.
+        A part for each silhouette.
     """
     canvas = Canvas(blob, silhouettes, occupied)
     fits = _fit(canvas, silhouettes, config)
@@ -83,13 +84,8 @@ def explain(
         # The one that reaches further down stands nearer and hides the others.
         window(owners, fits[i].place, fits[i].shape)[fits[i].shape != 0] = i + 1
     owners[canvas.blob == 0] = 0
-    rests = _unfilled(canvas.blob, owners, config.rest_share * max(int(f.shape.sum()) for f in fits))
-    owners = nearest(owners)
-    for k, rest in enumerate(rests):
-        owners[rest != 0] = len(boxes) + 1 + k
-    segments = canvas.cut(blob, owners, len(boxes) + len(rests))
-    parts = [Part(*part) for part in zip(boxes, segments, visible, strict=False)]
-    return parts, [s for s in segments[len(boxes) :] if s is not None]
+    segments = canvas.cut(blob, nearest(owners), len(boxes))
+    return [Part(*part) for part in zip(boxes, segments, visible, strict=True)]
 
 
 def nearest(owners: U8) -> U8:
@@ -199,15 +195,6 @@ def _visible(blob: U8, fits: Sequence[Fit], least: float) -> list[float]:
     if len(needed) == 1:
         shares[needed[0]] = 1.0
     return shares
-
-
-def _unfilled(blob: U8, owners: U8, least: float) -> list[U8]:
-    """Masks of what nothing fills, if large and thick enough to be an object."""
-    empty = ((blob != 0) & (owners == 0)).view(np.uint8)
-    empty = cv2.morphologyEx(empty, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(empty, connectivity=4)
-    large = [k for k in range(1, count) if stats[k, cv2.CC_STAT_AREA] >= least]
-    return [np.equal(pieces, k).view(np.uint8) for k in large]
 
 
 def _corner(centre: Point, shape: U8) -> tuple[int, int]:

@@ -191,14 +191,13 @@ class Tracker:
         """Give each track its share of the blobs; return who owns what, columns used up, and ids of tracks placed."""
         matched = {t.track_id for t in owners.values()}
         waiting = [t for t in tracks if t.track_id not in matched]
-        shares = share(waiting, owners, seen.segments, occupied, self._ratios.of, self._config)
+        shares = share(waiting, owners, seen.segments, occupied, self._config)
         for track, part in shares.parts:
             track.see_part(part, seen.stamp_ns, self._config)
         for column, parts in part_company(shares, seen.segments, self._ratios.of, self._config).items():
             columns = seen.add(parts)
             shares.divided.add(column)
             shares.owners[int(columns[0])] = shares.owners.pop(column)
-        seen.add(shares.new)
         placed = shares.placed | {t.track_id for t in shares.owners.values()}
         return shares.owners, shares.divided | set(shares.owners), placed
 

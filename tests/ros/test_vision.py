@@ -10,6 +10,7 @@ pytest.importorskip("vision_msgs.msg", reason="vision_msgs is not installed; it 
 
 from ros_harness import bench
 from std_msgs.msg import Header
+from tracker_camera import SIDE, TOP, Camera, empty, masks
 
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.ros import qos, vision
@@ -42,3 +43,17 @@ def test_nodes_offer_the_topics() -> None:
         ros.until(lambda: info, "vision_info")
         assert [(c.class_id, c.class_name) for c in info[0].class_map][8] == (8, "Car")
         assert ros.do(lambda: ros.node.count_publishers("/front/tracking/detections")) == 1
+
+
+def test_the_tracker_publishes_what_it_sees() -> None:
+    with bench() as ros:
+        ros.add(TrackerNode, min_hits=2, max_lost_s=0.05)
+        arrays = ros.listen(vision.Detection2DArray, "/tracking/detections")
+        camera = Camera(ros).ready()
+        for number in range(6):
+            camera.send(*(masks if number < 3 else empty)(number))
+            ros.until(lambda: len(camera.tracks) == len(arrays) == number + 1)  # noqa: B023
+        assert [len(message.detections) for message in arrays] == [0, 1, 1, 0, 0, 0], "tentative and lost are not"
+        assert [message.header for message in arrays] == [message.header for message in camera.tracks]
+        found = arrays[2].detections[0]
+        assert (found.bbox.center.position.y, found.bbox.size_x) == (TOP + SIDE / 2, SIDE)
