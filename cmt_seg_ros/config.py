@@ -16,8 +16,9 @@ class TrackerConfig:
 
     Attributes:
         min_area_fraction: smaller segments are ignored; share of the image's area, 0-1.
-        start_score: a segment with a lower score (share confirmed by the objectness mask, or a detector's) can
-            continue a track but not start one; 0-1.
+        start_share: a segment of which the objectness mask confirms a smaller share can continue a track but not
+            start one; 0-1.
+        start_score: the same for a detector's box with a lower score; 0-1.
         min_hits: frames in which an object must be seen before its track is confirmed.
         max_lost_s: a track unseen for longer is removed, s.
         max_hidden_s: how much longer one waits that is hidden in a blob it shares with others, s.
@@ -53,6 +54,7 @@ class TrackerConfig:
     """
 
     min_area_fraction: float = 0.0003
+    start_share: float = 0.5
     start_score: float = 0.8
     min_hits: int = 4
     max_lost_s: float = 1.5
@@ -65,12 +67,12 @@ class TrackerConfig:
     overlap_weight: float = 0.45
     class_penalty: float = 0.3
     unseen_penalty: float = 0.05
-    appearance_weight: float = 1.0
+    appearance_weight: float = 2.0
     appearance_usual: float = 0.8
     duplicate_iou: float = 0.57
     position_noise: float = 0.1
     size_noise: float = 0.08
-    flow_noise: float = 0.1
+    flow_noise: float = 0.4
     acceleration: float = 1.0
     growth_acceleration: float = 0.2
     start_speed: float = 3.0
@@ -81,11 +83,11 @@ class TrackerConfig:
     min_visible: float = 0.15
     one_object_iou: float = 0.93
     max_solidity: float = 0.94
-    waist: float = 0.85
+    waist: float = 0.8
     max_odd: float = 0.5
 
     def __post_init__(self) -> None:
-        shares = ("min_area_fraction", "start_score", "min_similarity", "min_similarity_weak", "min_iou")
+        shares = ("min_area_fraction", "start_share", "start_score", "min_similarity", "min_similarity_weak", "min_iou")
         shares += ("class_penalty", "appearance_usual", "duplicate_iou", "min_cover", "place_weight", "growth_step")
         shares += ("min_visible", "one_object_iou", "max_solidity", "waist")
         lengths = ("reach_sigmas", "position_noise", "size_noise", "flow_noise", "acceleration", "growth_acceleration")

@@ -13,8 +13,8 @@ from cmt_seg_ros.tracking import motion
 from cmt_seg_ros.tracking.splitting import Part, Silhouette
 from cmt_seg_ros.tracking.visibility import Flags, complete
 
-import os
-PLACE_NOISE = float(os.environ.get("PN", 0.05))
+PLACE_NOISE = 0.1
+"""How far a silhouette may be from where it was predicted for all that is known, sizes."""
 COLOR_RATE = 0.1
 """Share of what is seen now in the colours that are remembered."""
 
@@ -96,8 +96,8 @@ class LiveTrack:
             return False
         if self.confirmed_ns is None:
             return True
-        x, y = self.state.value[:2]
-        outside = not (0 <= x < size[1] and 0 <= y < size[0])
+        left, top, right, bottom = self.state.box_px
+        outside = right <= 0 or bottom <= 0 or left >= size[1] or top >= size[0]
         # While it is hidden in a blob it is known where it is: the wait starts later, but not for ever.
         since = max(self.seen_ns, min(self.hidden_ns, self.seen_ns + round(config.max_hidden_s * 1e9)))
         return outside or (stamp_ns - since) / 1e9 > config.max_lost_s

@@ -15,6 +15,9 @@ import numpy as np
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.structures import F64, Box
 
+FLOW_ERROR = 0.5
+"""Standard deviation of a displacement by optical flow, share of its length."""
+
 
 @dataclass(frozen=True, eq=False)
 class MotionState:
@@ -82,7 +85,7 @@ def update(state: MotionState, box_px: Box, config: TrackerConfig) -> MotionStat
 def displace(
     state: MotionState, before: MotionState, displacement_px: tuple[float, float], config: TrackerConfig
 ) -> MotionState:
-    """A prediction corrected by what the image says.
+    """A prediction drawn towards what the image says; no surer of itself, as the segment is to be found near it.
 
     Args:
         state: predicted for this frame.
@@ -90,10 +93,10 @@ def displace(
         displacement_px: (x, y) that its pixels moved in the image since.
         config: ``flow_noise`` says how far to believe it; long ways are believed less.
     """
-    moved = before.value[:2] + displacement_px
-    noise = np.full(4, np.inf)  # the size is not measured
-    noise[:2] = (config.flow_noise * state.scale_px) ** 2 + 0.01 * np.square(displacement_px)
-    return _corrected(state, np.append(moved - state.value[:2], (0.0, 0.0)), noise)
+    residual = before.value[:2] + displacement_px - state.value[:2]
+    length = float(np.hypot(*displacement_px))
+    noise = (config.flow_noise * state.scale_px) ** 2 + (FLOW_ERROR * length) ** 2
+    return shift(state, state.var[:2] / (state.var[:2] + noise) * residual)
 
 
 def shift(state: MotionState, shift_px: F64) -> MotionState:

@@ -110,7 +110,7 @@ class Tracker:
         seen = Observation(segments, stamp_ns, size, image)
         # 3. Confirmed tracks have first choice among the sure segments.
         old = [t for t in self._tracks if t.confirmed]
-        sure = np.flatnonzero(seen.scores >= self._config.start_score)
+        sure = np.flatnonzero(seen.scores >= [self._surely(s) for s in segments])
         if image is None:
             self._follow_camera(old, seen, sure)
         owners = self._match(old, seen, sure, self._config.min_similarity)
@@ -129,6 +129,10 @@ class Tracker:
         tracks = [t.report(stamp_ns) for t in self._tracks]
         tracks += [t.report(stamp_ns, gone=True) for t in gone if t.confirmed]
         return sorted(tracks, key=lambda t: t.track_id)
+
+    def _surely(self, segment: Segment) -> float:
+        """Least score of a segment that surely shows an object."""
+        return self._config.start_score if segment.mask is None else self._config.start_share
 
     def _check_stamp(self, stamp_ns: int) -> None:
         if self._stamp_ns is not None and stamp_ns <= self._stamp_ns:
@@ -206,7 +210,7 @@ class Tracker:
         new: list[int] = []
         for column in columns:
             segment = seen.segments[column]
-            if segment.score < self._config.start_score:
+            if segment.score < self._surely(segment):
                 continue
             one = segment.mask is None
             parts = [segment] if one else split(segment, self._ratios.of(segment.class_id), self._config)
