@@ -108,8 +108,13 @@ def window(array: npt.NDArray[np.generic], place: tuple[int, int], shape: npt.ND
 
 def resized(mask: U8, size: tuple[int, int]) -> U8:
     """A 0/1 mask at another (width, height): 1 where most of what it stands for was 1."""
-    big: U8 = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
-    return (big > min(127, int(big.max()) - 1)).view(np.uint8) if big.any() else big
+    if mask.shape == size[::-1]:
+        return mask
+    small: U8 = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    if not small.any():  # too thin to be most of any pixel
+        small = cv2.dilate(mask, np.ones((3, 3), np.uint8))
+        small = cv2.resize(small, size, interpolation=cv2.INTER_NEAREST)
+    return small
 
 
 def shrunk(mask: U8, scale: float) -> U8:

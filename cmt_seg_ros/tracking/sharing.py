@@ -102,12 +102,16 @@ def _groups(
 ) -> dict[int, list[LiveTrack]]:
     """The tracks in each blob that a track without a segment is in, by column, the oldest first."""
     groups: dict[int, list[LiveTrack]] = {}
+    boxes = np.array([s.box_px for s in segments], np.float64).reshape(-1, 4)
     for track in waiting:
-        if track.silhouette is None or not segments:
+        if track.shape is None:
             continue
-        covers = [_cover(s, track.state.box_px) if s.class_id == track.class_id else 0.0 for s in segments]
-        best = int(np.argmax(covers))
-        if covers[best] >= config.min_cover:
+        x, y = track.state.value[:2]
+        reached = np.flatnonzero((boxes[:, 0] < x) & (x < boxes[:, 2]) & (boxes[:, 1] < y) & (y < boxes[:, 3]))
+        reached = [c for c in reached.tolist() if segments[c].class_id == track.class_id]
+        covers = [_cover(segments[c], track.state.box_px) for c in reached]
+        if covers and max(covers) >= config.min_cover:
+            best = reached[int(np.argmax(covers))]
             groups.setdefault(best, [owners[best]] if best in owners else []).append(track)
     return {column: sorted(tracks, key=lambda t: t.track_id) for column, tracks in groups.items()}
 
@@ -136,4 +140,4 @@ def _cover(segment: Segment, box: Box) -> float:
     x0, y0, x1, y1 = round(cx - w) - x, round(cy - h) - y, round(cx + w) - x, round(cy + h) - y
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
     inside = segment.mask[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)]
-    return float(inside.sum()) / ((x1 - x0) * (y1 - y0))
+    return np.count_nonzero(inside) / ((x1 - x0) * (y1 - y0))
