@@ -9,48 +9,73 @@ import pytest
 
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.structures import F64
-from cmt_seg_ros.tracking.association import Boxes, assign, similarity
+from cmt_seg_ros.tracking.association import Doubts, Looks, assign, similarity
 
-CONFIG = TrackerConfig()
+CONFIG = TrackerConfig(appearance_weight=1.0, appearance_usual=0.8)
 Box = tuple[float, float, float, float]
 
 
-def boxes(*rows: Box, class_id: int = 8) -> Boxes:
-    return Boxes(np.array(rows, np.float64).reshape(-1, 4), np.full(len(rows), class_id))
+def looks(*rows: Box, class_id: int = 8, colors: list[list[float]] | None = None) -> Looks:
+    known = None if colors is None else np.array(colors, np.float64)
+    return Looks(np.array(rows, np.float64).reshape(-1, 4), np.full(len(rows), class_id), known)
 
 
-def score_of(tracks: Boxes, segments: Boxes, reach_px: float = 10.0) -> F64:
-    return similarity(tracks, np.full(len(tracks.boxes), reach_px), segments, CONFIG)
+def score_of(tracks: Looks, segments: Looks, reach_px: float = 10.0, unseen_s: float = 0.0) -> F64:
+    count = len(tracks.boxes)
+    return similarity(tracks, Doubts(np.full(count, reach_px), np.full(count, unseen_s)), segments, CONFIG)
 
 
 def test_same_box_is_one_and_falls_with_distance() -> None:
-    score = score_of(boxes((0, 0, 20, 20)), boxes((0, 0, 20, 20), (2, 0, 22, 20), (6, 0, 26, 20)))[0]
+    score = score_of(looks((0, 0, 20, 20)), looks((0, 0, 20, 20), (2, 0, 22, 20), (6, 0, 26, 20)))[0]
     assert score[0] == pytest.approx(1)
     assert score[0] > score[1] > score[2] > 0
 
 
 def test_out_of_reach_and_apart_is_forbidden() -> None:
     far = (40.0, 0.0, 60.0, 20.0)
-    assert score_of(boxes((0, 0, 20, 20)), boxes(far))[0, 0] == -np.inf
-    assert score_of(boxes((0, 0, 20, 20)), boxes(far), reach_px=80)[0, 0] > 0
+    assert score_of(looks((0, 0, 20, 20)), looks(far))[0, 0] == -np.inf
+    assert score_of(looks((0, 0, 20, 20)), looks(far), reach_px=80)[0, 0] > 0
 
 
 def test_overlap_makes_up_for_reach() -> None:
     # Half of a wide object is hidden: its centre jumps further than it can have moved.
-    assert score_of(boxes((0, 0, 100, 40)), boxes((50, 0, 100, 40)))[0, 0] > CONFIG.min_similarity
+    assert score_of(looks((0, 0, 100, 40)), looks((50, 0, 100, 40)))[0, 0] > 0
 
 
 def test_other_class_and_other_shape_cost() -> None:
-    same = score_of(boxes((0, 0, 20, 20)), boxes((0, 0, 20, 20)))[0, 0]
-    other = score_of(boxes((0, 0, 20, 20)), boxes((0, 0, 20, 20), class_id=9))[0, 0]
-    slim = score_of(boxes((0, 0, 20, 20)), boxes((5, 0, 15, 20)))[0, 0]
+    same = score_of(looks((0, 0, 20, 20)), looks((0, 0, 20, 20)))[0, 0]
+    other = score_of(looks((0, 0, 20, 20)), looks((0, 0, 20, 20), class_id=9))[0, 0]
+    slim = score_of(looks((0, 0, 20, 20)), looks((5, 0, 15, 20)))[0, 0]
     assert other == pytest.approx(same - CONFIG.class_penalty)
     assert slim < same
 
 
+def test_the_longer_unseen_the_less_it_fits() -> None:
+    here = looks((0, 0, 20, 20))
+    now, later = (score_of(here, here, unseen_s=time_s)[0, 0] for time_s in (0.0, 2.0))
+    assert later == pytest.approx(now - 2 * CONFIG.unseen_penalty) and later < now
+
+
+def test_colour_tells_apart_what_place_does_not_and_counts_only_where_known() -> None:
+    place, red, blue, unknown = (0.0, 0.0, 20.0, 20.0), [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]
+    segments = looks(place, place, place, colors=[red, blue, unknown])
+    like, unlike, nothing = score_of(looks(place, colors=[red]), segments)[0]
+    without = score_of(looks(place), segments)[0]
+    assert like > without[0] > unlike
+    assert nothing == without[0] == without[1]
+    assert (score_of(looks(place, colors=[unknown]), segments)[0] == without).all()
+
+
+def test_the_overlap_of_pixels_replaces_that_of_boxes_where_known() -> None:
+    here = looks((0, 0, 20, 20))
+    doubts = Doubts(np.array([10.0]), np.zeros(1))
+    same, apart, unknown = (similarity(here, doubts, here, CONFIG, np.array([[v]]))[0, 0] for v in (1.0, 0.0, np.nan))
+    assert same == unknown == score_of(here, here)[0, 0] > apart
+
+
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (2, 0)])
 def test_nothing_to_match(shape: tuple[int, int]) -> None:
-    score = score_of(boxes(*[(0, 0, 9, 9)] * shape[0]), boxes(*[(0, 0, 9, 9)] * shape[1]))
+    score = score_of(looks(*[(0, 0, 9, 9)] * shape[0]), looks(*[(0, 0, 9, 9)] * shape[1]))
     pairs, rows, columns = assign(score, 0.2)
     assert pairs == [] and rows.tolist() == list(range(shape[0])) and columns.tolist() == list(range(shape[1]))
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from small_scenes import rectangle
 
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import Box, Track, TrackState
@@ -15,9 +16,11 @@ SIZE = (90, 120)
 
 
 def track(track_id: int, box: Box, state: TrackState = TrackState.CONFIRMED) -> Track:
-    shape = round(box[3] - box[1]), round(box[2] - box[0])
-    mask = None if state == TrackState.OCCLUDED else np.ones(shape, np.uint8)
-    return Track(track_id, 8, box, (0.0, 0.0), 1.0, state, 1.0, 0.0, mask)
+    seen = state in (TrackState.TENTATIVE, TrackState.CONFIRMED)
+    left, top, right, bottom = map(round, box)
+    return Track(
+        track_id, 8, box, (0.0, 0.0), 1.0, state, 1.0, 0.0, rectangle(left, top, right, bottom) if seen else None
+    )
 
 
 def test_instance_image_has_the_mask_of_each_track() -> None:
