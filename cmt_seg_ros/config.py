@@ -61,7 +61,7 @@ class TrackerConfig:
     max_hidden_s: float = 2.0
     max_gap_s: float = 5.0
     min_similarity: float = 0.35
-    min_similarity_weak: float = 0.55
+    min_similarity_weak: float = 0.5
     min_iou: float = 0.23
     reach_sigmas: float = 4.0
     overlap_weight: float = 0.45

@@ -9,6 +9,7 @@ every image size.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class MotionState:
     rate_var: F64
     scale_px: float
 
-    @property
+    @cached_property
     def box_px(self) -> Box:
         """(left, top, right, bottom), pixels; at least one pixel wide and high."""
         x, y, w, h = self.value.tolist()
@@ -120,9 +121,11 @@ def rescale(state: MotionState, factor_x: float, factor_y: float) -> MotionState
 
 def covariance(state: MotionState) -> F64:
     """(4, 4) float64 of centre x, centre y, and their velocities: px^2, px^2/s, px^2/s^2."""
-    matrix = np.diag(np.concatenate([state.var[:2], state.rate_var[:2]]))
-    matrix[[0, 1, 2, 3], [2, 3, 0, 1]] = np.tile(state.cov[:2], 2)
-    return matrix
+    var_x, var_y, _, _ = state.var.tolist()
+    cov_x, cov_y, _, _ = state.cov.tolist()
+    rate_x, rate_y, _, _ = state.rate_var.tolist()
+    rows = [(var_x, 0, cov_x, 0), (0, var_y, 0, cov_y), (cov_x, 0, rate_x, 0), (0, cov_y, 0, rate_y)]
+    return np.array(rows, np.float64)
 
 
 def _corrected(state: MotionState, residual: F64, noise: F64) -> MotionState:

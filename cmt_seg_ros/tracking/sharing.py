@@ -67,9 +67,10 @@ def share(
         blob = segments[column]
         silhouettes = [s for t in tracks if (s := t.silhouette) is not None]
         one = _only_one(blob, silhouettes, config)
-        if one is not None and blob.mask is not None:
-            silhouettes[one] = Silhouette(blob.box_px, blob.mask, np.full(2, 0.01))
-        parts = explain(blob, silhouettes, occupied, config)
+        if one is None:
+            parts = explain(blob, silhouettes, occupied, config)
+        else:
+            parts = [Part(s.box_px, None, 0.0) for s in silhouettes]
         shares.owners.pop(column, None)
         shares.divided.add(column)
         for index, (track, part) in enumerate(zip(tracks, parts, strict=True)):

@@ -28,6 +28,8 @@ from cmt_seg_ros.tracking.segments import find_segments, occupied_by
 from cmt_seg_ros.tracking.sharing import Owners, part_company, share
 from cmt_seg_ros.tracking.waists import solidity, split
 
+STILL = 0.001
+"""The camera stands still if it moved by less, share of the image's longer side."""
 SOLID = 0.95
 """Segments that fill this share of their convex hull are one object."""
 ENOUGH = 3
@@ -111,9 +113,9 @@ class Tracker:
         # 3. Confirmed tracks have first choice among the sure segments.
         old = [t for t in self._tracks if t.confirmed]
         sure = np.flatnonzero(seen.scores >= [self._surely(s) for s in segments])
-        if image is None:
-            self._follow_camera(old, seen, sure)
         owners = self._match(old, seen, sure, self._config.min_similarity)
+        if image is None and self._follow_camera(owners, seen):
+            owners = self._match(old, seen, sure, self._config.min_similarity)
         # 4. Objects that touch share a blob.
         owners, used, placed = self._divide(old, owners, seen, occupied)
         # 5. Then whatever is left: tracks that are new, segments that are doubtful.
@@ -168,14 +170,16 @@ class Tracker:
         for track in self._tracks:
             track.rescale(factor_x, factor_y)
 
-    def _follow_camera(self, tracks: Sequence[LiveTrack], seen: Observation, columns: I64) -> None:
-        """Without images: what most objects moved beyond their prediction is the camera's motion."""
-        pairs = self._match(tracks, seen, columns, self._config.min_similarity)
-        boxes = [(seen.boxes[column], np.array(track.state.box_px)) for column, track in pairs.items()]
-        moved = np.array([(a[:2] + a[2:] - b[:2] - b[2:]) / 2 for a, b in boxes]).reshape(-1, 2)
-        shift_px = common_shift(moved)
+    def _follow_camera(self, owners: Owners, seen: Observation) -> bool:
+        """Without images: what most objects moved beyond their prediction is the camera's motion, if it moved."""
+        predicted = np.array([track.state.box_px for track in owners.values()]).reshape(-1, 4)
+        moved = seen.boxes[list(owners)] - predicted
+        shift_px = common_shift((moved[:, :2] + moved[:, 2:]) / 2)
+        if np.hypot(*shift_px) < STILL * max(seen.size):
+            return False
         for track in self._tracks:
             track.state = motion.shift(track.state, shift_px)
+        return True
 
     def _match(self, tracks: Sequence[LiveTrack], seen: Observation, columns: I64, least: float) -> Owners:
         """Match some tracks with some segments."""

@@ -103,7 +103,7 @@ def cover(tracks: Sequence[Track], size: tuple[int, int]) -> np.ndarray:
         if track.segment is None or track.mask is None:
             continue
         (x, y), (h, w) = track.segment.corner_px, track.mask.shape
-        assert 0 <= x and 0 <= y and x + w <= size[1] and y + h <= size[0]
+        assert min(x, y) >= 0 and x + w <= size[1] and y + h <= size[0]
         assert track.segment.box_px == (x, y, x + w, y + h)
         assert track.mask.dtype == np.uint8 and track.mask.max() == 1
         count[y : y + h, x : x + w] += track.mask

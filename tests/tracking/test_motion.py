@@ -82,3 +82,20 @@ def test_box_never_turns_inside_out() -> None:
         state = motion.update(motion.predict(state, 0.1, CONFIG), (0, 0, 100 - 18 * step, 100 - 18 * step), CONFIG)
     left, top, right, bottom = motion.predict(state, 5.0, CONFIG).box_px
     assert right - left >= 1 and bottom - top >= 1
+
+
+def test_covariance_is_that_of_centre_and_velocity() -> None:
+    state = motion.update(motion.predict(motion.start(box_at(0), CONFIG), 0.1, CONFIG), box_at(0.1), CONFIG)
+    matrix = motion.covariance(state)
+    np.testing.assert_array_equal(matrix, matrix.T)
+    np.testing.assert_array_equal(np.diag(matrix), [*state.var[:2], *state.rate_var[:2]])
+    assert matrix[0, 2] == state.cov[0] and matrix[1, 3] == state.cov[1] and matrix[0, 1] == matrix[0, 3] == 0
+    assert np.linalg.eigvalsh(matrix).min() > 0
+
+
+def test_the_camera_moves_the_place_and_nothing_else() -> None:
+    state = motion.update(motion.predict(motion.start(box_at(0), CONFIG), 0.1, CONFIG), box_at(0.1), CONFIG)
+    moved = motion.shift(state, np.array([30.0, -5.0]))
+    assert moved.box_px == pytest.approx(np.add(state.box_px, (30, -5, 30, -5)))
+    assert moved.velocity_px_s == state.velocity_px_s
+    np.testing.assert_array_equal(motion.covariance(moved), motion.covariance(state))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.structures import U8
-from cmt_seg_ros.tracking.segments import MIN_AREA_PX, find_segments
+from cmt_seg_ros.structures import U8, Segment
+from cmt_seg_ros.tracking.segments import MIN_AREA_PX, find_segments, occupied_by, outline
 
 CAR, PEDESTRIAN = 8, 9
 
@@ -88,3 +91,34 @@ def test_segments_partition_the_object_pixels(class_ids: U8) -> None:
             assert edge.any()  # the box is tight
     missed = painted != np.where(np.isin(class_ids, (CAR, PEDESTRIAN)), class_ids, 3)
     assert np.all(painted[missed] == 3)  # what is not painted was too small, nothing is painted wrongly
+
+
+def test_the_outline_of_a_segment_is_drawn_around_its_pixels() -> None:
+    class_ids, objectness = blank()
+    cv2.ellipse(class_ids, (30, 20), (12, 8), 20, 0, 360, CAR, -1)
+    (segment,) = find_segments(class_ids, objectness, CAMVID, min_area_fraction=0.0)
+    points = outline(segment)
+    assert points.dtype == np.int32 and points.shape[1] == 2
+    drawn = cv2.fillPoly(np.full((40, 60), 3, np.uint8), [points], CAR)
+    np.testing.assert_array_equal(drawn, class_ids)
+    box = replace(segment, box_px=(4.0, 5.0, 10.0, 9.0), mask=None)
+    assert cv2.boundingRect(outline(box)) == (4, 5, 6, 4)
+
+
+def test_occupied_is_where_a_segment_is_also_when_it_is_cut_by_the_border() -> None:
+    mask = np.ones((6, 10), np.uint8)
+    mask[0, 0] = 0
+    cut = Segment(CAR, (-4, -2, 6, 4), (0.5, 0.5), 59, 1.0, mask)
+    box = Segment(CAR, (50.4, 30.0, 80.0, 90.0), (65.0, 60.0), 900, 1.0)
+    outside = [Segment(CAR, b, (0.0, 0.0), 1, 1.0) for b in ((-9.0, -9.0, -3.0, -3.0), (70.0, 50.0, 90.0, 60.0))]
+    expected = np.zeros((40, 60), np.uint8)
+    expected[:4, :6], expected[30:, 50:] = 1, 1
+    np.testing.assert_array_equal(occupied_by([cut, box, *outside], (40, 60)), expected)
+
+
+def test_the_smallest_size_follows_the_image() -> None:
+    for scale in (1, 4):
+        class_ids, objectness = (layer.repeat(scale, 0).repeat(scale, 1) for layer in blank())
+        class_ids[: 5 * scale, : 5 * scale], class_ids[20 * scale : 24 * scale, : 4 * scale] = CAR, CAR
+        found = find_segments(class_ids, objectness, CAMVID, min_area_fraction=20 / 2400)
+        assert [s.area_px for s in found] == [25 * scale**2]

@@ -1,54 +1,15 @@
-"""The tracker on small scenes of rectangles."""
+"""The life of tracks, on small scenes of rectangles: states, events, ids, time, and input that is no good."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from small_scenes import CAR, PEDESTRIAN, SIZE, Rectangle, confirmed_car, masks, new_tracker, plain, rectangle
 
-from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import TrackingError
-from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.structures import Segmentation, Track, TrackState
-from cmt_seg_ros.tracking.segments import find_segments
-from cmt_seg_ros.tracking.tracker import Tracker
-
-CAR, PEDESTRIAN, ROAD = 8, 9, 3
-SIZE = (120, 200)  # height, width
-Rectangle = tuple[int, float, float, float, float]  # class, left, top, width, height
-
-
-def masks(
-    rectangles: Iterable[Rectangle], time_s: float, *, size: tuple[int, int] = SIZE, doubtful: bool = False
-) -> Segmentation:
-    """Rectangles on a road, later ones in front; when doubtful, the objectness mask has none of them."""
-    class_ids = np.full(size, ROAD, np.uint8)
-    for class_id, left, top, width, height in rectangles:
-        x, y = max(round(left), 0), max(round(top), 0)
-        class_ids[y : max(round(top + height), 0), x : max(round(left + width), 0)] = class_id
-    objectness = np.where((class_ids != ROAD) & (not doubtful), 255, 0).astype(np.uint8)
-    return Segmentation("front", round(time_s * 1e9), class_ids, objectness, np.full(size, 255, np.uint8))
-
-
-def new_tracker(**changes: float) -> Tracker:
-    return Tracker(CAMVID, TrackerConfig(**changes))  # type: ignore[arg-type]
-
-
-def confirmed_car(tracker: Tracker, frames: int = 5, *, left: float = 20, speed: float = 20) -> float:
-    """Show a car for some frames at 10 Hz; return the time of the last."""
-    for k in range(frames):
-        (track,) = tracker.update(masks([(CAR, left + speed * k / 10, 50, 30, 20)], k / 10))
-    assert track.state == TrackState.CONFIRMED
-    return (frames - 1) / 10
-
-
-def plain(tracks: Sequence[Track]) -> list[tuple[object, ...]]:
-    """Everything of tracks in a form that compares."""
-    return [
-        (t.track_id, t.class_id, t.box_px, t.velocity_px_s, t.score, t.state, t.age_s, t.unseen_s, t.mask is None)
-        for t in tracks
-    ]
+from cmt_seg_ros.structures import U8, TrackEvent, TrackState
 
 
 def test_life_of_a_track() -> None:
@@ -67,44 +28,9 @@ def test_life_of_a_track() -> None:
         assert track.state == TrackState.OCCLUDED and track.mask is None
         assert track.unseen_s == pytest.approx((k - 4) / 10)
         assert track.box_px == pytest.approx((20 + 2 * k, 50, 50 + 2 * k, 70), abs=2)
-    assert tracker.update(masks([], 0.9)) == []  # unseen for 0.5 s
-
-
-def test_velocity_is_in_pixels_per_second() -> None:
-    tracker = new_tracker()
-    for k in range(15):
-        (track,) = tracker.update(masks([(CAR, 20 + 6 * k, 80 - 2 * k, 30, 20)], k / 15))
-    assert track.velocity_px_s == pytest.approx((90, -30), abs=4)
-
-
-def test_crossing_objects_keep_their_ids() -> None:
-    # A car drives behind a pedestrian who walks the other way: they meet at k = 11.
-    tracker = new_tracker()
-    for k in range(25):
-        tracks = tracker.update(masks([(CAR, 10 + 5 * k, 40, 40, 24), (PEDESTRIAN, 140 - 6 * k, 38, 12, 34)], k / 10))
-        seen = {t.class_id: t.track_id for t in tracks if t.state == TrackState.CONFIRMED}
-        if k == 3:
-            first = dict(seen)
-    assert len(first) == 2 and seen == first
-
-
-def test_hidden_little_by_little_comes_out_at_the_other_side() -> None:
-    # A pedestrian walks behind a parked car that is wider than he is: he seems to shrink, is gone, comes out.
-    tracker = new_tracker()
-    ids: list[int] = []
-    for k in range(32):
-        tracks = tracker.update(masks([(PEDESTRIAN, 20 + 5 * k, 40, 14, 36), (CAR, 80, 38, 36, 42)], k / 10))
-        ids += [t.track_id for t in tracks if t.class_id == PEDESTRIAN]
-        assert all(t.box_px[2] - t.box_px[0] > 8 for t in tracks if t.state == TrackState.OCCLUDED)
-    assert len(ids) == 32 and len(set(ids)) == 1 and tracks[-1].state == TrackState.CONFIRMED
-
-
-def test_same_class_passing_with_a_gap_keeps_ids() -> None:
-    tracker = new_tracker()
-    for k in range(20):
-        tracks = tracker.update(masks([(CAR, 10 + 7 * k, 30, 30, 18), (CAR, 150 - 7 * k, 50, 30, 18)], k / 10))
-    upper = min(tracks, key=lambda t: t.box_px[1])
-    assert [t.track_id for t in tracks] == [1, 2] and upper.track_id == 1 and upper.velocity_px_s[0] > 0
+    (track,) = tracker.update(masks([], 0.9))  # unseen for 0.5 s
+    assert (track.state, track.event) == (TrackState.LOST, TrackEvent.LEFT)
+    assert tracker.update(masks([], 1.0)) == []
 
 
 def test_returns_under_the_same_id_after_occlusion() -> None:
@@ -125,30 +51,6 @@ def test_returns_under_a_new_id_after_too_long() -> None:
     assert track.track_id == 2 and track.state == TrackState.TENTATIVE
 
 
-def test_irregular_frames_are_one_object() -> None:
-    tracker = new_tracker()
-    times = np.cumsum(np.random.default_rng(1).uniform(0.02, 0.3, 40))
-    for time_s in times:
-        tracks = tracker.update(masks([(CAR, 5 + 20 * time_s, 40, 30, 20)], float(time_s)))
-        assert [t.track_id for t in tracks] == [1]
-    assert tracks[0].velocity_px_s[0] == pytest.approx(20, abs=3)
-
-
-def test_small_fast_object_without_overlap() -> None:
-    tracker = new_tracker()
-    for k in range(12):
-        tracks = tracker.update(masks([(PEDESTRIAN, 5 + 11 * k, 40, 10, 16)], k / 10))
-    assert [t.track_id for t in tracks] == [1]
-
-
-def test_two_trackers_are_independent() -> None:
-    one, other = new_tracker(), new_tracker()
-    for k in range(5):
-        (a,) = one.update(masks([(CAR, 20 + 2 * k, 50, 30, 20)], k / 10))
-        b = other.update(masks([(PEDESTRIAN, 90, 20, 10, 30), (CAR, 150, 80, 30, 20)], 100 + k / 7))
-        assert a.track_id == 1 and [t.track_id for t in b] == [1, 2]
-
-
 def test_ids_are_never_used_again() -> None:
     tracker = new_tracker(max_lost_s=0.1)
     seen: list[int] = []
@@ -160,34 +62,6 @@ def test_ids_are_never_used_again() -> None:
     assert seen == [1, 2, 3, 4] and track.track_id == 5
 
 
-def noisy_sequence() -> list[Segmentation]:
-    rng = np.random.default_rng(2)
-    sequence = []
-    for k in range(25):
-        objects = [(CAR if i % 2 else PEDESTRIAN, 8 + 30 * i + k * (i - 2), 12 + 16 * i, 24, 14) for i in range(6)]
-        sequence.append(masks([o for o in objects if rng.random() < 0.85], k / 12))
-    return sequence
-
-
-def test_same_input_gives_same_output() -> None:
-    runs = []
-    for _ in range(2):
-        tracker = new_tracker()
-        runs.append([plain(tracker.update(frame)) for frame in noisy_sequence()])
-    assert runs[0] == runs[1]
-
-
-def test_order_of_segments_does_not_matter() -> None:
-    rng = np.random.default_rng(3)
-    straight, shuffled = new_tracker(), new_tracker()
-    for frame in noisy_sequence():
-        segments = find_segments(frame.class_ids, frame.objectness, CAMVID, min_area_fraction=0.0)
-        expected = plain(straight.update_segments(segments, frame.stamp_ns, SIZE))
-        order = rng.permutation(len(segments))
-        assert plain(shuffled.update_segments([segments[i] for i in order], frame.stamp_ns, SIZE)) == expected
-        assert [t[0] for t in expected] == sorted(t[0] for t in expected)  # type: ignore[type-var]
-
-
 @pytest.mark.parametrize("stamp_s", [0.4, 0.1])
 def test_frame_out_of_order_is_refused_and_changes_nothing(stamp_s: float) -> None:
     tracker, untouched = new_tracker(), new_tracker()
@@ -195,19 +69,9 @@ def test_frame_out_of_order_is_refused_and_changes_nothing(stamp_s: float) -> No
     confirmed_car(untouched)
     with pytest.raises(TrackingError, match=r"400000000 ns.*reset\(\)"):
         tracker.update(masks([(CAR, 28, 50, 30, 20)], stamp_s))
+    assert (tracker.refused, untouched.refused) == (1, 0)
     following = masks([(CAR, 30, 50, 30, 20)], 0.5)
     assert plain(tracker.update(following)) == plain(untouched.update(following))
-
-
-def test_malformed_masks_change_nothing() -> None:
-    tracker = new_tracker()
-    confirmed_car(tracker)
-    good = masks([(CAR, 30, 50, 30, 20)], 0.5)
-    bad = Segmentation("front", good.stamp_ns, good.class_ids, good.objectness[:-1], good.confidence)
-    with pytest.raises(TrackingError, match="one size"):
-        tracker.update(bad)
-    (track,) = tracker.update(good)
-    assert track.track_id == 1
 
 
 def test_empty_frames_age_tracks() -> None:
@@ -253,45 +117,130 @@ def test_class_is_the_one_seen_most() -> None:
     assert track.track_id == 1 and track.class_id == CAR
 
 
-def test_leaving_the_image_ends_a_track_at_once() -> None:
-    tracker = new_tracker(max_lost_s=2.0)
-    k = 0
-    while 120 + 8 * k < SIZE[1]:
-        tracks = tracker.update(masks([(CAR, 120 + 8 * k, 50, 30, 20)], k / 10))
-        k += 1
-    assert len(tracks) == 1
-    last_seen = k
-    while tracks and k < last_seen + 10:
-        tracks = tracker.update(masks([], k / 10))
-        k += 1
-    assert k - last_seen <= 3
-
-
 def test_long_pause_drops_tracks_short_pause_does_not() -> None:
     tracker = new_tracker(max_gap_s=5.0)
     last = confirmed_car(tracker, speed=0)
     (track,) = tracker.update(masks([(CAR, 20, 50, 30, 20)], last + 3))  # longer than max_lost_s, but seen again
     assert track.track_id == 1
-    (track,) = tracker.update(masks([(CAR, 20, 50, 30, 20)], last + 9))
-    assert track.track_id == 2
+    assert tracker.update(masks([(CAR, 20, 50, 30, 20)], last + 9))[-1].track_id == 2
 
 
-def test_new_resolution_keeps_tracks_new_shape_drops_them() -> None:
+def test_enters_once_and_leaves_once_however_often_it_is_hidden() -> None:
+    tracker = new_tracker(min_hits=2, max_lost_s=0.5)
+    events = []
+    for k in range(30):
+        hidden = k in (4, 5, 9) or k >= 15
+        tracks = tracker.update(masks([] if hidden else [(CAR, 20 + 2 * k, 50, 30, 20)], k / 10))
+        events += [(k, t.event) for t in tracks if t.event != TrackEvent.NONE]
+    assert events == [(1, TrackEvent.ENTERED), (20, TrackEvent.LEFT)]
+
+
+def test_a_track_that_was_never_sure_neither_enters_nor_leaves() -> None:
+    tracker = new_tracker(min_hits=3)
+    for k in range(6):
+        tracks = tracker.update(masks([(CAR, 20, 50, 30, 20)] if k % 3 < 2 else [], k / 10))
+        assert all(t.event == TrackEvent.NONE for t in tracks)
+
+
+@pytest.mark.parametrize(("wait_s", "size"), [(9.0, SIZE), (0.1, (120, 120))])
+def test_tracks_dropped_after_a_pause_or_for_another_view_are_reported_as_left(
+    wait_s: float, size: tuple[int, int]
+) -> None:
+    tracker = new_tracker(max_gap_s=5.0)
+    last = confirmed_car(tracker)
+    tracks = tracker.update(masks([], last + wait_s, size=size))
+    assert [(t.track_id, t.state, t.event) for t in tracks] == [(1, TrackState.LOST, TrackEvent.LEFT)]
+
+
+def test_reset_forgets_tracks_and_time_and_goes_on_with_the_ids() -> None:
     tracker = new_tracker()
-    last = confirmed_car(tracker, left=20, speed=20)
-    double = masks([(CAR, 60, 100, 60, 40)], last + 0.1, size=(240, 400))
-    (track,) = tracker.update(double)
-    assert track.track_id == 1 and track.velocity_px_s[0] == pytest.approx(40, abs=10)
-    (track,) = tracker.update(masks([(CAR, 60, 100, 60, 40)], last + 0.2, size=(240, 240)))
-    assert track.track_id == 2
+    confirmed_car(tracker)
+    tracker.reset()
+    assert tracker.update(masks([], 0.0)) == []
+    (track,) = tracker.update(masks([(CAR, 28, 50, 30, 20)], 0.1))
+    assert (track.track_id, track.state, tracker.next_id) == (2, TrackState.TENTATIVE, 3)
 
 
-def test_tracks_survive_one_frame_in_ten_lost_over_a_minute() -> None:
-    rng = np.random.default_rng(6)
+def test_each_tracker_has_its_own_ids() -> None:
+    first, other, late = new_tracker(), new_tracker(), new_tracker()
+    late.next_id = 500
+    for tracker, expected in ((first, 1), (other, 1), (late, 500)):
+        assert [t.track_id for t in tracker.update(masks([(CAR, 20, 50, 30, 20)], 0.0))] == [expected]
+
+
+def test_what_is_seen_is_reported_as_it_was_matched_not_as_the_filter_smooths_it() -> None:
     tracker = new_tracker()
-    ids: set[int] = set()
-    for k in range(300):
-        x = 85 + 70 * np.sin(k / 20)
-        shown = [(CAR, x, 40 + 10 * np.cos(k / 15), 30, 20)] if rng.random() < 0.9 or k < 3 else []
-        ids |= {t.track_id for t in tracker.update(masks(shown, k / 10))}
-    assert ids == {1}
+    confirmed_car(tracker, speed=0)
+    (track,) = tracker.update(masks([(CAR, 23, 48, 33, 19)], 0.5))
+    assert track.track_id == 1 and track.box_px == (23, 48, 56, 67)
+    assert track.segment is not None and track.segment.area_px == 33 * 19
+
+
+def test_masks_are_carried_pixel_by_pixel() -> None:
+    tracker = new_tracker()
+    confirmed_car(tracker)
+    frame = masks([(CAR, 30, 50, 30, 20), (PEDESTRIAN, 52, 40, 8, 40)], 0.5)
+    car = next(t for t in tracker.update(frame) if t.track_id == 1)
+    assert car.segment is not None and car.mask is not None
+    (x, y), (h, w) = car.segment.corner_px, car.mask.shape
+    np.testing.assert_array_equal(car.mask != 0, frame.class_ids[y : y + h, x : x + w] == CAR)
+    assert car.segment.area_px == car.mask.sum() == (frame.class_ids == CAR).sum()
+
+
+def test_a_doubtful_box_of_a_detector_continues_a_track_but_starts_none() -> None:
+    tracker = new_tracker(min_hits=1, start_score=0.7)
+    box = replace(rectangle(20, 50, 50, 70), mask=None)
+    assert tracker.update_segments([replace(box, score=0.6)], 0, SIZE) == []
+    (track,) = tracker.update_segments([replace(box, score=0.9)], 10**8, SIZE)
+    (again,) = tracker.update_segments([replace(box, score=0.2)], 2 * 10**8, SIZE)
+    assert track.track_id == again.track_id == 1 and again.state == TrackState.CONFIRMED and again.score == 0.2
+
+
+def test_an_image_of_another_size_than_the_masks_is_welcome() -> None:
+    small, large = new_tracker(), new_tracker()
+    for k in range(6):
+        frame = masks([(CAR, 20 + 2 * k, 50, 30, 20)], k / 10)
+        image = np.full((*SIZE, 3), 90, np.uint8)
+        image[50:70, 20 + 2 * k : 50 + 2 * k] = (40, 40, 220)
+        (one,), (other,) = small.update(frame, image), large.update(frame, image.repeat(3, axis=0).repeat(2, axis=1))
+    assert (one.track_id, one.box_px, one.state) == (other.track_id, other.box_px, other.state)
+
+
+BAD_IMAGES = [
+    *(np.zeros((*SIZE, 3), dtype) for dtype in (np.float32, np.float64, np.uint16, np.int8, bool)),
+    *(np.zeros(shape, np.uint8) for shape in (SIZE, (*SIZE, 4), (*SIZE, 1), (0, 0, 3), (4, *SIZE, 3))),
+    np.zeros((60, 100, 3), np.float32),
+]
+
+
+@pytest.mark.parametrize("image", BAD_IMAGES, ids=lambda image: f"{image.dtype}{image.shape}")
+def test_a_malformed_image_is_refused_and_changes_nothing(image: U8) -> None:
+    tracker, untouched = new_tracker(), new_tracker()
+    good = np.full((*SIZE, 3), 90, np.uint8)
+    for k in range(4):
+        frame = masks([(CAR, 20 + 2 * k, 50, 30, 20)], k / 10)
+        if k == 3:
+            with pytest.raises(TrackingError, match=r"the image is .*must be uint8 \(height, width, 3\)"):
+                tracker.update(frame, image)
+        assert plain(tracker.update(frame, good)) == plain(untouched.update(frame, good))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("class_ids", np.zeros(SIZE, np.int32), "class_ids is int32"),
+        ("objectness", np.zeros(SIZE, bool), "objectness is bool"),
+        ("objectness", np.zeros((120, 199), np.uint8), "one size"),
+        ("objectness", np.zeros((*SIZE, 1), np.uint8), "must be uint8"),
+        ("objectness", None, "needs both masks"),
+        ("class_ids", np.zeros((0, 0), np.uint8), "must be uint8"),
+    ],
+)
+def test_malformed_masks_are_refused_and_change_nothing(name: str, value: U8, message: str) -> None:
+    tracker, untouched = new_tracker(), new_tracker()
+    last = confirmed_car(tracker)
+    confirmed_car(untouched)
+    good = masks([(CAR, 30, 50, 30, 20)], last + 0.1)
+    with pytest.raises(TrackingError, match=message):
+        tracker.update(replace(good, **{name: value}))
+    assert plain(tracker.update(good)) == plain(untouched.update(good))

@@ -1,0 +1,217 @@
+"""Objects that touch, pass or hide one another: who is who, and whose pixel is which."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_scenes import (
+    BLUE,
+    CAR,
+    PEDESTRIAN,
+    RED,
+    ROAD,
+    SIZE,
+    cover,
+    masks,
+    new_tracker,
+    of_classes,
+    people,
+    person,
+    texture,
+)
+
+from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.structures import Segmentation, Track, TrackState
+from cmt_seg_ros.tracking.segments import find_segments
+from cmt_seg_ros.tracking.tracker import Tracker
+
+Film = list[Segmentation]
+
+
+def test_crossing_objects_keep_their_ids() -> None:
+    # A car drives behind a pedestrian who walks the other way: they meet at k = 11.
+    tracker = new_tracker()
+    for k in range(25):
+        tracks = tracker.update(masks([(CAR, 10 + 5 * k, 40, 40, 24), (PEDESTRIAN, 140 - 6 * k, 38, 12, 34)], k / 10))
+        seen = {t.class_id: t.track_id for t in tracks if t.state == TrackState.CONFIRMED}
+        if k == 3:
+            first = dict(seen)
+    assert len(first) == 2 and seen == first
+
+
+def test_hidden_little_by_little_comes_out_at_the_other_side() -> None:
+    # A pedestrian walks behind a parked car that is wider than he is: he seems to shrink, is gone, comes out.
+    tracker = new_tracker()
+    ids: list[int] = []
+    for k in range(32):
+        tracks = tracker.update(masks([(PEDESTRIAN, 20 + 5 * k, 40, 14, 36), (CAR, 80, 38, 36, 42)], k / 10))
+        ids += [t.track_id for t in tracks if t.class_id == PEDESTRIAN]
+        assert all(t.box_px[2] - t.box_px[0] > 8 for t in tracks if t.state == TrackState.OCCLUDED)
+    assert len(ids) == 32 and len(set(ids)) == 1 and tracks[-1].state == TrackState.CONFIRMED
+
+
+def test_same_class_passing_with_a_gap_keeps_ids() -> None:
+    tracker = new_tracker()
+    for k in range(20):
+        tracks = tracker.update(masks([(CAR, 10 + 7 * k, 30, 30, 18), (CAR, 150 - 7 * k, 50, 30, 18)], k / 10))
+    upper = min(tracks, key=lambda t: t.box_px[1])
+    assert [t.track_id for t in tracks] == [1, 2] and upper.track_id == 1 and upper.velocity_px_s[0] > 0
+
+
+def blobs(frame: Segmentation) -> int:
+    """How many connected pieces the objects of a frame make."""
+    return len(find_segments(frame.class_ids, frame.class_ids, CAMVID, min_area_fraction=0.0))
+
+
+def meeting() -> Film:
+    """Two people walk towards one another, stand close, and walk apart."""
+    gaps = [2 * max(20 - k, 4) for k in range(24)] + [8 + 4 * k for k in range(16)]
+    return [people([(100 - gap, 90, 60), (100 + gap, 90, 60)], k / 10) for k, gap in enumerate(gaps)]
+
+
+def passing(speed: int = 4, foot: int = 84, height: int = 56) -> Film:
+    """Two people walk past one another, one in front of the other."""
+    count = 160 // speed
+    return [people([(20 + speed * k, 90, 60), (180 - speed * k, foot, height)], k / 10) for k in range(count)]
+
+
+def shown(tracks: list[Track]) -> dict[int, float]:
+    """Where the objects that are seen are, by id: x of the middle."""
+    return {t.track_id: (t.box_px[0] + t.box_px[2]) / 2 for t in tracks if t.segment is not None}
+
+
+@pytest.mark.parametrize("with_images", [False, True])
+def test_two_people_who_meet_and_part_keep_their_ids_and_pixels(with_images: bool) -> None:
+    tracker, ground, touched = new_tracker(), texture(*SIZE), 0
+    for frame in meeting():
+        image = ground.copy()
+        image[frame.class_ids == PEDESTRIAN] = RED
+        tracks = tracker.update(frame, image if with_images else None)
+        assert [t.track_id for t in tracks] == [1, 2]
+        # Each pixel of the blob belongs to one of the two.
+        np.testing.assert_array_equal(cover(tracks, SIZE), frame.class_ids == PEDESTRIAN)
+        if blobs(frame) == 1:
+            touched += 1
+            assert all(t.state == TrackState.CONFIRMED for t in tracks)
+            widths = [t.box_px[2] - t.box_px[0] for t in tracks]
+            assert shown(tracks)[1] < 100 < shown(tracks)[2] and max(widths) < 26  # one of them is 21 px wide
+    assert touched > 5 and blobs(frame) == 2
+    assert shown(tracks)[1] < 100 < shown(tracks)[2]
+
+
+def test_two_people_who_pass_each_other_keep_their_ids_and_ways() -> None:
+    tracker = new_tracker()
+    for k, frame in enumerate(passing()):
+        tracks = tracker.update(frame)
+        assert [t.track_id for t in tracks] == [1, 2]
+        np.testing.assert_array_equal(cover(tracks, SIZE), frame.class_ids == PEDESTRIAN)
+        middle = [(t.box_px[0] + t.box_px[2]) / 2 for t in tracks]
+        np.testing.assert_allclose(middle, (20.5 + 4 * k, 180.5 - 4 * k), atol=5.0)
+    assert [round(t.velocity_px_s[0] / 40) for t in tracks] == [1, -1]
+
+
+@pytest.mark.parametrize("speed", [2, 3, 4])
+def test_where_one_hides_another_of_his_shape_each_pixel_belongs_to_one(speed: int) -> None:
+    tracker = new_tracker()
+    for frame in passing(speed, foot=90, height=60):
+        tracks = tracker.update(frame)
+        np.testing.assert_array_equal(cover(tracks, SIZE), frame.class_ids == PEDESTRIAN)
+    assert shown(tracks)[1] > shown(tracks)[2] and len(tracks) == 2
+
+
+def test_three_in_one_blob_are_all_updated() -> None:
+    tracker = new_tracker()
+    for k in range(36):
+        gap = max(34 - 2 * k, 16) if k < 26 else 16 + 2 * (k - 25)
+        frame = people([(100 - gap, 90, 60), (100, 90, 60), (100 + gap, 90, 60)], k / 10)
+        tracks = tracker.update(frame)
+        assert [t.track_id for t in tracks] == [1, 2, 3]
+        np.testing.assert_allclose([*shown(tracks).values()], (100.5 - gap, 100.5, 100.5 + gap), atol=4.0)
+    assert blobs(frame) == 3
+
+
+def test_who_is_hidden_in_a_blob_is_waited_for_longer_than_who_is_gone() -> None:
+    # A car passes behind a bus of the same class: nothing of it is seen for longer than max_lost_s.
+    patient, hasty = new_tracker(max_lost_s=0.5, max_hidden_s=3.0), new_tracker(max_lost_s=0.5, max_hidden_s=0.0)
+    unseen = []
+    for k in range(40):
+        frame = masks([(CAR, 5 + 4 * k, 60, 30, 20), (CAR, 70, 40, 80, 50)], k / 10)
+        tracks, others = patient.update(frame), hasty.update(frame)
+        unseen += [t.unseen_s for t in tracks]
+        assert [t.track_id for t in tracks] == [1, 2]
+        assert all(t.state == TrackState.CONFIRMED for t in tracks if t.unseen_s == 0 and k >= 5)
+    assert max(unseen) > 0.5 and all(t.state == TrackState.CONFIRMED for t in tracks)
+    assert len(others) == 2 and [t.track_id for t in others] != [1, 2]
+
+
+def waist_film(others: int) -> Film:
+    """Somebody stands; two who walk side by side as one blob appear, and part in the end."""
+    film = []
+    for k in range(40):
+        class_ids = np.full((120, 300), ROAD, np.uint8)
+        for i in range(others):
+            person(class_ids, 250 + 30 * i, 90, 60)
+        if k >= 5:
+            apart = 9 if k < 30 else 9 + 2 * (k - 29)
+            person(class_ids, 40 + 2 * k - apart, 90, 60)
+            person(class_ids, 40 + 2 * k + apart, 90, 60)
+        film.append(of_classes(class_ids, k / 10))
+    return film
+
+
+def test_two_people_who_enter_as_one_blob_become_two_tracks() -> None:
+    tracker = new_tracker()
+    for k, frame in enumerate(waist_film(others=1)):
+        tracks = tracker.update(frame)
+        pair = [t for t in tracks if t.box_px[0] < 200]
+        if k == 25:
+            assert blobs(frame) == 2  # the two, and the one who stands
+            assert [t.state for t in pair] == [TrackState.CONFIRMED] * 2
+            both = [t.track_id for t in pair]
+            areas = [t.segment.area_px for t in pair if t.segment is not None]
+            assert min(areas) > 0.8 * max(areas)
+        if k > 25:
+            assert [t.track_id for t in pair] == both
+    assert blobs(frame) == 3 and len(tracks) == 3
+
+
+def test_one_person_is_not_cut() -> None:
+    tracker = new_tracker()
+    for k in range(30):
+        tracks = tracker.update(people([(40 + 3 * k, 90, 60), (170, 100, 40)], k / 10))
+        assert [t.track_id for t in tracks] == [1, 2]
+
+
+def test_a_doubtful_segment_is_matched_after_the_sure_ones() -> None:
+    # The network doubts one of two cars and sees another one where there is none.
+    tracker = new_tracker()
+    for k in range(12):
+        frame = masks([(CAR, 20 + 2 * k, 20, 30, 20), (CAR, 90 + 2 * k, 70, 30, 20), (CAR, 150, 10, 30, 20)], k / 10)
+        assert frame.objectness is not None
+        frame.objectness[:40, 140:] = 0
+        if k >= 6:
+            frame.objectness[70:] = 0
+        tracks = tracker.update(frame)
+        assert [t.track_id for t in tracks] == [1, 2]
+    assert all(t.state == TrackState.CONFIRMED for t in tracks) and tracks[1].score == 0
+
+
+def bounce(tracker: Tracker, colors: tuple[tuple[int, int, int], ...] | None) -> dict[int, float]:
+    """Two people walk behind a wall from both sides, meet there and turn back; ids and heights in the end."""
+    ground = texture(120, 240)
+    for k in range(26):
+        class_ids, image = np.full((120, 240), ROAD, np.uint8), ground.copy()
+        for who, side in enumerate((-1, 1)):
+            x, y = 113 + side * abs(60 - 6 * k), 40 + who
+            class_ids[y : y + 28, x : x + 14] = PEDESTRIAN
+            image[y : y + 28, x : x + 14] = (0, 0, 0) if colors is None else colors[who]
+        class_ids[:, 85:155], image[:, 85:155] = ROAD, 90
+        tracks = tracker.update(of_classes(class_ids, k / 10), None if colors is None else image)
+    return {t.track_id: t.box_px[1] for t in tracks if t.segment is not None}
+
+
+def test_who_turned_back_behind_a_wall_is_known_again_by_his_colour() -> None:
+    assert bounce(new_tracker(), (RED, BLUE)) == {1: 40.0, 2: 41.0}
+    # By motion alone they would have walked on: these are the same scenes without colours, or with the same one.
+    assert bounce(new_tracker(), None) == {1: 41.0, 2: 40.0}
+    assert bounce(new_tracker(), (RED, RED)) == {1: 41.0, 2: 40.0}
