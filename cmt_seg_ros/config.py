@@ -87,13 +87,18 @@ class TrackerConfig:
     max_odd: float = 0.5
 
     def __post_init__(self) -> None:
-        shares = ("min_area_fraction", "start_share", "start_score", "min_similarity", "min_similarity_weak", "min_iou")
-        shares += ("class_penalty", "appearance_usual", "duplicate_iou", "min_cover", "place_weight", "growth_step")
-        shares += ("min_visible", "one_object_iou", "max_solidity", "waist")
-        lengths = ("reach_sigmas", "position_noise", "size_noise", "flow_noise", "acceleration", "growth_acceleration")
+        shares = (
+            *("min_area_fraction", "start_share", "start_score", "min_similarity", "min_similarity_weak", "min_iou"),
+            *("class_penalty", "appearance_usual", "duplicate_iou", "min_cover", "place_weight", "growth_step"),
+            *("min_visible", "one_object_iou", "max_solidity", "waist"),
+        )
+        lengths = (
+            *("reach_sigmas", "position_noise", "size_noise", "flow_noise", "acceleration", "growth_acceleration"),
+            *("start_speed", "start_growth", "max_lost_s", "max_gap_s", "max_odd"),
+        )
         for name in shares:
             _check_range("tracker", name, getattr(self, name), 0.0, 1.0)
-        for name in (*lengths, "start_speed", "start_growth", "max_lost_s", "max_gap_s", "max_odd"):
+        for name in lengths:
             _check_range("tracker", name, getattr(self, name), 1e-6, 1e6)
         for name in ("overlap_weight", "appearance_weight"):
             _check_range("tracker", name, getattr(self, name), 0.0, 10.0)

@@ -190,5 +190,5 @@ class Track:
 
     @property
     def mask(self) -> U8 | None:
-        """(h, w) uint8 0/1, the pixels that show it, at ``segment.corner_px``; None if not seen or only a box is known."""
+        """(h, w) uint8 0/1, its pixels, at ``segment.corner_px``; None if not seen or only a box is known."""
         return None if self.segment is None else self.segment.mask

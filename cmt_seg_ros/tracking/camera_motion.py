@@ -5,6 +5,8 @@ Flow: Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search", as Op
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,8 @@ from cmt_seg_ros.structures import F64, U8, Box, Segment
 
 FLOW_PX = 320
 """Images are scaled down to this width or height for the flow."""
+SAMPLES = 128
+"""Pixels that tell how an object moved."""
 MIN_PAIRS = 3
 """Fewer objects do not tell the camera's motion from their own."""
 
@@ -33,22 +37,24 @@ class Flow:
     """Displacement of every pixel from one frame to the next.
 
     Args:
-        field_px: (h, w, 2) float32, x and y, in pixels of the mask, at a smaller size.
+        field: (h, w, 2) float32, x and y, in its own pixels; it is smaller than the mask.
         static: (h, w) bool, where no object was in the first frame.
-        scale: pixels of the flow per pixel of the mask, x and y.
+        scale: its pixels per pixel of the mask, x and y.
     """
 
-    def __init__(self, field_px: npt.NDArray[np.float32], static: npt.NDArray[np.bool_], scale: F64) -> None:
-        self._field, self._static, self._scale = field_px, static, scale
+    def __init__(self, field: npt.NDArray[np.float32], static: npt.NDArray[np.bool_], scale: F64) -> None:
+        self._field, self._static, self._scale = field, static, scale
 
     def of(self, segment: Segment) -> tuple[float, float]:
         """(x, y) that an object of the first frame moved: the median over its pixels."""
-        area = self._area(segment.box_px)
-        field = self._field[area]
-        if segment.mask is not None:
-            inside = cv2.resize(segment.mask, field.shape[1::-1], interpolation=cv2.INTER_NEAREST) != 0
-            field = field[inside] if inside.any() else field
-        return _median(field)
+        if segment.mask is None:
+            return self._median(self._field[self._area(segment.box_px)].reshape(-1, 2))
+        step = max(1, round(math.sqrt(segment.area_px / SAMPLES)))
+        places = np.argwhere(segment.mask[::step, ::step]) * step  # y, x
+        places = places if len(places) else np.argwhere(segment.mask)
+        height, width = self._static.shape
+        x, y = ((places[:, ::-1] + segment.corner_px + 0.5) * self._scale).astype(int).T
+        return self._median(self._field[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)])
 
     def behind(self, box: Box) -> tuple[float, float]:
         """(x, y) that the background around a box of the first frame moved."""
@@ -57,8 +63,14 @@ class Flow:
         for area in (self._area((left - w, top - h, right + w, bottom + h)), np.s_[::4, ::4]):
             field = self._field[area][self._static[area]]
             if len(field) >= 16:
-                return _median(field)
+                return self._median(field)
         return 0.0, 0.0
+
+    def _median(self, points: npt.NDArray[np.float32]) -> tuple[float, float]:
+        """Of (n, 2), in pixels of the mask; some hundred of them are enough."""
+        some = np.sort(points[:: max(1, len(points) // SAMPLES)], axis=0)
+        x, y = some[len(some) // 2] / self._scale
+        return float(x), float(y)
 
     def _area(self, box: Box) -> tuple[slice, slice]:
         """A box as indices of the field, at least one pixel of it."""
@@ -95,17 +107,11 @@ class FlowEstimator:
         size = occupied.shape[:2]
         small = min(1.0, FLOW_PX / max(size))
         shape = max(round(size[1] * small), 16), max(round(size[0] * small), 16)
-        gray = np.asarray(cv2.cvtColor(cv2.resize(image_bgr, shape, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY))
+        gray = cv2.resize(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), shape, interpolation=cv2.INTER_AREA)
         static = cv2.resize(occupied, shape, interpolation=cv2.INTER_NEAREST) == 0
         self._last = np.asarray(gray, np.uint8), static, (size[0], size[1])
         if last is None or last[2] != size:
             return None
         scale = np.array([shape[0] / size[1], shape[1] / size[0]])
         field = self._engine.calc(last[0], self._last[0], None)  # type: ignore[call-overload]
-        return Flow((field / scale).astype(np.float32), last[1], scale)
-
-
-def _median(field: npt.NDArray[np.float32]) -> tuple[float, float]:
-    points = field.reshape(-1, 2)
-    x, y = np.median(points[:: max(1, len(points) // 500)], axis=0)
-    return float(x), float(y)
+        return Flow(field, last[1], scale)

@@ -108,8 +108,8 @@ def _groups(
         if track.shape is None:
             continue
         x, y = track.state.value[:2]
-        reached = np.flatnonzero((boxes[:, 0] < x) & (x < boxes[:, 2]) & (boxes[:, 1] < y) & (y < boxes[:, 3]))
-        reached = [c for c in reached.tolist() if segments[c].class_id == track.class_id]
+        around = (boxes[:, 0] < x) & (x < boxes[:, 2]) & (boxes[:, 1] < y) & (y < boxes[:, 3])
+        reached = [c for c in np.flatnonzero(around).tolist() if segments[c].class_id == track.class_id]
         covers = [_cover(segments[c], track.state.box_px) for c in reached]
         if covers and max(covers) >= config.min_cover:
             best = reached[int(np.argmax(covers))]
