@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -37,22 +38,29 @@ class StreetFrame:
     boxes: F64
 
 
-def street(size: tuple[int, int], objects: int) -> list[StreetFrame]:
+def street(size: tuple[int, int], objects: int, crossing: bool) -> list[StreetFrame]:
     """One period of it.
 
     Args:
         size: (width, height), pixels.
-        objects: how many are there at a time; they cross and cover each other.
+        objects: how many are there at a time.
+        crossing: they cross and cover each other, in a crowd; else each keeps to its place and touches nobody.
     """
     width, height = size
     random = np.random.default_rng(0)
     ground = random.integers(60, 120, (height, width, 3), np.uint8)
     people = round(objects / SHOWN)
     colours = random.integers(0, 256, (people, 3))
-    centres = random.uniform((0.15, 0.15), (0.85, 0.85), (people, 2)) * size
-    reach = random.uniform(0.03, 0.15, (people, 2)) * size
     phases = random.uniform(0, 2 * np.pi, (people, 2))
     axes = (max(3, width // 60), max(6, height // 18))
+    if crossing:
+        centres = random.uniform((0.15, 0.15), (0.85, 0.85), (people, 2)) * size
+        reach = random.uniform(0.03, 0.15, (people, 2)) * size
+    else:
+        columns = math.ceil(math.sqrt(people))
+        cell = np.array(size) / columns
+        centres = (np.stack(np.divmod(np.arange(people), columns), axis=1)[:, ::-1] + 0.5) * cell
+        reach = np.maximum(cell / 2 - axes - 2, 0) * random.uniform(0.3, 1.0, (people, 2))
     frames = []
     for k in range(PERIOD):
         mask, image = np.zeros((height, width), np.uint8), ground.copy()

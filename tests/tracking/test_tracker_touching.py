@@ -119,6 +119,35 @@ def test_where_one_hides_another_of_his_shape_each_pixel_belongs_to_one(speed: i
     assert shown(tracks)[1] > shown(tracks)[2] and len(tracks) == 2
 
 
+def test_two_that_make_one_solid_blob_are_told_apart_by_what_was_known_of_them() -> None:
+    # Two cars drive bumper to bumper for 1.2 s, as one rectangle without any waist.
+    tracker, size = new_tracker(), (120, 300)
+    for k in range(34):
+        rear = 10 + 4 * min(k, 10) + 6 * max(k - 10, 0)
+        gap = (20 - 2 * k if k < 10 else 0) if k < 22 else 2 * (k - 22)
+        frame = masks([(CAR, rear, 50, 36, 20), (CAR, rear + 36 + gap, 50, 30, 20)], k / 10, size=size)
+        tracks = tracker.update(frame)
+        assert [t.track_id for t in tracks] == [1, 2]
+        np.testing.assert_array_equal(cover(tracks, size), frame.class_ids == CAR)
+        if 10 <= k < 22:
+            assert blobs(frame) == 1 and all(t.state == TrackState.CONFIRMED for t in tracks)
+        places = {i: rear + x for i, x in ((1, 18), (2, 51 + gap))}
+        assert all(abs(x - places[i]) < 9 for i, x in shown(tracks).items())
+    assert blobs(frame) == 2 and all(t.state == TrackState.CONFIRMED for t in tracks)
+
+
+def test_the_pieces_of_a_person_behind_a_rail_are_one_object() -> None:
+    tracker = new_tracker()
+    for k in range(20):
+        frame = people([(30 + 4 * k, 90, 60), (180, 90, 60)], k / 10)
+        if 8 <= k < 14:
+            frame.class_ids[62:65] = ROAD
+        tracks = tracker.update(frame)
+        assert [t.track_id for t in tracks] == [1, 2]
+        assert all(t.box_px[3] - t.box_px[1] == 61 for t in tracks)
+        np.testing.assert_array_equal(cover(tracks, SIZE), frame.class_ids == PEDESTRIAN)
+
+
 def test_three_in_one_blob_are_all_updated() -> None:
     tracker = new_tracker()
     for k in range(36):
