@@ -9,7 +9,7 @@ every image size.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -155,4 +155,9 @@ def _scale(value: F64) -> float:
 
 def _noise(centre: float, size: float, scale_px: float) -> F64:
     """(4,) variances of standard deviations given in object sizes."""
-    return np.square(np.array([centre, centre, size, size]) * scale_px)
+    return _squares(centre, size) * (scale_px * scale_px)
+
+
+@lru_cache
+def _squares(centre: float, size: float) -> F64:
+    return np.square(np.array([centre, centre, size, size], np.float64))

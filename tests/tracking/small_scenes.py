@@ -10,6 +10,7 @@ import numpy as np
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import U8, Box, Segment, Segmentation, Track, TrackState
+from cmt_seg_ros.tracking.segments import find_segments
 from cmt_seg_ros.tracking.tracker import Tracker
 
 CAR, PEDESTRIAN, ROAD = 8, 9, 3
@@ -108,3 +109,8 @@ def cover(tracks: Sequence[Track], size: tuple[int, int]) -> np.ndarray:
         assert track.mask.dtype == np.uint8 and track.mask.max() == 1
         count[y : y + h, x : x + w] += track.mask
     return count
+
+
+def blobs(frame: Segmentation) -> int:
+    """How many connected pieces the objects of a frame make."""
+    return len(find_segments(frame.class_ids, frame.class_ids, CAMVID, min_area_fraction=0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -25,3 +26,10 @@ from cmt_seg_ros.errors import ConfigError
 def test_refuses_values_outside_their_range(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"tracker\.{name} is .*must be"):
         TrackerConfig(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(TrackerConfig)])
+def test_no_parameter_may_be_no_number_or_negative(name: str) -> None:
+    for value in (math.nan, -1):
+        with pytest.raises(ConfigError, match=rf"tracker\.{name} is .*must be"):
+            TrackerConfig(**{name: value})  # type: ignore[arg-type]
