@@ -15,6 +15,8 @@ from cmt_seg_ros.structures import F64, U8, Box, Segment
 
 FLOW_PX = 320
 """Images are scaled down to this width or height for the flow."""
+MIN_FLOW_PX = 32
+"""And never further down: OpenCV's flow fails on smaller ones."""
 SAMPLES = 128
 """Pixels that tell how an object moved."""
 MIN_PAIRS = 3
@@ -106,7 +108,7 @@ class FlowEstimator:
             return None
         size = occupied.shape[:2]
         small = min(1.0, FLOW_PX / max(size))
-        shape = max(round(size[1] * small), 16), max(round(size[0] * small), 16)
+        shape = max(round(size[1] * small), MIN_FLOW_PX), max(round(size[0] * small), MIN_FLOW_PX)
         gray = cv2.resize(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), shape, interpolation=cv2.INTER_AREA)
         static = cv2.resize(occupied, shape, interpolation=cv2.INTER_NEAREST) == 0
         self._last = np.asarray(gray, np.uint8), static, (size[0], size[1])

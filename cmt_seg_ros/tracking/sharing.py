@@ -22,6 +22,8 @@ MIDDLE = 0.7
 """Share of a box's width and height that is its middle."""
 SHAPE_PX = 32
 """Shapes are compared at this size."""
+MAX_GROWTH = 1.5
+"""Most that an object's area changes against what was predicted."""
 MIN_LIKE_BOX = 0.3
 """Least IoU with the blob's box of an object that could be all that the blob shows."""
 
@@ -125,10 +127,18 @@ def _only_one(blob: Segment, silhouettes: Sequence[Silhouette], config: TrackerC
     best = int(np.argmax(overlap))
     if overlap[best] <= MIN_LIKE_BOX:
         return None
+    if not 1 / MAX_GROWTH < blob.area_px / _expected_area(silhouettes[best]) < MAX_GROWTH:
+        return None
     small = shrunk(blob.mask, min(1.0, SHAPE_PX / max(blob.mask.shape))) != 0
     shape = resized(silhouettes[best].shape, small.shape[::-1]) != 0
     iou = np.count_nonzero(small & shape) / max(np.count_nonzero(small | shape), 1)
     return best if iou > config.one_object_iou else None
+
+
+def _expected_area(silhouette: Silhouette) -> float:
+    """Pixels that an object should have."""
+    left, top, right, bottom = silhouette.box_px
+    return float((right - left) * (bottom - top) * silhouette.shape.mean())
 
 
 def _cover(segment: Segment, box: Box) -> float:

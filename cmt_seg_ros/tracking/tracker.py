@@ -17,7 +17,7 @@ from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics.similarity import box_iou
-from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
+from cmt_seg_ros.structures import F64, U8, Box, Segment, Segmentation, Track
 from cmt_seg_ros.tracking import motion
 from cmt_seg_ros.tracking.association import I64, Doubts, Looks, assign, similarity
 from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
@@ -28,10 +28,14 @@ from cmt_seg_ros.tracking.segments import find_segments, occupied_by
 from cmt_seg_ros.tracking.sharing import Owners, part_company, share
 from cmt_seg_ros.tracking.waists import solidity, split
 
+SAME_SHAPE = 0.02
+"""A camera that changes its resolution keeps its width over height so far; if not, it shows another view."""
 STILL = 0.001
 """The camera stands still if it moved by less, share of the image's longer side."""
 SOLID = 0.95
 """Segments that fill this share of their convex hull are one object."""
+PIECE = 0.7
+"""Smaller than this share of a track's box that it lies in, a segment is a piece of it."""
 ENOUGH = 3
 """So many tracks tell what height over width is usual."""
 
@@ -104,11 +108,11 @@ class Tracker:
         image = _fitting(image, size)
         occupied = occupied_by(segments, size)
         # 1. Bring the tracks to the time, the image size and the view of this frame.
-        self._advance(stamp_ns, size, image, occupied)
+        gone = self._advance(stamp_ns, size, image, occupied)
         # 2. One order for the same segments, whatever order they came in; join the pieces of one object.
         segments = sorted(segments, key=lambda s: (s.box_px, s.class_id, s.area_px, s.centroid_px))
         self._ratios = _Ratios(self._tracks, segments)
-        segments = join_pieces(segments, _predicted([t for t in self._tracks if t.confirmed]), self._ratios.of)
+        segments = join_pieces(segments, _predicted([t for t in self._tracks if t.confirmed], size), self._ratios.of)
         seen = Observation(segments, stamp_ns, size, image)
         # 3. Confirmed tracks have first choice among the sure segments.
         old = [t for t in self._tracks if t.confirmed]
@@ -120,13 +124,13 @@ class Tracker:
         owners, used, placed = self._divide(old, owners, seen, occupied)
         # 5. Then whatever is left: tracks that are new, segments that are doubtful.
         waiting = [t for t in self._tracks if t.track_id not in placed]
-        left = np.array([c for c in range(len(seen.segments)) if c not in used], np.int64)
+        left = self._cut([c for c in range(len(seen.segments)) if c not in used], seen)
         owners |= self._match(waiting, seen, left, self._config.min_similarity_weak)
         for column, track in owners.items():
             track.see(seen.segments[column], seen.hidden[column], seen.color_of(column), stamp_ns, self._config)
         # 6. Begin a track for each sure segment that nothing explains; give up those that are gone.
         self._begin([c for c in left.tolist() if c not in owners], seen, sorted(owners))
-        gone = [t for t in self._tracks if t.is_gone(stamp_ns, size, self._config)]
+        gone += [t for t in self._tracks if t.is_gone(stamp_ns, size, self._config)]
         self._tracks = [t for t in self._tracks if t not in gone]
         tracks = [t.report(stamp_ns) for t in self._tracks]
         tracks += [t.report(stamp_ns, gone=True) for t in gone if t.confirmed]
@@ -144,16 +148,22 @@ class Tracker:
                 "in order of their stamps, each once. Call reset() if the clock was set back (a bag that loops)"
             )
 
-    def _advance(self, stamp_ns: int, size: tuple[int, int], image: U8 | None, occupied: U8) -> None:
-        """Predict the tracks to ``stamp_ns``; adapt to a pause, a new image size, a moving camera."""
+    def _advance(self, stamp_ns: int, size: tuple[int, int], image: U8 | None, occupied: U8) -> list[LiveTrack]:
+        """Predict the tracks to ``stamp_ns``; adapt to a pause, a new image size, a moving camera.
+
+        Returns:
+            Tracks given up, where a prediction would be a guess: after a long pause, and in a picture of another shape.
+        """
         last_ns = stamp_ns if self._stamp_ns is None else self._stamp_ns
         dt_s = (stamp_ns - last_ns) / 1e9
-        if dt_s > self._config.max_gap_s:
-            self._tracks = []  # after a long pause a prediction is a guess
-        if size != self._size and self._tracks:
-            self._rescale(size)
+        gone: list[LiveTrack] = []
+        factor_y, factor_x = (new / (old or new) for new, old in zip(size, self._size, strict=True))
+        if dt_s > self._config.max_gap_s or abs(factor_x / factor_y - 1) > SAME_SHAPE:
+            self._tracks, gone = [], self._tracks
         flow = self._flow.update(image, occupied)
         for track in self._tracks:
+            if size != self._size:
+                track.rescale(factor_x, factor_y)
             before, seen = track.state, track.seen_ns == last_ns
             track.predict(dt_s, self._config, lost=not seen)
             if flow is not None and seen:
@@ -161,14 +171,7 @@ class Tracker:
             elif flow is not None:
                 track.state = motion.shift(track.state, np.array(flow.behind(before.box_px)))
         self._stamp_ns, self._size = stamp_ns, size
-
-    def _rescale(self, size: tuple[int, int]) -> None:
-        """Follow a camera that changed its resolution; another shape means another view: drop the tracks."""
-        factor_y, factor_x = size[0] / self._size[0], size[1] / self._size[1]
-        if abs(factor_x / factor_y - 1) > 0.02:
-            self._tracks = []
-        for track in self._tracks:
-            track.rescale(factor_x, factor_y)
+        return gone
 
     def _follow_camera(self, owners: Owners, seen: Observation) -> bool:
         """Without images: what most objects moved beyond their prediction is the camera's motion, if it moved."""
@@ -189,7 +192,7 @@ class Tracker:
         sigma = [math.sqrt(t.state.var[0] + (noise * t.state.scale_px) ** 2) for t in tracks]
         unseen = np.array([(seen.stamp_ns - t.seen_ns) / 1e9 for t in tracks])
         doubts = Doubts(self._config.reach_sigmas * np.array(sigma), unseen)
-        score = similarity(_predicted(tracks), doubts, seen.looks(columns), self._config)
+        score = similarity(_predicted(tracks, seen.size), doubts, seen.looks(columns), self._config)
         pairs, _, _ = assign(score, least)
         return {int(columns[j]): tracks[i] for i, j in pairs}
 
@@ -209,16 +212,19 @@ class Tracker:
         placed = shares.placed | {t.track_id for t in shares.owners.values()}
         return shares.owners, shares.divided | set(shares.owners), placed
 
-    def _begin(self, columns: Sequence[int], seen: Observation, taken: Sequence[int]) -> None:
-        """Start tracks, each of one object as far as one can tell."""
+    def _cut(self, columns: Sequence[int], seen: Observation) -> I64:
+        """Cut what no track explains at its waists; returns the columns of what there is then."""
         new: list[int] = []
         for column in columns:
             segment = seen.segments[column]
-            if segment.score < self._surely(segment):
-                continue
-            one = segment.mask is None
+            one = segment.mask is None or segment.score < self._config.start_share
             parts = [segment] if one else split(segment, self._ratios.of(segment.class_id), self._config)
             new += [column] if len(parts) == 1 else seen.add(parts).tolist()
+        return np.array(new, np.int64)
+
+    def _begin(self, columns: Sequence[int], seen: Observation, taken: Sequence[int]) -> None:
+        """Start tracks of what surely shows something."""
+        new = [c for c in columns if seen.scores[c] >= self._surely(seen.segments[c])]
         overlap = box_iou(seen.boxes[new], seen.boxes[list(taken)]).max(axis=1, initial=0.0)
         for column in (c for c, iou in zip(new, overlap, strict=True) if iou < self._config.duplicate_iou):
             hidden, colors = seen.hidden[column], seen.color_of(column)
@@ -240,19 +246,29 @@ class _Ratios:
         if class_id not in self._known:
             ratios = [_ratio(t.state.box_px) for t in self._tracks if t.class_id == class_id]
             if len(ratios) < ENOUGH:
-                same = (s for s in self._segments if s.class_id == class_id and s.mask is not None)
-                ratios += [_ratio(s.box_px) for s in same if solidity(s) > SOLID]
+                same = [t.state.box_px for t in self._tracks if t.class_id == class_id]
+                ratios += [_ratio(s.box_px) for s in self._segments if s.class_id == class_id and _is_one(s, same)]
             self._known[class_id] = float(np.median(ratios)) if ratios else 1.0
         return self._known[class_id]
+
+
+def _is_one(segment: Segment, boxes: Sequence[Box]) -> bool:
+    """Whether a segment is surely one object: neither several, nor a piece of one that is in one of the boxes."""
+    if segment.mask is None or solidity(segment) <= SOLID:
+        return False
+    left, top, right, bottom = segment.box_px
+    x, y, area = (left + right) / 2, (top + bottom) / 2, (right - left) * (bottom - top)
+    return not any(b[0] < x < b[2] and b[1] < y < b[3] and area < PIECE * (b[2] - b[0]) * (b[3] - b[1]) for b in boxes)
 
 
 def _ratio(box: tuple[float, float, float, float]) -> float:
     return (box[3] - box[1]) / (box[2] - box[0])
 
 
-def _predicted(tracks: Sequence[LiveTrack]) -> Looks:
-    """Tracks as one side of the association."""
+def _predicted(tracks: Sequence[LiveTrack], size: tuple[int, int]) -> Looks:
+    """Tracks as one side of the association: as much of them as the image, (height, width), can show."""
     boxes: F64 = np.array([t.state.box_px for t in tracks], np.float64).reshape(-1, 4)
+    boxes = np.clip(boxes, 0, np.tile(size[::-1], 2))
     known = next((t.colors for t in tracks if t.colors is not None), None)
     colors = (
         None if known is None else np.array([np.zeros_like(known) if t.colors is None else t.colors for t in tracks])
@@ -262,8 +278,10 @@ def _predicted(tracks: Sequence[LiveTrack]) -> Looks:
 
 def _fitting(image: U8 | None, size: tuple[int, int]) -> U8 | None:
     """The image at the size of the masks."""
-    if image is None or image.shape == (*size, 3):
-        return image
+    if image is None:
+        return None
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise TrackingError(f"the image is {image.dtype} of shape {image.shape}; it must be uint8 (height, width, 3)")
+    if image.shape[:2] == size:
+        return image
     return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
