@@ -57,7 +57,7 @@ class TrackerConfig:
     start_share: float = 0.5
     start_score: float = 0.8
     min_hits: int = 4
-    max_lost_s: float = 1.5
+    max_lost_s: float = 1.0
     max_hidden_s: float = 2.0
     max_gap_s: float = 5.0
     min_similarity: float = 0.35

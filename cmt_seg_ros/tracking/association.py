@@ -77,8 +77,8 @@ def similarity(
     score -= config.class_penalty * (tracks.class_ids[:, None] != segments.class_ids[None])
     score -= config.unseen_penalty * doubts.unseen_s[:, None]
     if tracks.colors is not None and segments.colors is not None:
-        known = tracks.colors.any(axis=1)[:, None] & segments.colors.any(axis=1)[None]
         likeness = tracks.colors @ segments.colors.T
+        known = np.outer(tracks.colors.any(axis=1), segments.colors.any(axis=1))
         score += config.appearance_weight * np.where(known, likeness - config.appearance_usual, 0.0)
     return np.where((nearness > 0) | (iou >= config.min_iou), score, -np.inf)
 

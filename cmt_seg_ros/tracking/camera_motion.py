@@ -15,6 +15,8 @@ from cmt_seg_ros.structures import F64, U8, Box, Segment
 
 FLOW_PX = 320
 """Images are scaled down to this width or height for the flow."""
+MIN_SAMPLES = 16
+"""Fewer pixels do not tell how the background moved."""
 MIN_FLOW_PX = 32
 """And never further down: OpenCV's flow fails on smaller ones."""
 SAMPLES = 128
@@ -62,9 +64,13 @@ class Flow:
         """(x, y) that the background around a box of the first frame moved."""
         left, top, right, bottom = box
         w, h = (right - left) / 2, (bottom - top) / 2
-        for area in (self._area((left - w, top - h, right + w, bottom + h)), np.s_[::4, ::4]):
-            field = self._field[area][self._static[area]]
-            if len(field) >= 16:
+        height, width = self._static.shape
+        around = self._area((left - w, top - h, right + w, bottom + h))
+        for rows, columns in (around, (slice(0, height), slice(0, width))):
+            step = max(1, round(math.sqrt((rows.stop - rows.start) * (columns.stop - columns.start) / (2 * SAMPLES))))
+            some = np.s_[rows.start : rows.stop : step, columns.start : columns.stop : step]
+            field = self._field[some][self._static[some]]
+            if len(field) >= MIN_SAMPLES:
                 return self._median(field)
         return 0.0, 0.0
 
@@ -78,7 +84,7 @@ class Flow:
         """A box as indices of the field, at least one pixel of it."""
         height, width = self._static.shape
         x0, y0 = (int(v) for v in np.clip(np.array(box[:2]) * self._scale, 0, (width - 1, height - 1)))
-        x1, y1 = (int(v) for v in np.ceil(np.array(box[2:]) * self._scale))
+        x1, y1 = (int(v) for v in np.clip(np.ceil(np.array(box[2:]) * self._scale), 1, (width, height)))
         return slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
 
 

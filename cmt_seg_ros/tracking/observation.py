@@ -51,7 +51,7 @@ class Observation:
     def looks(self, columns: I64) -> Looks:
         """The given segments as one side of the association."""
         colors = None if self.colors is None else self.colors[columns]
-        return Looks(self.boxes[columns], self.class_ids[columns], colors)
+        return Looks(np.clip(self.boxes[columns], 0, np.tile(self.size[::-1], 2)), self.class_ids[columns], colors)
 
     def color_of(self, column: int) -> F64 | None:
         """Colours of one segment; None without an image."""

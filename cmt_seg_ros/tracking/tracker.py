@@ -166,10 +166,10 @@ class Tracker:
                 track.rescale(factor_x, factor_y)
             before, seen = track.state, track.seen_ns == last_ns
             track.predict(dt_s, self._config, lost=not seen)
+            if flow is not None:
+                track.state = motion.shift(track.state, np.array(flow.behind(before.box_px)))
             if flow is not None and seen:
                 track.state = motion.displace(track.state, before, flow.of(track.segment), self._config)
-            elif flow is not None:
-                track.state = motion.shift(track.state, np.array(flow.behind(before.box_px)))
         self._stamp_ns, self._size = stamp_ns, size
         return gone
 
