@@ -19,7 +19,7 @@ class TrackerConfig:
         start_share: a segment of which the objectness mask confirms a smaller share can continue a track but not
             start one; 0-1.
         start_score: the same for a detector's box with a lower score; 0-1.
-        min_hits: frames in which an object must be seen before its track is confirmed.
+        min_hits: frames in a row in which an object must be seen before its track is confirmed.
         max_lost_s: a track unseen for longer is removed, s.
         max_hidden_s: how much longer one waits that is hidden in a blob it shares with others, s.
         max_gap_s: after a longer pause of the stream all tracks are dropped, s.
@@ -42,7 +42,7 @@ class TrackerConfig:
         start_growth: standard deviation of the growth of a new object, sizes/s.
         min_cover: a track unmatched is in a blob that covers this share of the middle of its predicted box, 0-1.
         place_weight: how much a silhouette prefers its predicted place in a blob to filling it; per sigma^2, 0-1.
-        growth_step: most that an object's size may differ from the predicted one within a blob, 0-1.
+        growth_step: most that an object's size may differ from the predicted one within a blob, 0-0.3.
         min_visible: an object is hidden if less of its silhouette fills what no other one fills, 0-1.
         one_object_iou: a blob with the shape of one of its objects shows that one only; IoU of the shapes, 0-1.
         max_solidity: blobs that fill more of their convex hull are not cut at waists, 0-1.
@@ -76,7 +76,7 @@ class TrackerConfig:
     acceleration: float = 1.0
     growth_acceleration: float = 0.2
     start_speed: float = 3.0
-    start_growth: float = 0.3
+    start_growth: float = 0.2
     min_cover: float = 0.5
     place_weight: float = 0.02
     growth_step: float = 0.05
@@ -89,7 +89,7 @@ class TrackerConfig:
     def __post_init__(self) -> None:
         shares = (
             *("min_area_fraction", "start_share", "start_score", "min_similarity", "min_similarity_weak", "min_iou"),
-            *("class_penalty", "appearance_usual", "duplicate_iou", "min_cover", "place_weight", "growth_step"),
+            *("class_penalty", "appearance_usual", "duplicate_iou", "min_cover", "place_weight"),
             *("min_visible", "one_object_iou", "max_solidity", "waist"),
         )
         lengths = (
@@ -104,6 +104,7 @@ class TrackerConfig:
             _check_range("tracker", name, getattr(self, name), 0.0, 10.0)
         for name in ("unseen_penalty", "max_hidden_s"):
             _check_range("tracker", name, getattr(self, name), 0.0, 1e6)
+        _check_range("tracker", "growth_step", self.growth_step, 0.0, 0.3)
         _check_range("tracker", "min_hits", self.min_hits, 1, 1000)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import errno
+import os
 import time
-from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -67,10 +69,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     if not 0 < args.fps < 1e6:
-        raise ConfigError(f"--fps is {args.fps:g}; it must be over 0")
+        raise ConfigError(f"--fps is {args.fps:g}; it must be over 0 and under 1e6")
     if args.frames < 0:
         raise ConfigError(f"--frames is {args.frames}; it must be 1 or more, or 0 for all")
     config = _config(args.settings)
+    _check_outputs(args)
     labels, count, steps = open_boxes(args) if args.detections else open_masks(args)
     tracker = Tracker(labels, config)
     ids: set[int] = set()
@@ -89,7 +92,24 @@ def run(args: argparse.Namespace) -> int:
             if overlay is not None:
                 overlay.draw(step.name, step.picture(), tracks)
     print(f"{frames} frames, {len(ids)} tracks, {rows} rows in {args.out}; {1e3 * seconds / frames:.2f} ms per frame")
+    if not ids:
+        print(
+            f"no object was tracked. A box begins a track with a score of {config.start_score:g} or more (--set "
+            "start_score=...). Masks: are their values those of the classes (--legend)?"
+            f" An object must be seen in {config.min_hits} frames in a row (--set min_hits=...)"
+        )
     return 0
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse to write over what is read."""
+    names = ("detections", "masks", "labels", "images", "video")
+    inputs = {path.resolve(): name for name in names if (path := getattr(args, name)) is not None}
+    for option in ("out", "overlay"):
+        path = getattr(args, option)
+        if path is not None and path.resolve() in inputs:
+            name = inputs[path.resolve()]
+            raise ConfigError(f"--{option} {path} is what --{name} reads; give another one")
 
 
 def _config(settings: Sequence[str]) -> TrackerConfig:
@@ -112,12 +132,23 @@ def _config(settings: Sequence[str]) -> TrackerConfig:
     return TrackerConfig(**values)
 
 
-def _open_results(path: Path) -> TextIO:
+@contextmanager
+def _open_results(path: Path) -> Iterator[TextIO]:
+    """A file beside ``path`` that takes its name at the end; a run that fails leaves what was there."""
+    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w", encoding="utf-8")
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        file = part.open("w", encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--out {path} cannot be written: {error.strerror}; give another file") from error
+    try:
+        with file:
+            yield file
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _size(text: str) -> tuple[int, int]:

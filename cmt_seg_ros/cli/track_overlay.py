@@ -9,7 +9,7 @@ import cv2
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.structures import U8, Track
+from cmt_seg_ros.structures import U8, Track, TrackState
 from cmt_seg_ros.tracking.render import Trails, draw_tracks
 
 
@@ -42,7 +42,8 @@ class Overlay:
             picture: (H, W, 3) uint8, blue, green, red; all of one size.
             tracks: of that frame.
         """
-        drawn = draw_tracks(picture, tracks, self._labels, self._trails.update(tracks))
+        alive = [track for track in tracks if track.state != TrackState.LOST]
+        drawn = draw_tracks(picture, alive, self._labels, self._trails.update(alive))
         if self._is_video:
             height, width = drawn.shape[0] // 2 * 2, drawn.shape[1] // 2 * 2
             self._open(width, height).write(drawn[:height, :width])

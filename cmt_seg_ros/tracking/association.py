@@ -46,9 +46,7 @@ class Doubts:
     unseen_s: F64
 
 
-def similarity(
-    tracks: Looks, doubts: Doubts, segments: Looks, config: TrackerConfig, overlap: F64 | None = None
-) -> F64:
+def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, config: TrackerConfig) -> F64:
     """How well each segment fits each track.
 
     The weighted mean of three terms in 0-1: overlap (IoU), nearness (1 at the predicted centre, 0 at
@@ -61,18 +59,18 @@ def similarity(
         tracks: N predictions for the time of the frame.
         doubts: of these predictions.
         segments: M segments of the frame.
+        overlap: (N, M) float64, IoU of masks in place of that of boxes where it is not nan.
         config: weights, limits and penalties.
-        overlap: (N, M) float64, IoU of masks in place of that of boxes where it is not nan; None for boxes only.
 
     Returns:
-        (N, M) float64; -inf where a pair neither overlaps by ``config.min_iou`` nor is in reach.
+        (N, M) float64; -inf where a pair neither overlaps by ``config.min_iou`` nor is in reach, or is forbidden.
     """
     iou = box_iou(tracks.boxes, segments.boxes)
     (centre_t, size_t), (centre_s, size_s) = _centres_and_sizes(tracks.boxes), _centres_and_sizes(segments.boxes)
     distance = np.linalg.norm(centre_t[:, None] - centre_s[None], axis=-1)
     nearness = np.clip(1 - distance / doubts.reach_px[:, None], 0, None)
     ratio = np.minimum(size_t[:, None], size_s[None]) / np.maximum(size_t[:, None], size_s[None])
-    of_pixels = iou if overlap is None else np.where(np.isnan(overlap), iou, overlap)
+    of_pixels = np.where(np.isnan(overlap), iou, overlap)
     score = (config.overlap_weight * of_pixels + nearness + ratio.prod(axis=-1)) / (config.overlap_weight + 2)
     score -= config.class_penalty * (tracks.class_ids[:, None] != segments.class_ids[None])
     score -= config.unseen_penalty * doubts.unseen_s[:, None]
@@ -80,7 +78,10 @@ def similarity(
         likeness = tracks.colors @ segments.colors.T
         known = np.outer(tracks.colors.any(axis=1), segments.colors.any(axis=1))
         score += config.appearance_weight * np.where(known, likeness - config.appearance_usual, 0.0)
-    return np.where((nearness > 0) | (iou >= config.min_iou), score, -np.inf)
+    possible = (nearness > 0) | (iou >= config.min_iou)
+    if config.class_penalty >= 1:
+        possible &= tracks.class_ids[:, None] == segments.class_ids[None]
+    return np.where(possible, score, -np.inf)
 
 
 def assign(score: F64, least: float) -> tuple[list[tuple[int, int]], I64, I64]:

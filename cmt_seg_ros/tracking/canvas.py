@@ -15,6 +15,7 @@ import numpy.typing as npt
 from cmt_seg_ros.structures import F64, U8, Box, Segment
 
 F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
 Point = tuple[float, float]
 
 WORK_PX = 40
@@ -90,7 +91,7 @@ class Canvas:
         size = max(round((right - left) * factor), 1), max(round((bottom - top) * factor), 1)
         return resized(silhouette.shape, size)
 
-    def cut(self, blob: Segment, owners: U8, count: int) -> list[Segment | None]:
+    def cut(self, blob: Segment, owners: I32, count: int) -> list[Segment | None]:
         """The blob's pixels by owner 1 ... ``count``; None for one without any."""
         assert blob.mask is not None
         axes = []

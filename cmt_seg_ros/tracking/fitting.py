@@ -110,7 +110,7 @@ class Fit:
 def fit_all(canvas: Canvas, silhouettes: Sequence[Silhouette], config: TrackerConfig) -> list[Fit]:
     """Places and sizes of the silhouettes that fill the blob best, each near what was predicted."""
     fits = [Fit(canvas, silhouette, config) for silhouette in silhouettes]
-    cover = np.zeros(canvas.blob.shape, np.uint8)
+    cover = np.zeros(canvas.blob.shape, np.int32)
     for one in fits:
         window(cover, one.place, one.shape)[:] += one.shape
     for _ in range(SWEEPS):

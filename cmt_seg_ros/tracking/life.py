@@ -15,6 +15,8 @@ from cmt_seg_ros.tracking.visibility import Flags, complete
 
 PLACE_NOISE = 0.1
 """How far a silhouette may be from where it was predicted for all that is known, sizes."""
+BOX: U8 = np.ones((1, 1), np.uint8)
+"""The shape of an object of which only boxes are known; silhouettes are stretched."""
 COLOR_RATE = 0.1
 """Share of what is seen now in the colours that are remembered."""
 
@@ -36,6 +38,8 @@ class LiveTrack:
         whole_px: (width, height) when last seen whole, pixels; 0 if never.
         shape: (h, w) uint8 0/1, as last seen when it shared its blob with nobody; None if only boxes are known.
         colors: as of appearance.describe; None without images.
+        camera_px_s: (2,) float64, how the picture moves around it because the camera does, x and y, pixels per second;
+            the rates of ``state`` come on top.
     """
 
     track_id: int
@@ -51,6 +55,7 @@ class LiveTrack:
     whole_px: F64 = field(default_factory=lambda: np.zeros(2))
     shape: U8 | None = None
     colors: F64 | None = None
+    camera_px_s: F64 = field(default_factory=lambda: np.zeros(2))
 
     @classmethod
     def begin(
@@ -113,24 +118,29 @@ class LiveTrack:
         return min(self.class_votes, key=lambda c: (-self.class_votes[c], c))
 
     @property
-    def silhouette(self) -> Silhouette | None:
-        """What it should look like now; None if only boxes are known."""
-        if self.shape is None:
-            return None
+    def silhouette(self) -> Silhouette:
+        """What it should look like now; a full box if only boxes are known."""
         scale = self.state.scale_px
         sigma = np.minimum(np.sqrt(self.state.var[:2] + (PLACE_NOISE * scale) ** 2), 0.5 * scale)
-        return Silhouette(self.state.box_px, self.shape, sigma)
+        return Silhouette(self.state.box_px, BOX if self.shape is None else self.shape, sigma)
 
-    def report(self, stamp_ns: int, *, gone: bool = False) -> Track:
-        """What is published of it at ``stamp_ns``: what was seen, or what is predicted while it is not."""
+    def report(self, stamp_ns: int, drift_px_s: F64, *, gone: bool = False) -> Track:
+        """What is published of it at ``stamp_ns``: what was seen, or what is predicted while it is not.
+
+        Args:
+            stamp_ns: of the frame.
+            drift_px_s: (2,) float64, x and y, how the whole picture moves beyond what the track knows of, px/s.
+            gone: it is given up.
+        """
         seen = self.seen_ns == stamp_ns
         left, top, right, bottom = self.box_px if seen else self.state.box_px
+        vx, vy = self.state.rate[:2] + self.camera_px_s + drift_px_s
         entered = self.confirmed_ns == stamp_ns
         return Track(
             track_id=self.track_id,
             class_id=self.class_id,
             box_px=(float(left), float(top), float(right), float(bottom)),
-            velocity_px_s=self.state.velocity_px_s,
+            velocity_px_s=(float(vx), float(vy)),
             score=self.segment.score,
             state=TrackState.LOST if gone else self._state(seen),
             age_s=(stamp_ns - self.first_ns) / 1e9,
@@ -144,6 +154,7 @@ class LiveTrack:
         """Follow a change of the image's size."""
         self.state = motion.rescale(self.state, factor_x, factor_y)
         self.whole_px = self.whole_px * (factor_x, factor_y)
+        self.camera_px_s = self.camera_px_s * (factor_x, factor_y)
 
     def _state(self, seen: bool) -> TrackState:
         if not self.confirmed:
@@ -152,10 +163,11 @@ class LiveTrack:
 
     def _take(self, segment: Segment, hidden: Flags, colors: F64 | None, config: TrackerConfig) -> None:
         """Remember how it looks when nothing touches it."""
-        self.shape = segment.mask
-        if colors is not None:
+        self.shape = segment.mask if segment.mask is not None else self.shape
+        if colors is not None and colors.any():
             old = colors if self.colors is None else self.colors
-            self.colors = (1 - COLOR_RATE) * old + COLOR_RATE * colors
+            mixed = (1 - COLOR_RATE) * old + COLOR_RATE * colors
+            self.colors = mixed / np.linalg.norm(mixed)
         self.class_votes[segment.class_id] += round(segment.area_px)
         self.whole_px = np.where(hidden[:2] | hidden[2:], self.whole_px, self.state.value[2:])
         self._count(config)

@@ -12,6 +12,8 @@ from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import U8, Segment
 
+FARTHEST = 100
+"""No box lies further away than that many sizes of the image."""
 MIN_AREA_PX = 4
 """Pieces smaller than this are noise in an image of any size."""
 
@@ -49,6 +51,48 @@ def check_masks(class_ids: U8, objectness: U8) -> None:
         raise TrackingError(
             f"class_ids is {class_ids.shape} and objectness {objectness.shape} (height, width); "
             "both must belong to one frame and have one size"
+        )
+
+
+def check_segments(segments: Sequence[Segment], size: tuple[int, int], labels: LabelSet) -> None:
+    """Refuse segments that cannot be tracked.
+
+    Raises:
+        TrackingError: the image has no pixels; a box or a score is no number, a box is empty or absurdly far outside
+            the image, a class is not one of the objects, a mask does not fit its box or is empty, or some segments
+            have masks and others do not.
+    """
+    if min(size) < 1:
+        raise TrackingError(f"the image is {size} (height, width); both must be 1 or more")
+    farthest = FARTHEST * max(size)
+    for segment in segments:
+        left, top, right, bottom = segment.box_px
+        if not (-farthest <= left < right <= farthest and -farthest <= top < bottom <= farthest):
+            raise TrackingError(
+                f"a segment's box is {segment.box_px}; expected left < right and top < bottom, pixels of an image of "
+                f"{size} (height, width)"
+            )
+        if not 0 <= segment.score <= 1 or not segment.area_px > 0:
+            raise TrackingError(
+                f"a segment's score is {segment.score} and its area {segment.area_px}; expected 0-1 and over 0"
+            )
+        if segment.class_id not in labels.object_ids:
+            raise TrackingError(f"a segment's class is {segment.class_id}; objects are {list(labels.object_ids)}")
+        _check_mask(segment)
+    if len({segment.mask is None for segment in segments}) > 1:
+        raise TrackingError("some segments of the frame have a mask and some do not; give all of them masks, or none")
+
+
+def _check_mask(segment: Segment) -> None:
+    mask = segment.mask
+    if mask is None:
+        return
+    x, y = segment.corner_px
+    shape = round(segment.box_px[3]) - y, round(segment.box_px[2]) - x
+    if mask.dtype != np.uint8 or mask.shape != shape or not mask.any() or mask.max() > 1:
+        raise TrackingError(
+            f"a segment's mask is {mask.dtype} of shape {mask.shape} in the box {segment.box_px}; it must be uint8 "
+            f"{shape} (height, width) of 0 and 1, some of them 1"
         )
 
 

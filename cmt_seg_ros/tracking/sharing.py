@@ -67,7 +67,7 @@ def share(
     shares = Shares(dict(owners))
     for column, tracks in sorted(_groups(waiting, owners, segments, config).items()):
         blob = segments[column]
-        silhouettes = [s for t in tracks if (s := t.silhouette) is not None]
+        silhouettes = [track.silhouette for track in tracks]
         one = _only_one(blob, silhouettes, config)
         if one is None:
             parts = explain(blob, silhouettes, occupied, config)
@@ -107,8 +107,6 @@ def _groups(
     groups: dict[int, list[LiveTrack]] = {}
     boxes = np.array([s.box_px for s in segments], np.float64).reshape(-1, 4)
     for track in waiting:
-        if track.shape is None:
-            continue
         x, y = track.state.value[:2]
         around = (boxes[:, 0] < x) & (x < boxes[:, 2]) & (boxes[:, 1] < y) & (y < boxes[:, 3])
         reached = [c for c in np.flatnonzero(around).tolist() if segments[c].class_id == track.class_id]

@@ -16,7 +16,7 @@ import numpy as np
 
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.structures import U8, Box, Segment
-from cmt_seg_ros.tracking.canvas import Canvas, Silhouette, window
+from cmt_seg_ros.tracking.canvas import I32, Canvas, Silhouette, window
 from cmt_seg_ros.tracking.fitting import Fit, fit_all
 
 
@@ -51,7 +51,7 @@ def explain(blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, conf
     fits = fit_all(canvas, silhouettes, config)
     boxes = [_box(s.box_px, f, canvas.scale) for s, f in zip(silhouettes, fits, strict=True)]
     visible = _visible(canvas.blob, fits, config.min_visible)
-    owners = np.zeros(canvas.blob.shape, np.uint8)
+    owners = np.zeros(canvas.blob.shape, np.int32)
     for i in sorted(range(len(boxes)), key=lambda i: (boxes[i][3], boxes[i])):
         # The one that reaches further down stands nearer and hides the others.
         window(owners, fits[i].place, fits[i].shape)[fits[i].shape != 0] = i + 1
@@ -60,15 +60,15 @@ def explain(blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, conf
     return [Part(*part) for part in zip(boxes, segments, visible, strict=True)]
 
 
-def nearest(owners: U8) -> U8:
+def nearest(owners: I32) -> I32:
     """Each pixel of (h, w) to the nearest owner; 0 = nobody's."""
     if not owners.any():
         return owners
     free = np.equal(owners, 0).view(np.uint8)
     _, cells = cv2.distanceTransformWithLabels(free, cv2.DIST_L2, 3, labelType=cv2.DIST_LABEL_PIXEL)
-    table = np.zeros(int(cells.max()) + 1, np.uint8)
+    table = np.zeros(int(cells.max()) + 1, np.int32)
     table[cells[owners != 0]] = owners[owners != 0]
-    filled: U8 = table[cells]
+    filled: I32 = table[cells]
     return filled
 
 

@@ -23,8 +23,9 @@ from cmt_seg_ros.tracking.association import I64, Doubts, Looks, assign, similar
 from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
 from cmt_seg_ros.tracking.life import LiveTrack
 from cmt_seg_ros.tracking.observation import Observation
+from cmt_seg_ros.tracking.overlap import overlaps
 from cmt_seg_ros.tracking.pieces import join_pieces
-from cmt_seg_ros.tracking.segments import find_segments, occupied_by
+from cmt_seg_ros.tracking.segments import check_segments, find_segments, occupied_by
 from cmt_seg_ros.tracking.sharing import Owners, part_company, share
 from cmt_seg_ros.tracking.waists import solidity, split
 
@@ -65,6 +66,8 @@ class Tracker:
         self._tracks: list[LiveTrack] = []
         self._stamp_ns: int | None = None
         self._size: tuple[int, int] = (0, 0)
+        self._drift_px_s: F64 = np.zeros(2)
+        self._ratios = _Ratios([], [])
         self._flow.reset()
 
     def update(self, segmentation: Segmentation, image: U8 | None = None) -> list[Track]:
@@ -91,7 +94,7 @@ class Tracker:
             min_area_fraction=self._config.min_area_fraction,
         )
         height, width = segmentation.class_ids.shape
-        return self.update_segments(segments, segmentation.stamp_ns, (height, width), image)
+        return self._update(segments, segmentation.stamp_ns, (height, width), image)
 
     def update_segments(
         self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int], image: U8 | None = None
@@ -103,11 +106,21 @@ class Tracker:
             stamp_ns: time of capture, ns.
             size: (height, width) of the image, pixels.
             image: as of :meth:`update`.
+
+        Raises:
+            TrackingError: as of :meth:`update`, and see segments.check_segments.
         """
-        self._check_stamp(stamp_ns)
+        check_segments(segments, size, self._labels)
+        return self._update(segments, stamp_ns, size, image)
+
+    def _update(
+        self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int], image: U8 | None
+    ) -> list[Track]:
         image = _fitting(image, size)
+        self._check_stamp(stamp_ns)
         occupied = occupied_by(segments, size)
         # 1. Bring the tracks to the time, the image size and the view of this frame.
+        dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
         gone = self._advance(stamp_ns, size, image, occupied)
         # 2. One order for the same segments, whatever order they came in; join the pieces of one object.
         segments = sorted(segments, key=lambda s: (s.box_px, s.class_id, s.area_px, s.centroid_px))
@@ -118,7 +131,8 @@ class Tracker:
         old = [t for t in self._tracks if t.confirmed]
         sure = np.flatnonzero(seen.scores >= [self._surely(s) for s in segments])
         owners = self._match(old, seen, sure, self._config.min_similarity)
-        if image is None and self._follow_camera(owners, seen):
+        self._drift_px_s = np.zeros(2)
+        if image is None and self._follow_camera(owners, seen, dt_s):
             owners = self._match(old, seen, sure, self._config.min_similarity)
         # 4. Objects that touch share a blob.
         owners, used, placed = self._divide(old, owners, seen, occupied)
@@ -132,8 +146,8 @@ class Tracker:
         self._begin([c for c in left.tolist() if c not in owners], seen, sorted(owners))
         gone += [t for t in self._tracks if t.is_gone(stamp_ns, size, self._config)]
         self._tracks = [t for t in self._tracks if t not in gone]
-        tracks = [t.report(stamp_ns) for t in self._tracks]
-        tracks += [t.report(stamp_ns, gone=True) for t in gone if t.confirmed]
+        tracks = [t.report(stamp_ns, self._drift_px_s) for t in self._tracks]
+        tracks += [t.report(stamp_ns, self._drift_px_s, gone=True) for t in gone if t.confirmed]
         return sorted(tracks, key=lambda t: t.track_id)
 
     def _surely(self, segment: Segment) -> float:
@@ -167,13 +181,14 @@ class Tracker:
             before, seen = track.state, track.seen_ns == last_ns
             track.predict(dt_s, self._config, lost=not seen)
             if flow is not None:
-                track.state = motion.shift(track.state, np.array(flow.behind(before.box_px)))
+                track.camera_px_s = np.array(flow.behind(before.box_px)) / dt_s
+            track.state = motion.shift(track.state, track.camera_px_s * dt_s)  # it goes on as it did without an image
             if flow is not None and seen:
                 track.state = motion.displace(track.state, before, flow.of(track.segment), self._config)
         self._stamp_ns, self._size = stamp_ns, size
         return gone
 
-    def _follow_camera(self, owners: Owners, seen: Observation) -> bool:
+    def _follow_camera(self, owners: Owners, seen: Observation, dt_s: float) -> bool:
         """Without images: what most objects moved beyond their prediction is the camera's motion, if it moved."""
         predicted = np.array([track.state.box_px for track in owners.values()]).reshape(-1, 4)
         moved = seen.boxes[list(owners)] - predicted
@@ -182,6 +197,7 @@ class Tracker:
             return False
         for track in self._tracks:
             track.state = motion.shift(track.state, shift_px)
+        self._drift_px_s = shift_px / dt_s
         return True
 
     def _match(self, tracks: Sequence[LiveTrack], seen: Observation, columns: I64, least: float) -> Owners:
@@ -189,10 +205,13 @@ class Tracker:
         if not tracks or not len(columns):
             return {}
         noise = self._config.position_noise
-        sigma = [math.sqrt(t.state.var[0] + (noise * t.state.scale_px) ** 2) for t in tracks]
+        sigma = [math.sqrt(max(t.state.var[0], 0.0) + (noise * t.state.scale_px) ** 2) for t in tracks]
         unseen = np.array([(seen.stamp_ns - t.seen_ns) / 1e9 for t in tracks])
         doubts = Doubts(self._config.reach_sigmas * np.array(sigma), unseen)
-        score = similarity(_predicted(tracks, seen.size), doubts, seen.looks(columns), self._config)
+        predicted, looks = _predicted(tracks, seen.size), seen.looks(columns)
+        silhouettes = [t.silhouette for t in tracks]
+        overlap = overlaps(silhouettes, [seen.segments[c] for c in columns], box_iou(predicted.boxes, looks.boxes))
+        score = similarity(predicted, doubts, looks, overlap, self._config)
         pairs, _, _ = assign(score, least)
         return {int(columns[j]): tracks[i] for i, j in pairs}
 

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.config import TrackerConfig
-from cmt_seg_ros.structures import U8, Segment
-from cmt_seg_ros.tracking.canvas import F32, part_of, resized, shrunk
+from cmt_seg_ros.structures import Segment
+from cmt_seg_ros.tracking.canvas import F32, I32, part_of, resized, shrunk
 from cmt_seg_ros.tracking.splitting import nearest
 
 SPLIT_PX = 96
@@ -65,7 +65,7 @@ def oddness(segment: Segment, aspect: float) -> float:
     return float(abs(np.log((bottom - top) / (right - left) / aspect)))
 
 
-def _summits(depth: F32, waist: float) -> U8:
+def _summits(depth: F32, waist: float) -> I32:
     """Hills of the distance transform as regions 1, 2, ...
 
     Two hills are two if the pass between them is lower than ``waist`` times the lower summit.
@@ -75,8 +75,8 @@ def _summits(depth: F32, waist: float) -> U8:
     for level in levels[levels >= 1.5]:
         count, regions = cv2.connectedComponents((depth >= level).view(np.uint8), connectivity=8)
         hills = [hill for k in range(1, count) for hill in _merged(hills, regions == k, depth, level, waist)]
-    markers = np.zeros(depth.shape, np.uint8)
-    for k, (_, region) in enumerate(hills[:255]):
+    markers = np.zeros(depth.shape, np.int32)
+    for k, (_, region) in enumerate(hills):
         markers[region] = k + 1
     return markers
 

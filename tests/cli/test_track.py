@@ -127,6 +127,8 @@ def test_parameters_of_the_tracker_are_set(tmp_path: Path) -> None:
         (["--masks", "MASKS", "--set", "max_lost_s=long"], "max_lost_s is 'long'; it must be of type float"),
         (["--masks", "MASKS", "--set", "max_lost_s=-1"], "tracker.max_lost_s is -1"),
         (["--masks", "MASKS", "--out", "DET/result.txt"], "cannot be written"),
+        (["--detections", "DET", "--size", "64x48", "--out", "DET"], "is what --detections reads"),
+        (["--masks", "MASKS", "--overlay", "MASKS"], "is what --masks reads"),
         (["--masks", "MASKS", "--overlay", "DET/tracks"], "cannot be made"),
     ],
 )
@@ -139,6 +141,15 @@ def test_wrong_options_are_one_sentence(
     assert main(["track", "--fps", "10", "--out", str(tmp_path / "result.txt"), *options]) == 1
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
+
+
+def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks, out = images(tmp_path / "masks", (255, 255)), tmp_path / "result.txt"
+    (masks / f"{FRAMES - 1:03d}.png").write_bytes(b"no picture")
+    out.write_text("of an earlier run\n")
+    assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out)]) == 1
+    assert f"{FRAMES - 1:03d}.png" in capsys.readouterr().err
+    assert out.read_text() == "of an earlier run\n" and len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize(

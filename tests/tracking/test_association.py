@@ -22,7 +22,8 @@ def looks(*rows: Box, class_id: int = 8, colors: list[list[float]] | None = None
 
 def score_of(tracks: Looks, segments: Looks, reach_px: float = 10.0, unseen_s: float = 0.0) -> F64:
     count = len(tracks.boxes)
-    return similarity(tracks, Doubts(np.full(count, reach_px), np.full(count, unseen_s)), segments, CONFIG)
+    unknown = np.full((count, len(segments.boxes)), np.nan)
+    return similarity(tracks, Doubts(np.full(count, reach_px), np.full(count, unseen_s)), segments, unknown, CONFIG)
 
 
 def test_same_box_is_one_and_falls_with_distance() -> None:
@@ -50,6 +51,15 @@ def test_other_class_and_other_shape_cost() -> None:
     assert slim < same
 
 
+def test_a_class_penalty_of_one_forbids_the_pair_whatever_the_colours() -> None:
+    red = [[1.0, 0.0]]
+    car, person = (looks((0, 0, 20, 20), class_id=c, colors=red) for c in (8, 9))
+    doubts, unknown = Doubts(np.full(1, 10.0), np.zeros(1)), np.full((1, 1), np.nan)
+    for penalty, expected in ((0.3, True), (1.0, False)):
+        config = TrackerConfig(class_penalty=penalty, appearance_weight=10.0)
+        assert np.isfinite(similarity(car, doubts, person, unknown, config)[0, 0]) == expected
+
+
 def test_the_longer_unseen_the_less_it_fits() -> None:
     here = looks((0, 0, 20, 20))
     now, later = (score_of(here, here, unseen_s=time_s)[0, 0] for time_s in (0.0, 2.0))
@@ -69,7 +79,7 @@ def test_colour_tells_apart_what_place_does_not_and_counts_only_where_known() ->
 def test_the_overlap_of_pixels_replaces_that_of_boxes_where_known() -> None:
     here = looks((0, 0, 20, 20))
     doubts = Doubts(np.array([10.0]), np.zeros(1))
-    same, apart, unknown = (similarity(here, doubts, here, CONFIG, np.array([[v]]))[0, 0] for v in (1.0, 0.0, np.nan))
+    same, apart, unknown = (similarity(here, doubts, here, np.array([[v]]), CONFIG)[0, 0] for v in (1.0, 0.0, np.nan))
     assert same == unknown == score_of(here, here)[0, 0] > apart
 
 

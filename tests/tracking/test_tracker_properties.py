@@ -134,7 +134,7 @@ BOXES = st.lists(
 def test_boxes_of_a_detector_may_lie_anywhere(frames: list[list[tuple[float, ...]]]) -> None:
     tracker, before = new_tracker(min_hits=2), dict[int, TrackState]()
     for k, boxes in enumerate(frames):
-        seen = [Segment(0, (x, y, x + w, y + h), (x + w / 2, y + h / 2), w * h, score) for x, y, w, h, score in boxes]
+        seen = [Segment(8, (x, y, x + w, y + h), (x + w / 2, y + h / 2), w * h, score) for x, y, w, h, score in boxes]
         assert_sound(tracker.update_segments(seen, k * 10**8, (90, 160)), (90, 160), before)
 
 
