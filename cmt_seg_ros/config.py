@@ -76,7 +76,7 @@ class TrackerConfig:
     acceleration: float = 1.0
     growth_acceleration: float = 0.2
     start_speed: float = 3.0
-    start_growth: float = 0.2
+    start_growth: float = 0.15
     min_cover: float = 0.5
     place_weight: float = 0.02
     growth_step: float = 0.05

@@ -18,7 +18,7 @@ from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.tracking.motchallenge import reported, result_row
+from cmt_seg_ros.tracking.motchallenge import Results
 from cmt_seg_ros.tracking.tracker import Tracker
 
 EXAMPLES = """examples:
@@ -34,7 +34,7 @@ after cmt-seg predict --images photos --out predicted:
 --detections: a line a box: frame (from 1), id (not used), left, top, width, height, score (0-1); also frames without
 boxes count, up to the last one with a box or to --frames. --masks: one-channel 8-bit images in the order of their
 names, of two values (objects and the rest) or with class ids (255 = unlabelled).
-writes a line for each track in each frame that shows it, once it is sure:
+writes a line for each track that was confirmed, in each frame that shows it, also in those before it was:
   frame,id,left,top,width,height,score,-1,-1,-1
 """
 
@@ -76,23 +76,21 @@ def run(args: argparse.Namespace) -> int:
     _check_outputs(args)
     labels, count, steps = open_boxes(args) if args.detections else open_masks(args)
     tracker = Tracker(labels, config)
-    ids: set[int] = set()
-    rows, frames, seconds = 0, 0, 0.0
+    results, seconds = Results(), 0.0
     overlay = Overlay(args.overlay, args.fps, labels) if args.overlay else None
-    with _open_results(args.out) as results, closing(overlay) if overlay else nullcontext():
+    with _open_results(args.out) as file, closing(overlay) if overlay else nullcontext():
         for step in tqdm(steps, total=count, unit="frame", desc="tracking"):
-            frames += 1
             begun = time.perf_counter()
             tracks = step.track(tracker)
             seconds += time.perf_counter() - begun
-            sure = reported(tracks)
-            results.writelines(result_row(frames, track) for track in sure)
-            ids.update(track.track_id for track in sure)
-            rows += len(sure)
+            results.add(tracks)
             if overlay is not None:
                 overlay.draw(step.name, step.picture(), tracks)
-    print(f"{frames} frames, {len(ids)} tracks, {rows} rows in {args.out}; {1e3 * seconds / frames:.2f} ms per frame")
-    if not ids:
+        rows = results.rows()
+        file.writelines(rows)
+    per_frame = f"{1e3 * seconds / results.frames:.2f} ms per frame"
+    print(f"{results.frames} frames, {len(results.ids)} tracks, {len(rows)} rows in {args.out}; {per_frame}")
+    if not results.ids:
         print(
             f"no object was tracked. A box begins a track with a score of {config.start_score:g} or more (--set "
             "start_score=...). Masks: are their values those of the classes (--legend)?"

@@ -47,9 +47,34 @@ def read_detections(path: Path, class_id: int = 0) -> dict[int, list[Segment]]:
     return frames
 
 
-def reported(tracks: Iterable[Track]) -> list[Track]:
-    """The tracks that a results file has in this frame: those that are sure, and seen in it."""
-    return [track for track in tracks if track.state == TrackState.CONFIRMED]
+class Results:
+    """Collects a results file: where each object was seen, also before it was sure that it is one.
+
+    Attributes:
+        frames: how many were added.
+        ids: of the tracks that are in the file.
+    """
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.ids: set[int] = set()
+        self._rows: dict[int, list[tuple[int, str]]] = {}  # by id: number of the frame, the line
+
+    def add(self, tracks: Iterable[Track]) -> None:
+        """Take the tracks of the next frame."""
+        self.frames += 1
+        seen = [t for t in tracks if t.state in (TrackState.TENTATIVE, TrackState.CONFIRMED)]
+        self.ids |= {t.track_id for t in seen if t.state == TrackState.CONFIRMED}
+        # What was not confirmed and is not seen any more never will be.
+        alive = self.ids | {t.track_id for t in seen}
+        self._rows = {track_id: rows for track_id, rows in self._rows.items() if track_id in alive}
+        for track in seen:
+            self._rows.setdefault(track.track_id, []).append((self.frames, result_row(self.frames, track)))
+
+    def rows(self) -> list[str]:
+        """The lines of the file, with their line ends, by frame and id."""
+        lines = [(frame, i, line) for i in sorted(self.ids) for frame, line in self._rows[i]]
+        return [line for _, _, line in sorted(lines)]
 
 
 def result_row(frame: int, track: Track) -> str:
@@ -57,7 +82,7 @@ def result_row(frame: int, track: Track) -> str:
 
     Args:
         frame: number of the frame, 1 and up.
-        track: one of :func:`reported`.
+        track: one that this frame shows.
     """
     left, top, right, bottom = track.box_px
     box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,25 +11,27 @@ from cmt_seg_ros.tracking.canvas import Silhouette, resized
 
 WORK_PX = 48
 """Masks are compared at this size."""
+MIN_OVERLAP = 0.1
+"""Boxes that overlap less do not compete."""
 
 
-def overlaps(silhouettes: Sequence[Silhouette], segments: Sequence[Segment], of_boxes: F64) -> F64:
+def overlaps(silhouette_of: Callable[[int], Silhouette], segments: Sequence[Segment], of_boxes: F64) -> F64:
     """IoU of masks where boxes leave a doubt.
 
     Args:
-        silhouettes: (N,) as predicted.
+        silhouette_of: what is predicted of each of N tracks.
         segments: (M,) of the frame.
         of_boxes: (N, M) float64, IoU of their boxes.
 
     Returns:
-        (N, M) float64; nan where a box overlaps no other one, or where there is no mask.
+        (N, M) float64; nan where no other box competes, or where there is no mask.
     """
     found = np.full(of_boxes.shape, np.nan)
-    touch = of_boxes > 0
+    touch = of_boxes >= MIN_OVERLAP
     doubtful = touch & ((touch.sum(axis=1) > 1)[:, None] | (touch.sum(axis=0) > 1)[None])
     for row, column in np.argwhere(doubtful).tolist():
         if segments[column].mask is not None:
-            found[row, column] = _iou(silhouettes[row], segments[column])
+            found[row, column] = _iou(silhouette_of(row), segments[column])
     return found
 
 

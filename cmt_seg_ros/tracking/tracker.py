@@ -209,8 +209,8 @@ class Tracker:
         unseen = np.array([(seen.stamp_ns - t.seen_ns) / 1e9 for t in tracks])
         doubts = Doubts(self._config.reach_sigmas * np.array(sigma), unseen)
         predicted, looks = _predicted(tracks, seen.size), seen.looks(columns)
-        silhouettes = [t.silhouette for t in tracks]
-        overlap = overlaps(silhouettes, [seen.segments[c] for c in columns], box_iou(predicted.boxes, looks.boxes))
+        of_boxes = box_iou(predicted.boxes, looks.boxes)
+        overlap = overlaps(lambda row: tracks[row].silhouette, [seen.segments[c] for c in columns], of_boxes)
         score = similarity(predicted, doubts, looks, overlap, self._config)
         pairs, _, _ = assign(score, least)
         return {int(columns[j]): tracks[i] for i, j in pairs}

@@ -7,7 +7,7 @@ import pytest
 
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.structures import Track, TrackState
-from cmt_seg_ros.tracking.motchallenge import MAX_FRAME, read_detections, reported, result_row
+from cmt_seg_ros.tracking.motchallenge import MAX_FRAME, Results, read_detections, result_row
 
 GOOD = "1,-1,10,20,30,40,0.5,-1,-1,-1"
 
@@ -62,9 +62,19 @@ def test_what_is_no_detections_file_is_refused(tmp_path: Path) -> None:
             read_detections(tmp_path / name)
 
 
-def test_only_tracks_that_are_sure_and_seen_are_reported() -> None:
-    tracks = [track(state, track_id) for track_id, state in enumerate(TrackState, start=1)]
-    assert [t.state for t in reported(tracks)] == [TrackState.CONFIRMED]
+def test_results_have_confirmed_tracks_from_their_first_frame_on_and_only_where_they_are_seen() -> None:
+    tentative, confirmed, occluded, lost = TrackState
+    results = Results()
+    for states in (
+        {1: tentative, 2: tentative},
+        {1: tentative},
+        {1: confirmed, 3: tentative},
+        {1: occluded},
+        {1: lost},
+    ):
+        results.add([track(state, track_id) for track_id, state in states.items()])
+    assert results.frames == 5 and results.ids == {1}
+    assert [row.split(",")[:2] for row in results.rows()] == [["1", "1"], ["2", "1"], ["3", "1"]]
 
 
 def test_a_row_has_left_top_width_height_and_two_decimals() -> None:
