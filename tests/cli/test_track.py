@@ -104,12 +104,16 @@ def test_frames_end_early_or_go_on_without_boxes(tmp_path: Path, capsys: pytest.
         assert f"{frames} frames" in capsys.readouterr().out
 
 
-def test_parameters_of_the_tracker_are_set(tmp_path: Path) -> None:
-    box_file(tmp_path / "det.txt")
-    options = ["--detections", str(tmp_path / "det.txt"), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10"]
+def test_parameters_of_the_tracker_are_set_and_nothing_found_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--detections", str(box_file(tmp_path / "det.txt")), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10"]
     out = tmp_path / "result.txt"
-    assert main(["track", *options, "--set", f"min_hits={FRAMES - 1}", "--out", str(out)]) == 0
-    assert rows_of(out)[:, 0].min() >= FRAMES - 1
+    for hits, tracks in ((FRAMES, 2), (FRAMES + 1, 0)):
+        assert main(["track", *options, "--set", f"min_hits={hits}", "--out", str(out)]) == 0
+        said = capsys.readouterr().out
+        assert f"{tracks} tracks" in said and ("no object was tracked" in said) == (tracks == 0)
+    assert out.read_text() == ""
 
 
 @pytest.mark.parametrize(
