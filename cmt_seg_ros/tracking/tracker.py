@@ -17,7 +17,7 @@ from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics.similarity import box_iou
-from cmt_seg_ros.structures import F64, U8, Box, Segment, Segmentation, Track
+from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
 from cmt_seg_ros.tracking import motion
 from cmt_seg_ros.tracking.association import I64, Doubts, Looks, assign, similarity
 from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
@@ -25,20 +25,15 @@ from cmt_seg_ros.tracking.life import LiveTrack
 from cmt_seg_ros.tracking.observation import Observation
 from cmt_seg_ros.tracking.overlap import overlaps
 from cmt_seg_ros.tracking.pieces import join_pieces
+from cmt_seg_ros.tracking.ratios import UsualRatios
 from cmt_seg_ros.tracking.segments import check_segments, find_segments, occupied_by
 from cmt_seg_ros.tracking.sharing import Owners, part_company, share
-from cmt_seg_ros.tracking.waists import solidity, split
+from cmt_seg_ros.tracking.waists import split
 
 SAME_SHAPE = 0.02
 """A camera that changes its resolution keeps its width over height so far; if not, it shows another view."""
 STILL = 0.001
 """The camera stands still if it moved by less, share of the image's longer side."""
-SOLID = 0.95
-"""Segments that fill this share of their convex hull are one object."""
-PIECE = 0.7
-"""Smaller than this share of a track's box that it lies in, a segment is a piece of it."""
-ENOUGH = 3
-"""So many tracks tell what height over width is usual."""
 
 
 class Tracker:
@@ -67,7 +62,7 @@ class Tracker:
         self._stamp_ns: int | None = None
         self._size: tuple[int, int] = (0, 0)
         self._drift_px_s: F64 = np.zeros(2)
-        self._ratios = _Ratios([], [])
+        self._ratios = UsualRatios([], [])
         self._flow.reset()
 
     def update(self, segmentation: Segmentation, image: U8 | None = None) -> list[Track]:
@@ -124,7 +119,7 @@ class Tracker:
         gone = self._advance(stamp_ns, size, image, occupied)
         # 2. One order for the same segments, whatever order they came in; join the pieces of one object.
         segments = sorted(segments, key=lambda s: (s.box_px, s.class_id, s.area_px, s.centroid_px))
-        self._ratios = _Ratios(self._tracks, segments)
+        self._ratios = UsualRatios(self._tracks, segments)
         segments = join_pieces(segments, _predicted([t for t in self._tracks if t.confirmed], size), self._ratios.of)
         seen = Observation(segments, stamp_ns, size, image)
         # 3. Confirmed tracks have first choice among the sure segments.
@@ -251,37 +246,6 @@ class Tracker:
             track = LiveTrack.begin(self.next_id, segment, hidden, colors, seen.stamp_ns, self._config)
             self._tracks.append(track)
             self.next_id += 1
-
-
-class _Ratios:
-    """Usual height over width of the objects of each class, found out when asked for."""
-
-    def __init__(self, tracks: Sequence[LiveTrack], segments: Sequence[Segment]) -> None:
-        self._tracks, self._segments = tracks, segments
-        self._known: dict[int, float] = {}
-
-    def of(self, class_id: int) -> float:
-        """The median over what is tracked and, where that is little, what is surely one object; 1 if unknown."""
-        if class_id not in self._known:
-            ratios = [_ratio(t.state.box_px) for t in self._tracks if t.class_id == class_id]
-            if len(ratios) < ENOUGH:
-                same = [t.state.box_px for t in self._tracks if t.class_id == class_id]
-                ratios += [_ratio(s.box_px) for s in self._segments if s.class_id == class_id and _is_one(s, same)]
-            self._known[class_id] = float(np.median(ratios)) if ratios else 1.0
-        return self._known[class_id]
-
-
-def _is_one(segment: Segment, boxes: Sequence[Box]) -> bool:
-    """Whether a segment is surely one object: neither several, nor a piece of one that is in one of the boxes."""
-    if segment.mask is None or solidity(segment) <= SOLID:
-        return False
-    left, top, right, bottom = segment.box_px
-    x, y, area = (left + right) / 2, (top + bottom) / 2, (right - left) * (bottom - top)
-    return not any(b[0] < x < b[2] and b[1] < y < b[3] and area < PIECE * (b[2] - b[0]) * (b[3] - b[1]) for b in boxes)
-
-
-def _ratio(box: tuple[float, float, float, float]) -> float:
-    return (box[3] - box[1]) / (box[2] - box[0])
 
 
 def _predicted(tracks: Sequence[LiveTrack], size: tuple[int, int]) -> Looks:
