@@ -120,6 +120,28 @@ def _check_choice(block: str, name: str, value: str, allowed: tuple[str, ...]) -
 
 
 @dataclass(frozen=True)
+class TrackingSettings:
+    """What the tracker node does beside tracking.
+
+    Attributes:
+        use_images: the tracker also gets the camera's image of each frame, where that has come before the masks.
+        use_objectness: False: every pixel of an object class counts as one of an object, and nobody need publish
+            ``segmentation/objectness``.
+        overlay_alpha: weight of the class colours in the overlay, 0-1.
+
+    Raises:
+        ConfigError: a value is outside its range.
+    """
+
+    use_images: bool = False
+    use_objectness: bool = True
+    overlay_alpha: float = 0.35
+
+    def __post_init__(self) -> None:
+        _check_range("tracking", "overlay_alpha", self.overlay_alpha, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
 class SegmentationConfig:
     """What the pipeline loads and how it runs.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 
-from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.config import TrackerConfig, TrackingSettings
 from cmt_seg_ros.errors import CmtSegError, ConfigError, FrameError, TrackingError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
@@ -27,29 +26,6 @@ from cmt_seg_ros.structures import U8, Segmentation, Track
 from cmt_seg_ros.tracking.tracker import Tracker
 
 
-@dataclass(frozen=True)
-class TrackingSettings:
-    """Parameters of the node beside those of the tracker.
-
-    Attributes:
-        use_images: the tracker also gets the camera's image of each frame, where that has come before the masks.
-        use_objectness: False: every pixel of an object class counts as one of an object, and nobody need publish
-            ``segmentation/objectness``.
-        overlay_alpha: weight of the class colours in the overlay, 0-1.
-
-    Raises:
-        ConfigError: a value is outside its range.
-    """
-
-    use_images: bool = False
-    use_objectness: bool = True
-    overlay_alpha: float = 0.35
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.overlay_alpha <= 1:
-            raise ConfigError(f"overlay_alpha is {self.overlay_alpha}; it must be a number from 0 to 1")
-
-
 class CameraTracking:
     """One camera's masks become tracks.
 
@@ -57,7 +33,7 @@ class CameraTracking:
         node: owns subscriptions and publishers.
         camera: its name and where its images come from.
         config: of the tracker.
-        settings: see :class:`TrackingSettings`.
+        settings: see TrackingSettings.
         first_id: of the first track.
         on_error: called as ``on_error(camera, what, error)`` for everything that is refused.
     """

@@ -60,13 +60,13 @@ def frame_from_compressed(message: CompressedImage, camera: str) -> Frame:
 
 
 def mask_from_image(message: Image) -> U8:
-    """View a mono8 message as (H, W) uint8.
+    """View a mono8 or 8UC1 message as (H, W) uint8.
 
     Raises:
-        FrameError: not mono8, or malformed.
+        FrameError: another encoding, or malformed.
     """
     if message.encoding not in ("mono8", "8UC1"):
-        raise FrameError(f"mask has encoding {message.encoding!r}; masks are mono8", "bad_encoding")
+        raise FrameError(f"mask has encoding {message.encoding!r}; masks are mono8 or 8UC1", "bad_encoding")
     return view_pixels(message)
 
 

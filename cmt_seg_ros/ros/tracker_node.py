@@ -12,12 +12,12 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.config import TrackerConfig, TrackingSettings
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.ros import parameters
 from cmt_seg_ros.ros.autostart import AutostartNode
 from cmt_seg_ros.ros.camera_input import declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.camera_tracking import CameraTracking, TrackingSettings
+from cmt_seg_ros.ros.camera_tracking import CameraTracking
 from cmt_seg_ros.ros.diagnostics import camera_status, diagnostic_array
 from cmt_seg_ros.ros.process import run
 from cmt_seg_ros.ros.throttle import Throttle

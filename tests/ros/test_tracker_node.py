@@ -16,9 +16,8 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 from tracker_camera import CAR, MS, NODE, SIDE, SIZE, STATUS, STEP_MS, STEP_PX, TOP, Camera, empty, masks
 
-from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.config import TrackerConfig, TrackingSettings
 from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.ros.camera_tracking import TrackingSettings
 from cmt_seg_ros.ros.stamp_order import RESTART_AFTER
 from cmt_seg_ros.ros.tracker_node import TrackerNode
 from cmt_seg_ros.runtime.overlay import draw_masks
