@@ -164,8 +164,14 @@ class CameraTracking:
 
     def _update(self, tracker: Tracker, segmentation: Segmentation, image: U8 | None) -> list[Track]:
         """Track one frame; tracks must not depend on whether somebody looks at the overlay and so has images."""
-        if not self._settings.use_images:
-            return tracker.update(segmentation)
-        tracks = tracker.update(segmentation, image)
-        self._without_image += image is None
+        with_images = self._settings.use_images
+        try:
+            tracks = tracker.update(segmentation, image if with_images else None)
+        except TrackingError:
+            raise
+        except Exception as error:  # an error of ours must not end the node
+            tracker.reset()
+            what = f"the tracker failed and begins anew ({type(error).__name__}: {error}); please report that"
+            raise FrameError(what, "tracking") from error
+        self._without_image += with_images and image is None
         return tracks

@@ -21,6 +21,7 @@ from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.ros.stamp_order import RESTART_AFTER
 from cmt_seg_ros.ros.tracker_node import TrackerNode
 from cmt_seg_ros.runtime.overlay import draw_masks
+from cmt_seg_ros.tracking.tracker import Tracker
 
 
 @pytest.fixture
@@ -168,6 +169,21 @@ def test_tracks_that_the_middleware_does_not_take_are_counted_and_survived(
         ros.until(lambda: ros.counts(STATUS).get("dropped.publish") == 1)
     assert camera.track(2).tracks[0].id == 1
     assert "/tracking/tracks could not be published: cannot publish data" in ros.errors()[0]
+
+
+def test_an_error_of_the_tracker_is_counted_said_and_survived(
+    ros: Bench, camera: Camera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError("of a test")
+
+    last = camera.track(0).tracks[0].id
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "update", fail)
+        camera.send(*masks(1))
+        ros.until(lambda: ros.counts(STATUS).get("dropped.tracking") == 1)
+    assert camera.track(2).tracks[0].id > last
+    assert "ZeroDivisionError: of a test" in ros.errors()[0]
 
 
 def test_the_shipped_parameters_are_those_of_the_node_and_change_nothing(ros: Bench) -> None:
