@@ -68,12 +68,13 @@ def predict(state: MotionState, dt_s: float, config: TrackerConfig) -> MotionSta
     Acceleration is white noise, integrated over the interval: two short steps equal one long one.
     """
     q = _noise(config.acceleration, config.growth_acceleration, state.scale_px)
-    return replace(
-        state,
+    return MotionState(
         value=state.value + dt_s * state.rate,
+        rate=state.rate,
         var=state.var + dt_s * (2 * state.cov + dt_s * (state.rate_var + dt_s / 3 * q)),
         cov=state.cov + dt_s * (state.rate_var + dt_s / 2 * q),
         rate_var=state.rate_var + dt_s * q,
+        scale_px=state.scale_px,
     )
 
 

@@ -177,7 +177,8 @@ class Tracker:
             track.predict(dt_s, self._config, lost=not seen)
             if flow is not None:
                 track.camera_px_s = np.array(flow.behind(before.box_px)) / dt_s
-            track.state = motion.shift(track.state, track.camera_px_s * dt_s)  # it goes on as it did without an image
+            if track.camera_px_s.any():  # also without an image: it goes on as it did
+                track.state = motion.shift(track.state, track.camera_px_s * dt_s)
             if flow is not None and seen:
                 track.state = motion.displace(track.state, before, flow.of(track.segment), self._config)
         self._stamp_ns, self._size = stamp_ns, size
