@@ -27,12 +27,10 @@ Prints a table for each rate and writes out/bench/camvid_links.json.
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -40,7 +38,7 @@ from rich.progress import track
 from rich.table import Table
 from support.link_counts import LINKS, VISIBLE, Counts, count
 from support.links import F32, Links, Objects, chained, components, flow, followed, mutual, tracked
-from support.report import parser, run, save
+from support.report import DATA_VARIABLE, add_data, parser, run, save
 
 from cmt_seg_ros.config import SegmentationConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError
@@ -50,7 +48,6 @@ from cmt_seg_ros.sources.images import ImageFolderSource
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 from cmt_seg_ros.tracking.tracker import Tracker
 
-VARIABLE = "CMT_SEG_TRACKING"  # environment: where the data is, as of tracking.py
 FPS = 15.0
 STEPS = (1, 3, 5)  # every so many-th frame: 15, 5 and 3 Hz
 MIN_AREA_FRACTION = 0.0003
@@ -173,13 +170,12 @@ def predicted(frames: Sequence[Frame], model: str) -> list[Segmentation]:
 
 def main() -> None:
     arguments = parser(__doc__)
-    place = os.environ.get(VARIABLE)
-    arguments.add_argument("--data", type=Path, default=place and Path(place), help=f"data (${VARIABLE})")
+    add_data(arguments)
     arguments.add_argument("--model", default="cmt-mchh-lite-camvid", help="that makes the masks (%(default)s)")
     arguments.add_argument("--truth", action="store_true", help="true masks instead of predicted ones")
     args = arguments.parse_args()
     if not args.data:
-        print(f"no data: give --data, or set {VARIABLE}; see --help. There is nothing to measure without it")
+        print(f"no data: give --data, or set {DATA_VARIABLE}; see --help. There is nothing to measure without it")
     elif not (args.data / "camvid" / "val" / "images").is_dir():
         print(f"{args.data} has no camvid/val/images; see --help. There is nothing to measure without it")
     else:

@@ -25,7 +25,6 @@ where a quarter are hidden or merged), and memory. Writes out/bench/tracking.jso
 from __future__ import annotations
 
 import importlib.util
-import os
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable
@@ -38,13 +37,12 @@ from rich.progress import track
 from rich.table import Table
 from support.mot15 import VTEST, Material, MotSequence, ideal_blobs, perfect_identities, public_boxes, real_masks
 from support.mot_scores import ALL, Scores, motrics_scores, trackeval_scores, write_results
-from support.report import parser, run, save, size, size_text
+from support.report import DATA_VARIABLE, add_data, parser, run, save, size, size_text
 from support.rivals import DEFAULT_RATE, RIVALS, Result, run_ours, run_rival
 from support.tracker_speed import COMPONENTS, OURS, measure_memory, measure_speed, street
 
 from cmt_seg_ros.errors import CmtSegError
 
-VARIABLE = "CMT_SEG_TRACKING"  # environment: where the data is
 TESTS = {
     "boxes": "public boxes",
     "ideal": "ideal masks with merges",
@@ -149,8 +147,7 @@ def speed_part(console: Console, args: Namespace) -> dict[str, Any]:
 
 def main() -> None:
     arguments = parser(__doc__)
-    place = os.environ.get(VARIABLE)
-    arguments.add_argument("--data", type=Path, default=place and Path(place), help=f"data (${VARIABLE})")
+    add_data(arguments)
     arguments.add_argument("--tests", nargs="+", choices=TESTS, help="which (all, and then speed)")
     arguments.add_argument("--sequences", action="store_true", help="a table for each sequence, too")
     arguments.add_argument("--quick", action="store_true", help="score by motrics")
@@ -170,7 +167,7 @@ def main() -> None:
     if args.data and not args.speed:
         result["quality"] = scores_part(console, args)
     elif not args.speed:
-        print(f"no data: give --data, or set {VARIABLE}; see --help. Without it only speed is measured")
+        print(f"no data: give --data, or set {DATA_VARIABLE}; see --help. Without it only speed is measured")
     if not args.tests:
         result["speed"] = speed_part(console, args)
     save(args.out, "tracking", result)

@@ -20,6 +20,15 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+DATA_VARIABLE = "CMT_SEG_TRACKING"  # environment: the folder of the data of tracking
+
+
+def add_data(arguments: argparse.ArgumentParser) -> None:
+    """The option of the benchmarks that need MOT15 or CamVid."""
+    place = os.environ.get(DATA_VARIABLE)
+    arguments.add_argument("--data", type=Path, default=place and Path(place), help=f"data (${DATA_VARIABLE})")
+
+
 def size(text: str) -> tuple[int, int]:
     """Width and height in pixels from text like 640x480."""
     try:

@@ -68,7 +68,7 @@ class MaskFolder:
         legend: LabelSet | None = None,
     ) -> None:
         if not 0 < fps < 1e6:
-            raise SourceError(f"fps is {fps}; it must be over 0")
+            raise SourceError(f"fps is {fps}; it must be over 0 and under 1e6")
         self._folder, self._fps, self._pictures = folder, fps, pictures
         self._masks = _mask_files(folder, objectness=class_ids is not None or legend is None)
         self._ids = _mask_files(class_ids, objectness=False) if class_ids is not None else []

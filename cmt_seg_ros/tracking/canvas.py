@@ -22,8 +22,10 @@ WORK_PX = 40
 """Blobs are scaled down to this size: a silhouette is then placed to about 2 % of the blob's size."""
 MARGIN = 3
 """Room around everything for rounding, canvas pixels."""
+REACH_SIGMAS = 2.5
+"""Farthest that a silhouette is shifted, standard deviations."""
 MAX_REACH = 12
-"""Farthest that a silhouette is shifted, canvas pixels."""
+"""And in canvas pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +53,13 @@ class Canvas:
             object or the image's border hides it.
     """
 
-    def __init__(self, blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8) -> None:
+    def __init__(self, blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, growth: float) -> None:
+        """``growth``: most that a silhouette becomes larger than predicted, share of its size."""
         assert blob.mask is not None
-        reach = 3 * np.array([np.zeros(2), *(s.sigma_px for s in silhouettes)])
+        sigma = np.array([np.zeros(2), *(s.sigma_px for s in silhouettes)])
         boxes = np.array([blob.box_px, *(s.box_px for s in silhouettes)], np.float64)
+        reach = np.maximum(3 * sigma, REACH_SIGMAS * sigma + growth / 2 * (boxes[:, 2:] - boxes[:, :2]))
+        reach[0] = 0
         low = np.floor((boxes[:, :2] - reach).min(axis=0)).astype(int)
         high = np.ceil((boxes[:, 2:] + reach).max(axis=0)).astype(int)
         self.scale = min(1.0, WORK_PX / max(blob.mask.shape))
@@ -81,7 +86,7 @@ class Canvas:
 
     def reach(self, silhouette: Silhouette) -> tuple[int, int]:
         """How far it may be shifted, x and y."""
-        x, y = (min(max(int(2.5 * s * self.scale), 1), MAX_REACH) for s in silhouette.sigma_px)
+        x, y = (min(max(int(REACH_SIGMAS * s * self.scale), 1), MAX_REACH) for s in silhouette.sigma_px)
         return x, y
 
     def stretched(self, silhouette: Silhouette, growth: float) -> U8:

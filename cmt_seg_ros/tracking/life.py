@@ -10,7 +10,8 @@ import numpy as np
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.structures import F64, U8, Box, Segment, Track, TrackEvent, TrackState
 from cmt_seg_ros.tracking import motion
-from cmt_seg_ros.tracking.splitting import Part, Silhouette
+from cmt_seg_ros.tracking.canvas import Silhouette
+from cmt_seg_ros.tracking.splitting import Part
 from cmt_seg_ros.tracking.visibility import Flags, complete
 
 PLACE_NOISE = 0.1

@@ -47,11 +47,6 @@ class MotionState:
         w, h = max(w, 1.0), max(h, 1.0)
         return x - w / 2, y - h / 2, x + w / 2, y + h / 2
 
-    @property
-    def velocity_px_s(self) -> tuple[float, float]:
-        """(x, y) of the centre, pixels per second."""
-        return float(self.rate[0]), float(self.rate[1])
-
 
 def start(box_px: Box, config: TrackerConfig) -> MotionState:
     """State of a box seen for the first time: where it is, unknown velocity."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import U8, U16, Track, TrackState
-from cmt_seg_ros.tracking.segments import outline
+from cmt_seg_ros.tracking.segments import outlines
 
 Color = tuple[int, int, int]
 Trail = Sequence[tuple[float, float]]
@@ -137,7 +137,7 @@ def _draw_outline(out: U8, track: Track, unit: int) -> None:
     color = track_color(track.track_id)
     left, top, right, bottom = track.box_px
     if track.segment is not None and track.mask is not None:
-        cv2.polylines(out, [outline(track.segment)], True, color, unit, cv2.LINE_AA)
+        cv2.polylines(out, outlines(track.segment), True, color, unit, cv2.LINE_AA)
     if track.state == TrackState.TENTATIVE:
         return
     corners = [(left, top), (right - 1, top), (right - 1, bottom - 1), (left, bottom - 1)]

@@ -110,13 +110,13 @@ def occupied_by(segments: Sequence[Segment], size: tuple[int, int]) -> U8:
     return image
 
 
-def outline(segment: Segment) -> npt.NDArray[np.int32]:
-    """(n, 2) int32, x and y in the image of the corners of its outline (of its largest part), or of its box."""
+def outlines(segment: Segment) -> list[npt.NDArray[np.int32]]:
+    """The outline of each of its parts, or its box: (n, 2) int32, x and y of the corners in the image."""
     left, top, right, bottom = (round(v) for v in segment.box_px)
     if segment.mask is None:
-        return np.array([(left, top), (right - 1, top), (right - 1, bottom - 1), (left, bottom - 1)], np.int32)
+        return [np.array([(left, top), (right - 1, top), (right - 1, bottom - 1), (left, bottom - 1)], np.int32)]
     parts = cv2.findContours(segment.mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))[0]
-    return np.asarray(max(parts, key=cv2.contourArea), np.int32).reshape(-1, 2)
+    return [np.asarray(part, np.int32).reshape(-1, 2) for part in parts]
 
 
 def _segments_of_class(class_ids: U8, objectness: U8, class_id: int, min_area: float) -> list[Segment]:

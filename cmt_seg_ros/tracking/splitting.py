@@ -47,7 +47,7 @@ def explain(blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, conf
     Returns:
         A part for each silhouette.
     """
-    canvas = Canvas(blob, silhouettes, occupied)
+    canvas = Canvas(blob, silhouettes, occupied, config.growth_step)
     fits = fit_all(canvas, silhouettes, config)
     boxes = [_box(s.box_px, f, canvas.scale) for s, f in zip(silhouettes, fits, strict=True)]
     visible = _visible(canvas.blob, fits, config.min_visible)

@@ -116,7 +116,7 @@ class Tracker:
         occupied = occupied_by(segments, size)
         # 1. Bring the tracks to the time, the image size and the view of this frame.
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
-        gone = self._advance(stamp_ns, size, image, occupied)
+        gone = self._advance(stamp_ns, dt_s, size, image, occupied)
         # 2. One order for the same segments, whatever order they came in; join the pieces of one object.
         segments = sorted(segments, key=lambda s: (s.box_px, s.class_id, s.area_px, s.centroid_px))
         self._ratios = UsualRatios(self._tracks, segments)
@@ -157,14 +157,14 @@ class Tracker:
                 "in order of their stamps, each once. Call reset() if the clock was set back (a bag that loops)"
             )
 
-    def _advance(self, stamp_ns: int, size: tuple[int, int], image: U8 | None, occupied: U8) -> list[LiveTrack]:
+    def _advance(
+        self, stamp_ns: int, dt_s: float, size: tuple[int, int], image: U8 | None, occupied: U8
+    ) -> list[LiveTrack]:
         """Predict the tracks to ``stamp_ns``; adapt to a pause, a new image size, a moving camera.
 
         Returns:
             Tracks given up, where a prediction would be a guess: after a long pause, and in a picture of another shape.
         """
-        last_ns = stamp_ns if self._stamp_ns is None else self._stamp_ns
-        dt_s = (stamp_ns - last_ns) / 1e9
         gone: list[LiveTrack] = []
         factor_y, factor_x = (new / (old or new) for new, old in zip(size, self._size, strict=True))
         if dt_s > self._config.max_gap_s or abs(factor_x / factor_y - 1) > SAME_SHAPE:
@@ -173,7 +173,7 @@ class Tracker:
         for track in self._tracks:
             if size != self._size:
                 track.rescale(factor_x, factor_y)
-            before, seen = track.state, track.seen_ns == last_ns
+            before, seen = track.state, track.seen_ns == self._stamp_ns
             track.predict(dt_s, self._config, lost=not seen)
             if flow is not None:
                 track.camera_px_s = np.array(flow.behind(before.box_px)) / dt_s

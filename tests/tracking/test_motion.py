@@ -23,7 +23,7 @@ def test_finds_velocity_at_irregular_frames() -> None:
     state = motion.start(box_at(times[0]), CONFIG)
     for before, now in pairwise(times):
         state = motion.update(motion.predict(state, now - before, CONFIG), box_at(now), CONFIG)
-    assert state.velocity_px_s == pytest.approx((40, -10), abs=0.5)
+    assert tuple(state.rate[:2]) == pytest.approx((40, -10), abs=0.5)
     ahead = motion.predict(state, 0.5, CONFIG)
     assert ahead.box_px == pytest.approx(box_at(times[-1] + 0.5), abs=0.5)
 
@@ -71,7 +71,7 @@ def test_rescale_is_the_same_object_in_another_size() -> None:
     state = motion.update(motion.predict(motion.start(box_at(0), CONFIG), 0.1, CONFIG), box_at(0.1), CONFIG)
     double = motion.rescale(state, 2.0, 2.0)
     assert double.box_px == pytest.approx(tuple(2 * v for v in state.box_px))
-    assert double.velocity_px_s == pytest.approx(tuple(2 * v for v in state.velocity_px_s))
+    assert tuple(double.rate[:2]) == pytest.approx(tuple(2 * state.rate[:2]))
     assert double.scale_px == pytest.approx(2 * state.scale_px)
     np.testing.assert_allclose(double.var, 4 * state.var)
 
@@ -97,5 +97,5 @@ def test_the_camera_moves_the_place_and_nothing_else() -> None:
     state = motion.update(motion.predict(motion.start(box_at(0), CONFIG), 0.1, CONFIG), box_at(0.1), CONFIG)
     moved = motion.shift(state, np.array([30.0, -5.0]))
     assert moved.box_px == pytest.approx(np.add(state.box_px, (30, -5, 30, -5)))
-    assert moved.velocity_px_s == state.velocity_px_s
+    assert tuple(moved.rate) == tuple(state.rate)
     np.testing.assert_array_equal(motion.covariance(moved), motion.covariance(state))

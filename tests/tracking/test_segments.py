@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import U8, Segment
-from cmt_seg_ros.tracking.segments import MIN_AREA_PX, find_segments, occupied_by, outline
+from cmt_seg_ros.tracking.segments import MIN_AREA_PX, find_segments, occupied_by, outlines
 
 CAR, PEDESTRIAN = 8, 9
 
@@ -97,12 +97,19 @@ def test_the_outline_of_a_segment_is_drawn_around_its_pixels() -> None:
     class_ids, objectness = blank()
     cv2.ellipse(class_ids, (30, 20), (12, 8), 20, 0, 360, CAR, -1)
     (segment,) = find_segments(class_ids, objectness, CAMVID, min_area_fraction=0.0)
-    points = outline(segment)
+    (points,) = outlines(segment)
     assert points.dtype == np.int32 and points.shape[1] == 2
     drawn = cv2.fillPoly(np.full((40, 60), 3, np.uint8), [points], CAR)
     np.testing.assert_array_equal(drawn, class_ids)
     box = replace(segment, box_px=(4.0, 5.0, 10.0, 9.0), mask=None)
-    assert cv2.boundingRect(outline(box)) == (4, 5, 6, 4)
+    assert cv2.boundingRect(outlines(box)[0]) == (4, 5, 6, 4)
+
+
+def test_each_part_of_a_segment_in_pieces_has_its_outline() -> None:
+    mask = np.zeros((10, 30), np.uint8)
+    mask[:, :8] = mask[2:9, 20:] = 1
+    segment = Segment(CAR, (5, 6, 35, 16), (20.0, 11.0), int(mask.sum()), 1.0, mask)
+    assert sorted(map(cv2.boundingRect, outlines(segment))) == [(5, 6, 8, 10), (25, 8, 10, 7)]
 
 
 def test_occupied_is_where_a_segment_is_also_when_it_is_cut_by_the_border() -> None:

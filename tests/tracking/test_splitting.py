@@ -110,3 +110,21 @@ def test_every_pixel_of_any_blob_goes_to_at_most_one_also_at_the_border(seed: in
     assert len(parts) == len(expected) and count.max() <= 1 and not count[class_ids != PEDESTRIAN].any()
     assert all(np.isfinite(p.box_px).all() and 0 <= p.visible <= 1 for p in parts)
     assert count.sum() in (0, blob.area_px)
+
+
+@pytest.mark.parametrize("growth_step", [0.05, 0.3])
+def test_silhouettes_of_any_size_fit_on_the_canvas_however_much_they_may_grow(growth_step: float) -> None:
+    random, config = np.random.default_rng(0), TrackerConfig(growth_step=growth_step)
+    occupied = np.ones((300, 400), np.uint8)
+    for _ in range(300):
+        w, h = random.integers(3, 120, 2).tolist()
+        blob = Segment(
+            PEDESTRIAN, (150, 100, 150 + w, 100 + h), (150 + w / 2, 100 + h / 2), w * h, 1.0, occupied[:h, :w]
+        )
+        expected = []
+        for _ in range(random.integers(1, 4)):
+            (half_w, half_h), (x, y) = random.uniform(0.5, 150, 2), blob.centroid_px + random.normal(0, 10, 2)
+            sigma = np.full(2, 2 * np.sqrt(half_w * half_h) * random.uniform(0.1, 0.5))
+            box = x - half_w, y - half_h, x + half_w, y + half_h
+            expected.append(Silhouette(box, occupied[:7, :5], sigma))
+        assert len(explain(blob, expected, occupied, config)) == len(expected)
