@@ -240,6 +240,10 @@ class SourceConfig:
         images: a folder of images, played in the order of their names.
         bag: a rosbag2 folder, an .mcap file or a ROS 1 .bag.
         bag_topic: image topic of the bag; empty: the first one.
+        ground_truth: true masks or tracks of the clip: a topic of the bag, a folder of label images or a MOTChallenge
+            text file; empty: what lies beside the clip by its usual name, if anything.
+        instances: true objects of the clip: a topic of the bag or a folder of instance-id images; empty: likewise.
+        tolerance_ms: stamps of an image and its truth may differ by as much, ms; 0: they must be equal.
         fps: frames per second; 0: the clip's own rate (images and scene: 15).
         frames: stop after that many frames; 0: all of them (the scene: 300).
         loop: begin again at the end, with stamps that go on.
@@ -255,6 +259,9 @@ class SourceConfig:
     images: str = ""
     bag: str = ""
     bag_topic: str = ""
+    ground_truth: str = ""
+    instances: str = ""
+    tolerance_ms: float = 0.0
     fps: float = 0.0
     frames: int = 0
     loop: bool = False
@@ -270,6 +277,7 @@ class SourceConfig:
         _check_choice("source", "drop_policy", self.drop_policy, ("oldest", "none"))
         _check_range("source", "fps", self.fps, 0.0, 1000.0)
         _check_range("source", "frames", self.frames, 0, 10**9)
+        _check_range("source", "tolerance_ms", self.tolerance_ms, 0.0, 1e6)
         _check_range("source", "scene_width", self.scene_width, 64, 4096)
         _check_range("source", "scene_height", self.scene_height, 64, 4096)
         _check_range("source", "scene_seed", self.scene_seed, 0, 2**31 - 1)

@@ -7,6 +7,7 @@ bottom exclusive. Stamps are integer nanoseconds, as in ROS.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,18 +27,20 @@ class GroundTruth:
     """What is exactly known of a frame (a synthetic scene knows all, a data set only some).
 
     Attributes:
-        class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled.
-        objectness: (H, W) uint8, 255 where the class is an object, else 0.
+        class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled; None where unknown.
+        objectness: (H, W) uint8, 255 where the class is an object, else 0; None where unknown.
         instance_ids: (H, W) uint16, object id per pixel, 0 = none; None where unknown. An id stays
             with its object for the whole sequence.
+        boxes_px: boxes of all true objects by id, for truth that knows no pixels (MOTChallenge); None where unknown.
         camera_pose: (4, 4) float64, world from camera, metres; camera axes x right, y down,
             z forward; None where unknown.
         intrinsics: (3, 3) float64 pinhole matrix in pixels; None where unknown.
     """
 
-    class_ids: U8
-    objectness: U8
+    class_ids: U8 | None = None
+    objectness: U8 | None = None
     instance_ids: U16 | None = None
+    boxes_px: Mapping[int, Box] | None = None
     camera_pose: F64 | None = None
     intrinsics: F64 | None = None
 

@@ -42,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     for name in ("images", "labels", "instances"):
         (args.out / name).mkdir(parents=True, exist_ok=True)
     for frame in tqdm(scene, total=len(scene), unit="frame", desc=f"street {args.seed}"):
-        assert frame.truth is not None and frame.truth.instance_ids is not None  # a scene knows all
+        assert frame.truth is not None  # a scene knows all
+        assert frame.truth.class_ids is not None and frame.truth.instance_ids is not None
         pictures = {"images": frame.pixels, "labels": frame.truth.class_ids, "instances": frame.truth.instance_ids}
         for folder, picture in pictures.items():
             if not cv2.imwrite(str(args.out / folder / f"{frame.name}.png"), picture):

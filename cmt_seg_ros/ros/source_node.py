@@ -122,10 +122,10 @@ class SourceNode(Node):
             if self._config.drop_policy == "none":
                 self._in_flight.add(stamp)
         # Images last: who measures by the image has the truth already.
-        if frame.truth is not None:
+        if frame.truth is not None and frame.truth.class_ids is not None:
             self._truth.publish(image_from_array(frame.truth.class_ids, "mono8", header))
-            if frame.truth.instance_ids is not None:
-                self._instances.publish(image_from_array(frame.truth.instance_ids, "mono16", header))
+        if frame.truth is not None and frame.truth.instance_ids is not None:
+            self._instances.publish(image_from_array(frame.truth.instance_ids, "mono16", header))
         self._image.publish(image_from_array(frame.pixels, frame.encoding, header))
 
     def _on_mask(self, message: Image) -> None:

@@ -127,7 +127,7 @@ class StreetScene:
         # 4. Labels are done; the picture goes through lens and sensor.
         objectness = np.asarray(cv2.LUT(canvas.classes, CAMVID.is_object_lut), np.uint8)
         canvas.ids[objectness == 0] = 0
-        truth = GroundTruth(canvas.classes, objectness, canvas.ids, view.pose, self._path.intrinsics.copy())
+        truth = GroundTruth(canvas.classes, objectness, canvas.ids, None, view.pose, self._path.intrinsics.copy())
         return Frame(
             self.camera, round(index * 1e9 / self.fps), self._expose(canvas.color, index), "bgr8",
             f"{self.camera}_optical_frame", f"{index:06d}", truth,
