@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from cmt_seg_ros.errors import ConfigError
 
@@ -106,6 +107,11 @@ class TrackerConfig:
             _check_range("tracker", name, getattr(self, name), 0.0, 1e6)
         _check_range("tracker", "growth_step", self.growth_step, 0.0, 0.3)
         _check_range("tracker", "min_hits", self.min_hits, 1, 1000)
+
+
+def changed(config: Any) -> dict[str, Any]:
+    """The fields of a config that differ from their defaults."""
+    return {f.name: getattr(config, f.name) for f in fields(config) if getattr(config, f.name) != f.default}
 
 
 def _check_range(block: str, name: str, value: float, low: float, high: float) -> None:
@@ -248,6 +254,9 @@ class SourceConfig:
         frames: stop after that many frames; 0: all of them (the scene: 300).
         loop: begin again at the end, with stamps that go on.
         drop_policy: "oldest" (keep the rate, whoever listens) or "none" (lossless: wait for each mask).
+        rate: playing speed of "oldest", times the clip's own: 2 is twice as fast; of "none" that of the clock.
+        clock: publish the clip's time on /clock, for nodes with ``use_sim_time``; the images keep the clip's stamps.
+        sent_file: CSV file that tells while playing which frame was sent under which stamp, and when; empty: none.
         scene_width, scene_height: size of the synthetic scene, pixels.
         scene_seed: which street the synthetic scene shows.
 
@@ -266,6 +275,9 @@ class SourceConfig:
     frames: int = 0
     loop: bool = False
     drop_policy: str = "oldest"
+    rate: float = 1.0
+    clock: bool = False
+    sent_file: str = ""
     scene_width: int = 640
     scene_height: int = 360
     scene_seed: int = 0
@@ -276,8 +288,56 @@ class SourceConfig:
             raise ConfigError(f"source has {' and '.join(clips)}; name at most one of video, images, bag")
         _check_choice("source", "drop_policy", self.drop_policy, ("oldest", "none"))
         _check_range("source", "fps", self.fps, 0.0, 1000.0)
+        _check_range("source", "rate", self.rate, 0.01, 100.0)
         _check_range("source", "frames", self.frames, 0, 10**9)
         _check_range("source", "tolerance_ms", self.tolerance_ms, 0.0, 1e6)
         _check_range("source", "scene_width", self.scene_width, 64, 4096)
         _check_range("source", "scene_height", self.scene_height, 64, 4096)
         _check_range("source", "scene_seed", self.scene_seed, 0, 2**31 - 1)
+
+
+RECORDABLE = (
+    *("segmentation/mask", "segmentation/objectness", "segmentation/confidence", "segmentation/label_info"),
+    *("segmentation/camera_info", "segmentation/overlay", "segmentation/overlay/compressed"),
+    *("tracking/tracks", "tracking/instances", "tracking/overlay", "truth/class_ids", "truth/instances"),
+    *("/diagnostics", "/clock"),
+)
+"""Results that the recorder node can record; names without a slash in front are relative to its namespace."""
+
+
+@dataclass(frozen=True)
+class RecorderConfig:
+    """What the recorder node writes. Masks that nobody else wants are computed for it.
+
+    Attributes:
+        out: folder; made if missing. It must not hold a recording.
+        topics: any of RECORDABLE; an empty string stands for nothing.
+        input: also record the camera: its images and the camera_info beside them.
+        image_topic: topic of the camera's images.
+        transport: "raw" (sensor_msgs/Image) or "compressed" (CompressedImage on <image_topic>/compressed).
+        video: also film the tracker's overlay, or the segmentation's where there is none: overlay.mp4.
+
+    Raises:
+        ConfigError: a value is not allowed, or nothing is to be recorded.
+    """
+
+    out: str = "recording"
+    topics: tuple[str, ...] = (
+        *("segmentation/mask", "segmentation/objectness", "segmentation/label_info"),
+        *("tracking/tracks", "tracking/instances", "truth/class_ids", "truth/instances", "/diagnostics"),
+    )
+    input: bool = False
+    image_topic: str = "image_raw"
+    transport: str = "raw"
+    video: bool = True
+
+    def __post_init__(self) -> None:
+        unknown = sorted({*self.topics} - {*RECORDABLE, ""})
+        if unknown:
+            raise ConfigError(f"recorder.topics has {', '.join(unknown)}; allowed: {', '.join(RECORDABLE)}")
+        if not (any(self.topics) or self.input or self.video):
+            raise ConfigError("recorder: no topics, no input and no video: nothing is to be recorded; name some topics")
+        _check_choice("recorder", "transport", self.transport, ("raw", "compressed"))
+        for name in ("out", "image_topic"):
+            if not getattr(self, name):
+                raise ConfigError(f"recorder.{name} is empty; name {'a folder' if name == 'out' else 'a topic'}")

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.settings import with_settings
 from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--fps is {args.fps:g}; it must be over 0 and under 1e6")
     if args.frames < 0:
         raise ConfigError(f"--frames is {args.frames}; it must be 1 or more, or 0 for all")
-    config = _config(args.settings)
+    (config,) = with_settings([TrackerConfig()], args.settings)
     _check_outputs(args)
     labels, count, steps = open_boxes(args) if args.detections else open_masks(args)
     tracker = Tracker(labels, config)
@@ -108,26 +108,6 @@ def _check_outputs(args: argparse.Namespace) -> None:
         if path is not None and path.resolve() in inputs:
             name = inputs[path.resolve()]
             raise ConfigError(f"--{option} {path} is what --{name} reads; give another one")
-
-
-def _config(settings: Sequence[str]) -> TrackerConfig:
-    """The tracker's parameters with some changed.
-
-    Args:
-        settings: texts like "max_lost_s=2".
-    """
-    defaults = dataclasses.asdict(TrackerConfig())
-    values: dict[str, Any] = {}
-    for text in settings:
-        name, _, value = (part.strip() for part in text.partition("="))
-        if name not in defaults:
-            raise ConfigError(f"--set {text!r}: the tracker has no parameter {name!r}; it has {', '.join(defaults)}")
-        kind = type(defaults[name])
-        try:
-            values[name] = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
-        except (KeyError, ValueError):
-            raise ConfigError(f"--set {text!r}: {name} is {value!r}; it must be of type {kind.__name__}") from None
-    return TrackerConfig(**values)
 
 
 @contextmanager

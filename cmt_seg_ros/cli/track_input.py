@@ -79,7 +79,7 @@ def open_masks(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]
     if args.size is not None:
         raise ConfigError("--size belongs to --detections; masks have their own size")
     masks = MaskFolder(
-        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), legend=_legend(args.legend)
+        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), legend=legend(args.legend)
     )
     count = min(len(masks), args.frames or len(masks))
     return masks.labels, count, islice(map(_mask_step, masks), count)
@@ -96,7 +96,7 @@ def _pictures(args: argparse.Namespace) -> Pictures | None:
     return None if path is None else Pictures(path)
 
 
-def _legend(name: str) -> LabelSet | None:
+def legend(name: str) -> LabelSet | None:
     """Classes of a data set or of a model package, by name or folder; None where no name is given."""
     if not name:
         return None

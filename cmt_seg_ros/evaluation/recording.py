@@ -18,9 +18,9 @@ from cmt_seg_ros.labels import LabelClass, LabelSet
 from cmt_seg_ros.structures import U8, U16
 
 MASK, OBJECTNESS, TRACKS = "segmentation/mask", "segmentation/objectness", "tracking/tracks"
-INSTANCES, TRUTH, TRUTH_INSTANCES = "tracking/instances", "truth/class_ids", "truth/instances"
+CONFIDENCE, INSTANCES = "segmentation/confidence", "tracking/instances"
 LABEL_INFO, DIAGNOSTICS = "segmentation/label_info", "/diagnostics"
-FRAME_TOPICS = (MASK, OBJECTNESS, TRACKS, INSTANCES, TRUTH, TRUTH_INSTANCES)
+FRAME_TOPICS = (MASK, OBJECTNESS, CONFIDENCE, TRACKS, INSTANCES)
 
 WINDOW = 64
 """A frame waits for its late messages until this many newer ones are under way."""
@@ -49,19 +49,14 @@ class RecordedFrame:
         return self._image(OBJECTNESS, np.uint8)
 
     @property
+    def confidence(self) -> U8 | None:
+        """(H, W) uint8, probability of the network's first choice, 0-255 for 0-1."""
+        return self._image(CONFIDENCE, np.uint8)
+
+    @property
     def instances(self) -> U16 | None:
         """(H, W) uint16, track id per pixel, 0 = none."""
         return self._image(INSTANCES, np.uint16)
-
-    @property
-    def truth(self) -> U8 | None:
-        """(H, W) uint8, true class per pixel, 255 = unlabelled."""
-        return self._image(TRUTH, np.uint8)
-
-    @property
-    def truth_instances(self) -> U16 | None:
-        """(H, W) uint16, true object per pixel, 0 = none."""
-        return self._image(TRUTH_INSTANCES, np.uint16)
 
     @property
     def tracks(self) -> list[Any] | None:

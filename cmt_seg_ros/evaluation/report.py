@@ -1,175 +1,130 @@
-"""report.html: one page with all results of a recording, self-contained but for the video beside it."""
+"""report.html: all results of a run on one page, self-contained but for a video beside it."""
 
 from __future__ import annotations
 
 import base64
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation import plots
-from cmt_seg_ros.evaluation.recording import MASK, TRACKS
-from cmt_seg_ros.evaluation.stills import mask_stills, video_stills
-from cmt_seg_ros.evaluation.summary import Measured, measure
-from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.evaluation.checkpoint import ANNOTATED, RECORDS, REPORT, SUMMARY, TABLE, TRACKS, read_records
+from cmt_seg_ros.evaluation.course import MAX_LISTED, Course, read_course
+from cmt_seg_ros.evaluation.examples import PANELS, load_examples
+from cmt_seg_ros.evaluation.summary import Summary
+from cmt_seg_ros.evaluation.tables import STAGES, class_rows, percent, result_rows, sequence_table, stage_rows, tiles
+from cmt_seg_ros.evaluation.timeline import MAX_TRACKS, timeline, track_strip
+from cmt_seg_ros.labels import LabelSet
 
-STILLS = 6
+VIDEO = "overlay.mp4"
 _LEAST_VIDEO_BYTES = 1000
+_FILES = {
+    SUMMARY: "all figures",
+    TABLE: "a row a frame",
+    RECORDS: "every count that the figures are made of; cmt-seg compare reads it",
+    TRACKS: "tracks in the format of MOTChallenge",
+}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table of results: what, value with unit, what it was computed on."""
-
-    name: str
-    value: str
-    computed_on: str
-
-
-def build_report(out: Path, clip: str = "", frames_sent: int | None = None) -> dict[str, Any]:
-    """Write ``report.html`` and ``summary.json`` beside a recording.
+def write_report(folder: Path, summary: Summary) -> None:
+    """Write ``report.html`` beside frames.jsonl and the pictures of :mod:`~cmt_seg_ros.evaluation.examples`.
 
     Args:
-        out: the folder that recorder_node wrote to.
-        clip: what was played, in words.
-        frames_sent: frames that the source sent, where known.
-
-    Returns:
-        The content of summary.json.
+        folder: of a sequence, or of several together.
+        summary: what is in its summary.json.
 
     Raises:
-        SourceError: the recording is missing or damaged, or the folder cannot be written.
+        SourceError: the records are missing or damaged, or the page cannot be written.
     """
-    measured = measure(out, clip, frames_sent)
-    page = render(measured, out / "overlay.mp4")
+    page = render(folder, summary)
     try:
-        (out / "summary.json").write_text(json.dumps(measured.summary, indent=2) + "\n", encoding="utf-8")
-        (out / "report.html").write_text(page, encoding="utf-8")
+        (folder / REPORT).write_text(page, encoding="utf-8")
     except OSError as error:
-        raise SourceError(f"the report cannot be written to {out}: {error}") from error
-    return measured.summary
+        raise SourceError(f"{folder / REPORT} cannot be written: {error.strerror}; is the disk full?") from error
 
 
-def render(measured: Measured, video: Path) -> str:
+def render(folder: Path, summary: Summary) -> str:
     """The page as HTML."""
-    labels = measured.recording.header.labels or CAMVID
-    stills = video_stills(video, STILLS) or mask_stills(measured.recording, labels, STILLS)
+    labels = LabelSet.from_list(summary["classes"])
+    wanted = {(e["sequence"], e["index"]) for e in (summary["examples"] or {}).values()}
+    course = read_course(read_records(folder), labels, wanted)
+    columns, sequences, failed = sequence_table(summary)
     loader = PackageLoader("cmt_seg_ros.evaluation", ".")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    video = folder / VIDEO
     return environment.get_template("report.html.j2").render(
-        s=measured.summary,
-        rows=result_rows(measured.summary),
-        tiles=_tiles(measured.summary),
-        classes=_class_rows(measured.summary),
-        plots={name: _data_uri(svg.encode(), "image/svg+xml") for name, svg in _plots(measured).items()},
-        stills=[_data_uri(still, "image/jpeg") for still in stills],
-        video=video.name if video.is_file() and video.stat().st_size > _LEAST_VIDEO_BYTES else "",
+        s=summary,
+        rows=result_rows(summary),
+        tiles=tiles(summary),
+        classes=class_rows(summary),
+        stages=stage_rows(summary),
+        mean_iou=percent(summary["masks"]["mean_iou"]) if summary["masks"] else "",
+        columns=columns,
+        sequences=sequences,
+        failed=failed,
+        problem_title="Problems: " + _counted(summary["problems"]["counts"]),
+        lost_title="Frames lost: " + _counted(summary["frames"]["lost_by_reason"]),
+        lost=course.lost_lines,
+        max_listed=MAX_LISTED,
+        max_tracks=MAX_TRACKS,
+        plots={name: _data_uri(text.encode(), "image/svg+xml") for name, text in _plots(summary, course, labels)},
+        examples=_examples(folder, summary, course),
+        said=_settings(summary["timing"]["diagnostics"]),
+        settings=_settings(summary["settings"]),
+        files={name: meaning for name, meaning in _FILES.items() if name == SUMMARY or (folder / name).exists()},
+        annotated=ANNOTATED if (folder / ANNOTATED).is_dir() else "",
+        video=VIDEO if video.is_file() and video.stat().st_size > _LEAST_VIDEO_BYTES else "",
     )
 
 
-def result_rows(s: dict[str, Any]) -> list[Row]:
-    """The table of results."""
-    frames, rows = s["frames"], []
-    if frames["in"] is not None:
-        rows.append(Row("Frames in", str(frames["in"]), "sent by the source"))
-        share = f" ({100 * frames['dropped'] / frames['in']:.1f} %)" if frames["in"] else ""
-        rows.append(Row("Frames dropped", f"{frames['dropped']}{share}", "frames in less masks recorded"))
-    rows.append(Row("Frames out", str(frames["out"]), "masks recorded"))
-    for topic, name in ((MASK, "masks"), (TRACKS, "tracks")):
-        if topic in s["speed"]:
-            rows += _speed_rows(name, s["speed"][topic])
-    if s["masks"]:
-        m, on = s["masks"], f"{s['masks']['frames']} frames with mask and ground truth"
-        rows.append(Row("Mean IoU", _percent(m["mean_iou"]), f"{on}; mean over the classes that occur"))
-        name = f"Mean boundary F at {m['boundary_tolerance_px']} px"
-        rows.append(Row(name, _percent(m["mean_boundary_f"]), f"{on}; mean over the frames, then over the classes"))
-        rows.append(Row("Pixel accuracy", _percent(m["pixel_accuracy"]), f"{on}; pixels with a true class"))
-        rows.append(Row("Objectness IoU", _percent(m["objectness_iou"]), on))
-    if s["tracks"]:
-        rows += _track_rows(s["tracks"])
-    return rows
+def _plots(summary: Summary, course: Course, labels: LabelSet) -> list[tuple[str, str]]:
+    """(name, SVG) of what there is data for."""
+    masks, calibration = summary["masks"], summary["calibration"]
+    found = {"timeline": timeline(course), "tracks": track_strip(course, labels)}
+    if masks:
+        found["confusion"] = plots.confusion_matrix(labels.names, masks["confusion"])
+    if calibration and calibration["ece"] is not None:
+        found["reliability"] = plots.reliability(calibration["bins"], calibration["ece"])
+    columns = {name: course.columns[f"{name}_ms"] for name in STAGES if f"{name}_ms" in course.columns}
+    if columns:
+        found["stages"] = plots.stage_histograms({name: ms[~np.isnan(ms)] for name, ms in columns.items()})
+    return [(name, svg) for name, svg in found.items() if svg]
 
 
-def _speed_rows(name: str, speed: dict[str, float]) -> list[Row]:
-    on = f"{speed['results']} {name}"
-    rows = [Row(f"Rate of {name}", f"{_number(speed['fps'])} /s", f"{on}, first to last")]
-    if speed["age_p50_ms"] is not None:
-        ages = " / ".join(_number(speed[f"age_{key}_ms"]) for key in ("p50", "p99", "max"))
-        rows.append(Row(f"Image age at {name}: p50 / p99 / max", f"{ages} ms", f"{on}; arrival less the image's stamp"))
-    return rows
-
-
-def _track_rows(t: dict[str, Any]) -> list[Row]:
-    on = f"{t['frames']} frames, {t['true_objects']} true objects, {t['tracks']} tracks"
-    values = {
-        "HOTA": _percent(t["hota"]),
-        "Detection accuracy (DetA)": _percent(t["det_a"]),
-        "Association accuracy (AssA)": _percent(t["ass_a"]),
-        "IDF1": _percent(t["idf1"]),
-        "MOTA": _percent(t["mota"]),
-        "Identity switches": str(t["id_switches"]),
-    }
-    return [Row(name, value, on) for name, value in values.items()]
-
-
-def _tiles(s: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """(number, unit, meaning) of the few numbers that matter most."""
-    tiles = []
-    speed = s["speed"].get(MASK)
-    if speed and speed["fps"] is not None:
-        tiles.append((_number(speed["fps"]), "/s", "masks"))
-    if speed and speed["age_p50_ms"] is not None:
-        tiles.append((_number(speed["age_p50_ms"]), "ms", "median age of an image at its mask"))
-    if s["frames"]["dropped"] is not None:
-        tiles.append((str(s["frames"]["dropped"]), f"of {s['frames']['in']}", "frames dropped"))
-    if s["masks"]:
-        tiles.append((f"{100 * s['masks']['mean_iou']:.1f}", "%", "mean IoU"))
-        if s["masks"]["mean_boundary_f"] is not None:
-            tiles.append((f"{100 * s['masks']['mean_boundary_f']:.1f}", "%", "mean boundary F"))
-    if s["tracks"]:
-        tiles.append((f"{100 * s['tracks']['hota']:.1f}", "%", "HOTA"))
-        tiles.append((f"{100 * s['tracks']['idf1']:.1f}", "%", "IDF1"))
-    return tiles
-
-
-def _class_rows(s: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """(class, IoU, boundary F, share of the true pixels) of each class."""
-    if not s["masks"]:
-        return []
-    m, pixels = s["masks"], s["masks"]["true_pixels"]
-    total = sum(pixels.values()) or 1
-    return [
-        (name, _percent(iou), _percent(m["class_boundary_f"][name]), f"{100 * pixels[name] / total:.2f} %")
-        for name, iou in m["class_iou"].items()
-    ]
-
-
-def _plots(measured: Measured) -> dict[str, str]:
-    """SVG by name; only what there is data for."""
-    labels = measured.recording.header.labels or CAMVID
-    named = {"masks": MASK, "tracks": TRACKS}
-    series = {name: measured.latency[topic] for name, topic in named.items() if topic in measured.latency}
-    found = {}
-    if any(latency.age_ms is not None for latency in series.values()):
-        found["age"], found["histogram"] = plots.age_over_time(series), plots.age_histogram(series)
-    if measured.scores.masks is not None:
-        found["classes"] = plots.class_bars(measured.scores.masks, CAMVID)
-    if measured.scores.spans:
-        rate = next(iter(series.values())).fps if series else float("nan")
-        found["tracks"] = plots.track_strip(measured.scores.spans, labels, 1 / rate if rate > 0 else 0.1)
+def _examples(folder: Path, summary: Summary, course: Course) -> list[dict[str, Any]]:
+    """Caption and pictures, with what each shows, of each frame that was drawn."""
+    chosen, found = summary["examples"] or {}, []
+    for name, pictures in load_examples(folder).items():
+        caption = name
+        if name in chosen:
+            frame = chosen[name]
+            called, second = course.moments[frame["sequence"], frame["index"]]
+            caption = (
+                f"{name}: frame {frame['index']} ({called}), at {second:.2f} s, mean IoU {percent(frame['mean_iou'])}"
+            )
+        shown = [(_data_uri(data, "image/jpeg"), what) for data, what in zip(pictures, PANELS.values(), strict=False)]
+        found.append({"caption": caption[0].upper() + caption[1:], "pictures": shown})
     return found
 
 
-def _percent(value: float | None) -> str:
-    return "not defined" if value is None else f"{100 * value:.1f} %"
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
 
 
-def _number(value: float | None) -> str:
-    return "?" if value is None else f"{value:.1f}"
+def _settings(settings: dict[str, Any], prefix: str = "") -> list[str]:
+    """ "name = value" of what differs from the defaults."""
+    lines: list[str] = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            lines += _settings(value, f"{prefix}{name}.")
+        elif value not in ("", False, None):
+            lines.append(f"{prefix}{name} = {value}")
+    return lines
 
 
 def _data_uri(data: bytes, kind: str) -> str:

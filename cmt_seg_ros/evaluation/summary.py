@@ -1,106 +1,163 @@
-"""summary.json: every number of a report, for machines; units are part of the names."""
+"""summary.json: every figure of an evaluation, for machines; units are part of the names.
+
+The schema is versioned: names and meanings change only with SCHEMA_VERSION. Everything that depends on the machine or
+on time is under "timing"; the rest is the same in every run.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
-from cmt_seg_ros.evaluation.latency import Latency, read_arrivals
-from cmt_seg_ros.evaluation.recording import MASK, TRACKS, Recording
-from cmt_seg_ros.evaluation.score import Scores, score
-from cmt_seg_ros.evaluation.versions import machine, versions
-from cmt_seg_ros.metrics.boundary import TOLERANCE_PX
+import numpy as np
 
-SCHEMA_VERSION = 1
+from cmt_seg_ros.evaluation.frame_scores import TIMES
+from cmt_seg_ros.evaluation.records import Record
+from cmt_seg_ros.evaluation.totals import Totals, frame_iou
+from cmt_seg_ros.evaluation.versions import machine, versions
+from cmt_seg_ros.labels import LabelSet
+
+SCHEMA_VERSION = 2
+STAGES = tuple(name for name in TIMES if name.endswith("_ms"))
+
+Summary = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A recording and all that was computed of it."""
+class Facts:
+    """What the records do not say of a run.
 
-    recording: Recording
-    scores: Scores
-    latency: dict[str, Latency]
-    summary: dict[str, Any]
-
-
-def measure(out: Path, clip: str = "", frames_sent: int | None = None) -> Measured:
-    """Compute everything of what recorder_node wrote to a folder.
-
-    Args:
-        out: the folder with ``bag`` and ``arrivals.csv``.
-        clip: what was played, in words.
-        frames_sent: frames that the source sent; None: as many as there is ground truth, or as the
-            segmentation node says to have received.
-
-    Raises:
-        SourceError: the recording is missing or damaged.
+    Attributes:
+        clip: what was evaluated, in words.
+        mode: "offline" or "live".
+        model: name of the model package; "given masks" where there is none.
+        settings: what differs from the defaults.
+        fingerprint: of the job.
+        lost: damaged frames that never became records, by reason.
+        problems: what was wrong with the input: ``counts`` by kind and ``lines``.
+        truth: ``frames_without_truth`` and ``truth_without_frame``, names.
+        device: what inferred.
+        wall_s, cpu_s: time spent by the process, seconds; nan where unknown.
+        diagnostics: last values of the nodes by status name (live).
     """
-    recording = Recording(out / "bag")
-    scores, latency = score(recording), read_arrivals(out / "arrivals.csv")
-    status = next((v for v in recording.header.diagnostics.values() if "device" in v), {})
-    sent = frames_sent if frames_sent is not None else _frames_in(scores, status)
+
+    clip: str
+    mode: str
+    model: str
+    settings: dict[str, Any]
+    fingerprint: str = ""
+    lost: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, Any] = field(default_factory=lambda: {"counts": {}, "lines": []})
+    truth: dict[str, Any] = field(default_factory=dict)
+    device: str = ""
+    wall_s: float = math.nan
+    cpu_s: float = math.nan
+    diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summary:
+    """All figures of one pass over the records of one or several sequences."""
+    totals, times, examples = Totals(labels), _Times(), _Examples(len(labels))
+    size: list[int] | None = None
+    with_truth = 0
+    for record in records:
+        totals.add(record)
+        times.add(record)
+        examples.add(record)
+        size = record["size_px"] or size
+        with_truth += any(record[key] is not None for key in ("confusion", "objects", "match"))
+    damaged = sum(facts.lost.values())
+    lost = {reason: totals.lost[reason] + facts.lost.get(reason, 0) for reason in {*totals.lost, *facts.lost}}
     summary = {
         "schema_version": SCHEMA_VERSION,
-        "clip": clip,
-        "model": recording.header.model,
-        "device": status.get("device", ""),
-        "image_size_px": {"height": scores.image_size[0], "width": scores.image_size[1]},
-        "frames": {"in": sent, "out": scores.frames_with_mask, "dropped": _dropped(sent, scores.frames_with_mask)},
-        "speed": {name: _speed(latency[name]) for name in (MASK, TRACKS) if name in latency},
-        "masks": _masks(scores),
-        "tracks": _tracks(scores),
-        "notes": list(scores.notes),
-        "diagnostics": recording.header.diagnostics,
+        "clip": facts.clip,
+        "mode": facts.mode,
+        "model": facts.model,
+        "settings": facts.settings,
+        "fingerprint": facts.fingerprint,
+        "classes": labels.to_list(),
+        "image_size_px": None if size is None else {"height": size[0], "width": size[1]},
+        "frames": {
+            "in": totals.frames + damaged,
+            "evaluated": totals.with_masks,
+            "lost": totals.frames - totals.with_masks + damaged,
+            "lost_by_reason": dict(sorted(lost.items())),
+            "damaged": facts.lost,
+            "with_truth": with_truth,
+            **facts.truth,
+        },
+        "problems": facts.problems,
+        **totals.figures(),
+        "examples": examples.chosen(),
+        "sequences": [],
         "versions": versions(),
-        "machine": machine(),
+        "timing": {
+            "machine": machine(),
+            "device": facts.device,
+            **times.figures(totals.with_masks, facts),
+            "diagnostics": facts.diagnostics,
+        },
     }
-    return Measured(recording, scores, latency, _plain(summary))
+    return dict(plain(summary))
 
 
-def _frames_in(scores: Scores, status: dict[str, str]) -> int | None:
-    if scores.frames_with_truth:
-        return scores.frames_with_truth
-    received = status.get("received", "")
-    return int(received) if received.isdigit() else None
+class _Examples:
+    """The best, the median and the worst frame by their mean IoU."""
+
+    def __init__(self, num_classes: int) -> None:
+        self._num_classes = num_classes
+        self._scores: list[tuple[float, str, int]] = []
+
+    def add(self, record: Record) -> None:
+        score = frame_iou(record, self._num_classes)
+        if score is not None:
+            self._scores.append((score, record["sequence"], record["index"]))
+
+    def chosen(self) -> Summary | None:
+        if not self._scores:
+            return None
+        order = sorted(self._scores)
+        places = {"best": -1, "median": len(order) // 2, "worst": 0}
+        named = {name: order[place] for name, place in places.items()}
+        return {n: {"mean_iou": score, "sequence": s, "index": index} for n, (score, s, index) in named.items()}
 
 
-def _dropped(sent: int | None, out: int) -> int | None:
-    return None if sent is None else max(sent - out, 0)
+class _Times:
+    """How long the stages took, and the memory."""
+
+    def __init__(self) -> None:
+        self._ms: dict[str, list[float]] = {}
+
+    def add(self, record: Record) -> None:
+        for name, value in record["timing"].items():
+            if value is not None:
+                self._ms.setdefault(name, []).append(value)
+
+    def figures(self, frames: int, facts: Facts) -> Summary:
+        memory = self._ms.get("memory_mb", [math.nan])
+        return {
+            "wall_s": facts.wall_s,
+            "frames_per_s": frames / facts.wall_s if facts.wall_s > 0 else math.nan,
+            "cpu_s": facts.cpu_s,
+            "cpu_ms_per_frame": 1e3 * facts.cpu_s / frames if frames else math.nan,
+            "memory_first_mb": memory[min(len(memory) - 1, 20)],
+            "memory_last_mb": memory[-1],
+            "memory_peak_mb": max(memory),
+            "stages_ms": {name[:-3]: _spread(self._ms[name]) for name in STAGES if name in self._ms},
+        }
 
 
-def _speed(latency: Latency) -> dict[str, float]:
-    ages = {f"age_p{percent}_ms": latency.percentile_ms(percent) for percent in (50, 90, 99)}
-    return {"results": len(latency), "fps": latency.fps, **ages, "age_max_ms": latency.percentile_ms(100)}
+def _spread(values: list[float]) -> dict[str, float]:
+    p50, p90, p99 = np.percentile(values, (50, 90, 99)).tolist()
+    return {"p50": p50, "p90": p90, "p99": p99, "max": max(values), "mean": float(np.mean(values))}
 
 
-def _masks(scores: Scores) -> dict[str, Any] | None:
-    if scores.masks is None:
-        return None
-    m = scores.masks
-    return {
-        "frames": m.frames,
-        "mean_iou": m.mean_iou,
-        "mean_boundary_f": m.mean_boundary_f,
-        "boundary_tolerance_px": TOLERANCE_PX,
-        "pixel_accuracy": m.pixel_accuracy,
-        "objectness_iou": m.objectness_iou,
-        "class_iou": dict(zip(m.names, m.class_iou.tolist(), strict=True)),
-        "class_boundary_f": dict(zip(m.names, m.class_boundary_f.tolist(), strict=True)),
-        "true_pixels": dict(zip(m.names, m.pixels.tolist(), strict=True)),
-    }
-
-
-def _tracks(scores: Scores) -> dict[str, Any] | None:
-    return None if scores.tracks is None else dict(vars(scores.tracks))
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON has no nan: unknown numbers become null."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,1 +1,1 @@
-"""How good masks and tracks are: pure functions on arrays, numpy and scipy only."""
+"""How good masks and tracks are: pure functions on arrays, numpy, scipy and OpenCV only."""

@@ -18,19 +18,21 @@ then match. The paper's tolerance is 0.75 % of the image's diagonal, 4.5 pixels 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import math
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.labels import IGNORE_ID
-from cmt_seg_ros.structures import F64, U8
+from cmt_seg_ros.structures import F64, U8, U16
 
 Bool = npt.NDArray[np.bool_]
 
 TOLERANCE_PX = 3
 """Greatest distance of two boundary pixels that match, in pixels of the scored image."""
+GROUP = 16
+"""Classes that are looked for at once: the bits of a uint16."""
 
 
 def boundary_f_per_class(truth: U8, prediction: U8, num_classes: int, tolerance_px: int = TOLERANCE_PX) -> F64:
@@ -53,11 +55,11 @@ def boundary_f_per_class(truth: U8, prediction: U8, num_classes: int, tolerance_
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {truth.shape}, prediction {prediction.shape}; both must have one shape")
-    true, predicted = boundaries(truth, num_classes), boundaries(prediction, num_classes)
-    hidden = near(truth == IGNORE_ID, tolerance_px + 1)
-    counted = np.where(hidden, np.uint8(IGNORE_ID), predicted)
-    precision = _shares(counted, _matched(counted, true, tolerance_px), num_classes)
-    recall = _shares(true, _matched(true, predicted, tolerance_px), num_classes)
+    true = _Outline(boundaries(truth, num_classes), tolerance_px)
+    predicted = _Outline(boundaries(prediction, num_classes), tolerance_px)
+    hidden = _with_rim(near(truth == IGNORE_ID, tolerance_px + 1).view(np.uint8), tolerance_px, 0).view(bool)
+    precision = _shares(predicted, true, num_classes, hidden)
+    recall = _shares(true, predicted, num_classes)
     neither = np.isnan(precision) & np.isnan(recall)
     # A share of no pixels counts as 1: then the other of the two decides, and is 0 if nothing matches.
     precision, recall = np.nan_to_num(precision, nan=1.0), np.nan_to_num(recall, nan=1.0)
@@ -74,42 +76,87 @@ def boundaries(ids: U8, num_classes: int) -> U8:
         differs = (ids[here] != ids[there]) & known[here] & known[there]
         edge[here] |= differs
         edge[there] |= differs
-    return np.where(edge, ids, np.uint8(IGNORE_ID))
+    # Ids where there is an edge, 255 elsewhere: several times faster than np.where.
+    return ids | (edge.view(np.uint8) - np.uint8(1))
 
 
 def near(mask: Bool, radius_px: int) -> Bool:
     """Pixels within a Euclidean distance of a set pixel: (H, W) bool to (H, W) bool."""
-    found = np.zeros_like(mask)
-    if mask.any():
-        for moved in _moved(mask, radius_px, False):
-            found |= moved
-    return found
+    if not mask.any():
+        return mask
+    y, x = np.mgrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
+    disk = (x * x + y * y <= radius_px * radius_px).astype(np.uint8)
+    return np.asarray(cv2.dilate(mask.view(np.uint8), disk), np.uint8).view(bool)
 
 
-def _matched(boundary: U8, others: U8, radius_px: int) -> Bool:
-    """Where a boundary pixel has one of its own class near it on the other map.
+class _Outline:
+    """The boundary pixels of one map.
 
-    A pixel is on the boundary of one class only, so comparing ids settles all classes at once.
+    Attributes:
+        at: (N,) int64, where they are in the map with a rim, all pixels in a row.
+        ids: (N,) uint8, their classes.
     """
-    found = np.zeros(boundary.shape, bool)
-    for moved in _moved(others, radius_px, IGNORE_ID):
-        found |= boundary == moved
-    return found
+
+    def __init__(self, boundary: U8, radius_px: int) -> None:
+        self._radius_px, self._row_px = radius_px, boundary.shape[1] + 2 * radius_px
+        # With a rim no step leads out of the map, and a step is one number, also from row to row.
+        rimmed = _with_rim(boundary, radius_px, IGNORE_ID)
+        self._size = rimmed.size
+        self.at = np.flatnonzero(rimmed != IGNORE_ID)
+        self.ids = rimmed.take(self.at)
+
+    def is_near(self, other: _Outline) -> Bool:
+        """Whether each boundary pixel has one of its own class near it on the other map, (N,) bool."""
+        found = np.zeros(self.ids.shape, bool)
+        for first in range(0, int(self.ids.max(initial=0)) + 1, GROUP):
+            found |= other._near_classes(first).take(self.at) & _bits(first).take(self.ids) != 0
+        return found
+
+    def _near_classes(self, first: int) -> U16:
+        """For each pixel, which of the classes from ``first`` on are within the radius of it, a bit each."""
+        line = np.zeros(self._size, np.uint16)
+        line[self.at] = _bits(first).take(self.ids)
+        pixels, disk = line.copy(), np.zeros_like(line)
+        # A disk is rows of several lengths one above the other; a line of one length grows out of the next shorter.
+        for half in range(self._radius_px + 1):
+            _spread(pixels, half, line)
+            for y in range(self._radius_px + 1):
+                if math.isqrt(self._radius_px**2 - y * y) == half:
+                    _spread(line, y * self._row_px, disk)
+        return disk
 
 
-def _moved(image: npt.NDArray[Any], radius_px: int, outside: int) -> Iterator[npt.NDArray[Any]]:
-    """The image moved by every whole step within a disk; ``outside`` comes in at its border."""
-    padded = np.pad(image, radius_px, constant_values=outside)
-    height, width = image.shape
-    for y in range(-radius_px, radius_px + 1):
-        for x in range(-radius_px, radius_px + 1):
-            if x * x + y * y <= radius_px * radius_px:
-                yield padded[radius_px + y :, radius_px + x :][:height, :width]
+def _bits(first: int) -> U16:
+    """(256,) uint16, one bit for each of 16 classes from ``first`` on, 0 for the others."""
+    bits = np.zeros(256, np.uint16)
+    bits[first : first + GROUP] = 1 << np.arange(min(GROUP, 256 - first))
+    return bits
 
 
-def _shares(boundary: U8, matched: Bool, num_classes: int) -> F64:
-    """Share of each class's boundary pixels that are matched, (C,) in 0-1; nan where there are none."""
-    total = np.bincount(boundary.ravel(), minlength=256)[:num_classes]
-    hits = np.bincount(boundary[matched], minlength=256)[:num_classes]
+def _spread(bits: U16, step: int, into: U16) -> None:
+    """Add all bits, moved by a step forward and backward."""
+    into[step:] |= bits[: bits.size - step]
+    if step:
+        into[:-step] |= bits[step:]
+
+
+def _with_rim(image: U8, width_px: int, value: int) -> U8:
+    """All pixels in a row, with a rim of one value around the image."""
+    rim = cv2.copyMakeBorder(image, *(width_px,) * 4, cv2.BORDER_CONSTANT, value=(float(value),))
+    return np.asarray(rim, np.uint8).ravel()
+
+
+def _shares(boundary: _Outline, others: _Outline, num_classes: int, hidden: Bool | None = None) -> F64:
+    """Share of each class's boundary pixels, but for hidden ones, that have one of their class near them.
+
+    Returns:
+        (C,) in 0-1; nan where there are none.
+    """
+    matched, ids = boundary.is_near(others), boundary.ids
+    if hidden is not None:
+        seen = ~hidden.take(boundary.at)
+        matched, ids = matched[seen], ids[seen]
+    total = np.bincount(ids, minlength=num_classes)
+    hits = np.bincount(ids[matched], minlength=num_classes)
     shares: F64 = np.divide(hits, total, out=np.full(num_classes, np.nan), where=total > 0)
     return shares

@@ -5,6 +5,9 @@ CLEAR: Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performa
 IDF1: Ristani et al., "Performance Measures and a Data Set for Multi-Target Tracking", 2016.
 
 The numbers equal those of github.com/JonathonLuiten/TrackEval 1.3.0, quirks included; tests compare.
+
+All of them are made of sums over frames, given which track goes with which object in the sequence as a whole. The
+functions ``*_parts`` give what each frame contributes, so that scores of any selection of frames are plain sums.
 """
 
 from __future__ import annotations
@@ -104,6 +107,23 @@ def hota(frames: Iterable[FrameMatch]) -> HotaScores:
     Raises:
         ValueError: a similarity matrix that does not fit its ids, or an id twice in a frame.
     """
+    tp, fn, fp, association = hota_parts(frames).sum(axis=0)
+    return HotaScores(tp.astype(np.int64), fn.astype(np.int64), fp.astype(np.int64), association / np.maximum(1, tp))
+
+
+def hota_parts(frames: Iterable[FrameMatch]) -> F64:
+    """What each frame of one sequence contributes to HOTA.
+
+    Args:
+        frames: the frames in order; see :data:`FrameMatch`.
+
+    Returns:
+        (F, 4, 19) float64, for each frame and each of :data:`ALPHAS`: matched, missed and invented detections, and the
+        sum of the association accuracies A(c) of its matches c, each 0-1, taken over the whole sequence.
+
+    Raises:
+        ValueError: as :func:`hota`.
+    """
     prepared, num_truth, num_tracks = _prepare(frames)
     truth_count = np.zeros((num_truth, 1))
     track_count = np.zeros((1, num_tracks))
@@ -114,16 +134,19 @@ def hota(frames: Iterable[FrameMatch]) -> HotaScores:
         truth_count[rows] += 1
         track_count[0, columns] += 1
     alignment = overlap / np.maximum(_EPS, truth_count + track_count - overlap)
-    tp = np.zeros(len(ALPHAS), np.int64)
     matches = np.zeros((len(ALPHAS), num_truth, num_tracks))
+    found = []
     for rows, columns, sim in prepared:  # second pass: one matching a frame, shared by all thresholds
         i, j = linear_sum_assignment(alignment[np.ix_(rows, columns)] * sim, maximize=True)
         reached = sim[i, j][None, :] >= ALPHAS[:, None] - _EPS
         matches[:, rows[i], columns[j]] += reached
-        tp += reached.sum(axis=1)
+        found.append((rows[i], columns[j], reached))
     jaccard = matches / np.maximum(1, truth_count + track_count - matches)
-    ass_a = (matches * jaccard).sum(axis=(1, 2)) / np.maximum(1, tp)
-    return HotaScores(tp, int(truth_count.sum()) - tp, int(track_count.sum()) - tp, ass_a)
+    parts = np.zeros((len(prepared), 4, len(ALPHAS)))
+    for part, (rows, columns, _), (truth, tracks, reached) in zip(parts, prepared, found, strict=True):
+        tp = reached.sum(axis=1)
+        part[:] = tp, len(rows) - tp, len(columns) - tp, (jaccard[:, truth, tracks] * reached).sum(axis=1)
+    return parts
 
 
 def combine_hota(sequences: Sequence[HotaScores]) -> HotaScores:
@@ -149,11 +172,21 @@ def clear_mot(frames: Iterable[FrameMatch], threshold: float = 0.5) -> ClearScor
     Raises:
         ValueError: as :func:`hota`.
     """
+    return ClearScores(*clear_parts(frames, threshold).sum(axis=0).tolist())
+
+
+def clear_parts(frames: Iterable[FrameMatch], threshold: float = 0.5) -> I64:
+    """What each frame contributes to :func:`clear_mot`; arguments and errors are the same.
+
+    Returns:
+        (F, 4) int64, for each frame: matches, misses, false positives, identity switches.
+    """
     prepared, num_truth, _ = _prepare(frames)
     last = np.full(num_truth, -1)  # track that last showed each true object: a change is a switch
     previous = np.full(num_truth, -1)  # the same, but of the frame before only: preferred in matching
-    tp = switches = 0
-    for rows, columns, sim in prepared:
+    parts = np.zeros((len(prepared), 4), np.int64)
+    for part, (rows, columns, sim) in zip(parts, prepared, strict=True):
+        part[1:3] = len(rows), len(columns)
         if not len(rows) or not len(columns):
             continue  # TrackEval keeps `previous` over such frames, and so do we
         score = 1000.0 * (columns[None, :] == previous[rows][:, None]) + sim
@@ -161,13 +194,11 @@ def clear_mot(frames: Iterable[FrameMatch], threshold: float = 0.5) -> ClearScor
         i, j = linear_sum_assignment(score, maximize=True)
         matched = score[i, j] > _EPS
         truth, track = rows[i[matched]], columns[j[matched]]
-        switches += int(np.count_nonzero((last[truth] >= 0) & (last[truth] != track)))
+        part += len(truth), -len(truth), -len(truth), np.count_nonzero((last[truth] >= 0) & (last[truth] != track))
         last[truth] = track
         previous[:] = -1
         previous[truth] = track
-        tp += len(truth)
-    num_rows, num_columns = (sum(len(frame[side]) for frame in prepared) for side in (0, 1))
-    return ClearScores(tp, num_rows - tp, num_columns - tp, switches)
+    return parts
 
 
 def identity(frames: Iterable[FrameMatch], threshold: float = 0.5) -> IdentityScores:
@@ -180,14 +211,25 @@ def identity(frames: Iterable[FrameMatch], threshold: float = 0.5) -> IdentitySc
     Raises:
         ValueError: as :func:`hota`.
     """
+    return IdentityScores(*identity_parts(frames, threshold).sum(axis=0).tolist())
+
+
+def identity_parts(frames: Iterable[FrameMatch], threshold: float = 0.5) -> I64:
+    """What each frame contributes to :func:`identity`; arguments and errors are the same.
+
+    Returns:
+        (F, 3) int64, for each frame: IDTP, IDFN, IDFP, under the best pairing of trajectories in the whole sequence.
+    """
     prepared, num_truth, num_tracks = _prepare(frames)
     together = np.zeros((num_truth, num_tracks), np.int64)
     for rows, columns, sim in prepared:
         together[np.ix_(rows, columns)] += sim >= threshold
     # Fewest IDFN + IDFP is most IDTP, because IDTP + IDFN and IDTP + IDFP are fixed.
-    idtp = int(together[linear_sum_assignment(together, maximize=True)].sum())
-    num_rows, num_columns = (sum(len(frame[side]) for frame in prepared) for side in (0, 1))
-    return IdentityScores(idtp, num_rows - idtp, num_columns - idtp)
+    paired = np.zeros((num_truth, num_tracks), bool)
+    paired[linear_sum_assignment(together, maximize=True)] = True
+    idtp = [np.count_nonzero(paired[np.ix_(rows, columns)] & (sim >= threshold)) for rows, columns, sim in prepared]
+    parts = [(tp, len(rows) - tp, len(columns) - tp) for tp, (rows, columns, _) in zip(idtp, prepared, strict=True)]
+    return np.array(parts, np.int64).reshape(-1, 3)
 
 
 def _prepare(frames: Iterable[FrameMatch]) -> tuple[list[tuple[I64, I64, F64]], int, int]:

@@ -5,11 +5,36 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from cmt_seg_ros.ros.recording_files import Arrival
 
 QUEUE_BYTES = 64 << 20
 QUEUE_MESSAGES = 4096
+
+
+@dataclass(eq=False)
+class TopicCount:
+    """What became of the messages of one topic.
+
+    Attributes:
+        written: messages that were written.
+        size: of those, bytes.
+        overrun: arrivals that found the queue full.
+        undelivered: messages that ROS reports as sent but never delivered.
+        failed: arrivals that could not be written.
+    """
+
+    written: int = 0
+    size: int = 0
+    overrun: int = 0
+    undelivered: int = 0
+    failed: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Messages that never reached the writer."""
+        return self.overrun + self.undelivered
 
 
 class RecordingThread:
@@ -19,11 +44,10 @@ class RecordingThread:
         write: takes one arrival; whatever it raises is counted and reported, and the next one is tried.
         idle: called when the queue is empty.
         report: takes one sentence about an arrival that could not be written.
+        max_bytes: of the messages in the queue.
 
     Attributes:
-        lost: arrivals that found the queue full.
-        failed: arrivals that could not be written.
-        written: all others.
+        counts: by topic, in the order in which they first came.
     """
 
     def __init__(
@@ -38,16 +62,35 @@ class RecordingThread:
         self._bytes = 0
         self._changed = threading.Condition()
         self._closing = False
-        self.lost = self.failed = self.written = 0
+        self.counts: dict[str, TopicCount] = {}
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
+
+    @property
+    def written(self) -> int:
+        """Messages written, of all topics."""
+        return sum(count.written for count in list(self.counts.values()))
+
+    @property
+    def lost(self) -> int:
+        """Messages that never reached the writer, of all topics."""
+        return sum(count.lost for count in list(self.counts.values()))
+
+    @property
+    def failed(self) -> int:
+        """Arrivals that could not be written, of all topics."""
+        return sum(count.failed for count in list(self.counts.values()))
+
+    def count(self, topic: str) -> TopicCount:
+        """The counts of one topic."""
+        return self.counts.setdefault(topic, TopicCount())
 
     def put(self, arrival: Arrival) -> bool:
         """Queue an arrival; False if the queue is full."""
         with self._changed:
             full = self._bytes + len(arrival.raw) > self._max_bytes or len(self._queue) >= QUEUE_MESSAGES
             if full or self._closing:
-                self.lost += 1
+                self.count(arrival.topic).overrun += 1
                 return False
             self._queue.append(arrival)
             self._bytes += len(arrival.raw)
@@ -64,11 +107,13 @@ class RecordingThread:
 
     def _run(self) -> None:
         while (arrival := self._next()) is not None:
+            count = self.count(arrival.topic)
             try:
                 self._write(arrival)
-                self.written += 1
+                count.written += 1
+                count.size += len(arrival.raw)
             except Exception as error:  # a bad message or a full disk must not end the recording
-                self.failed += 1
+                count.failed += 1
                 self._report(f"{arrival.topic}: {error}")
 
     def _next(self) -> Arrival | None:

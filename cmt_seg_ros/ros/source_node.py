@@ -6,7 +6,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -17,11 +18,12 @@ from std_msgs.msg import Header
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.ros import parameters, qos
+from cmt_seg_ros.ros.clip_clock import ClipClock
+from cmt_seg_ros.ros.clip_frames import ClipFrame, clip_frames
 from cmt_seg_ros.ros.images import NS, image_from_array, stamp_ns
 from cmt_seg_ros.ros.process import run
+from cmt_seg_ros.ros.sent_table import SentTable
 from cmt_seg_ros.sources import open_source
-from cmt_seg_ros.sources.prefetch import prefetched
-from cmt_seg_ros.structures import Frame
 
 IN_FLIGHT = 2  # lossless: frames sent whose masks have not come back
 MASK_TIMEOUT_S = 30.0
@@ -33,8 +35,8 @@ SETTLE_S = 1.0
 class SourceNode(Node):
     """Publishes ``image_raw`` at the clip's own rate and, where known, its ground truth.
 
-    Stamps are the time of sending (live) or, with ``keep_stamps``, the clip's own. The process ends with
-    the clip, unless it loops.
+    Stamps are the time of sending (live) or, with ``keep_stamps`` or ``clock``, the clip's own. The process ends
+    with the clip, unless it loops.
 
     Attributes:
         finished: set to 0 at the end of the clip, to 1 when it cannot be played.
@@ -48,13 +50,17 @@ class SourceNode(Node):
         self.finished: Future = Future()
         self._config = parameters.load(self, SourceConfig)
         self._source = open_source(self._config)
+        self._lossless = self._config.drop_policy == "none"
+        self._keep_stamps = self._config.clock or bool(self.get_parameter("keep_stamps").value)
+        self._clip_clock: ClipClock | None = None
+        self._sent = SentTable(Path(self._config.sent_file)) if self._config.sent_file else None
         self._image = self.create_publisher(Image, "image_raw", qos.RESULT)
         self._truth = self.create_publisher(Image, "truth/class_ids", qos.RESULT)
         self._instances = self.create_publisher(Image, "truth/instances", qos.RESULT)
         self._changed = threading.Condition()
         self._in_flight: set[int] = set()
         self._closed = False
-        if self._config.drop_policy == "none":
+        if self._lossless:
             self._masks = self.create_subscription(Image, "segmentation/mask", self._on_mask, qos.LOSSLESS)
         rate = f"{self._source.fps:g} frames/s"
         self.get_logger().info(f"ready: {len(self._source)} frames of {self._source.name} at {rate}")
@@ -67,13 +73,21 @@ class SourceNode(Node):
             self._closed = True
             self._changed.notify_all()
         self._player.join(timeout=5.0)
+        if self._clip_clock is not None:
+            self._clip_clock.close()
+        if self._sent is not None:
+            self._sent.close()
 
     def _play(self) -> None:
         status = 1
         try:
+            frames = clip_frames(self._source, self._config.loop)
+            first = next(frames, None)
+            if first is not None and self._config.clock:  # it stands until the first frame is sent
+                self._clip_clock = ClipClock(self, self._config.rate, first.frame.stamp_ns)
             if self.get_parameter("wait_for_listener").value:
                 self._wait_for_listener()
-            sent = self._send_all()
+            sent = 0 if first is None else self._send_all(first, frames)
             self._wait_for_masks(0)
             self._image.wait_for_all_acked(Duration(seconds=DELIVERY_TIMEOUT_S))
             self.get_logger().info(f"finished: {sent} frames sent")
@@ -85,42 +99,43 @@ class SourceNode(Node):
                 self.get_logger().fatal(f"playing stopped: {error!r}")
         self.finished.set_result(status)
 
-    def _frames(self) -> Iterator[Frame]:
-        """The clip's frames; when it loops, their stamps go on."""
-        offset_ns, first_ns, last_ns = 0, None, 0
-        while True:
-            for frame in prefetched(self._source):
-                first_ns, last_ns = frame.stamp_ns if first_ns is None else first_ns, frame.stamp_ns
-                yield replace(frame, stamp_ns=frame.stamp_ns + offset_ns) if offset_ns else frame
-            if not self._config.loop or first_ns is None:
-                return
-            offset_ns += last_ns - first_ns + round(NS / self._source.fps)
-
-    def _send_all(self) -> int:
+    def _send_all(self, first: ClipFrame, rest: Iterator[ClipFrame]) -> int:
         """Send every frame when it is due (lossless: when there is room); returns how many."""
-        sent, began, clip_began = 0, 0.0, 0
-        for frame in self._frames():
-            if not sent:  # the clock starts when the first frame is there: nothing has to be caught up
-                began, clip_began = time.monotonic(), frame.stamp_ns
-            if self._config.drop_policy == "none":
+        # The time starts when the first frame is there: nothing has to be caught up.
+        sent, began, clip_began = 0, time.monotonic(), first.frame.stamp_ns
+        for item in chain([first], rest):
+            stamp = item.frame.stamp_ns
+            if self._lossless:
+                self._run_clock(stamp)  # and no further: this frame is still to be sent
                 self._wait_for_masks(IN_FLIGHT - 1)
             else:
-                due = began + (frame.stamp_ns - clip_began) / NS
+                self._run_clock(None)
+                due = began + (stamp - clip_began) / NS / self._config.rate
                 self._wait_until(lambda: False, due - time.monotonic())
             if self._closed:
                 break
-            self._send(frame)
+            self._send(item)
             sent += 1
+        self._run_clock(None)  # the last results are still under way
         return sent
 
-    def _send(self, frame: Frame) -> None:
+    def _run_clock(self, limit_ns: int | None) -> None:
+        if self._clip_clock is not None:
+            self._clip_clock.run_to(limit_ns)
+
+    def _send(self, item: ClipFrame) -> None:
+        frame = item.frame
+        if self._clip_clock is not None:
+            self._clip_clock.reach(frame.stamp_ns)
         now = self.get_clock().now().nanoseconds
-        stamp = frame.stamp_ns if self.get_parameter("keep_stamps").value else now
+        stamp = frame.stamp_ns if self._keep_stamps else now
         header = Header(frame_id=frame.frame_id or "camera_optical_frame")
         header.stamp.sec, header.stamp.nanosec = divmod(stamp, NS)
         with self._changed:
-            if self._config.drop_policy == "none":
+            if self._lossless:
                 self._in_flight.add(stamp)
+        if self._sent is not None:
+            self._sent.add(item.index, item.clip_stamp_ns, stamp, now)
         # Images last: who measures by the image has the truth already.
         if frame.truth is not None and frame.truth.class_ids is not None:
             self._truth.publish(image_from_array(frame.truth.class_ids, "mono8", header))
@@ -149,8 +164,7 @@ class SourceNode(Node):
 
     def _is_heard(self) -> bool:
         """True once somebody receives the images and, lossless, somebody is there to send masks."""
-        lossless = self._config.drop_policy == "none"
-        masks = self.count_publishers(self._masks.topic_name) if lossless else 1
+        masks = self.count_publishers(self._masks.topic_name) if self._lossless else 1
         return self._image.get_subscription_count() > 0 and masks > 0
 
     def _wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:

@@ -79,7 +79,7 @@ class Batcher:
             FrameError: its stamp is not after the camera's newest one (reason ``out_of_order``).
         """
         with self._changed:
-            self._check_order(frame)
+            self.check_order(frame)
             self._heard_s[frame.camera] = self._clock()
             queue = self._waiting.setdefault(frame.camera, deque())
             if self._lossless:
@@ -153,7 +153,12 @@ class Batcher:
                 break
         return frames
 
-    def _check_order(self, frame: Frame) -> None:
+    def check_order(self, frame: Frame) -> None:
+        """Note the stamp of a frame; :meth:`put` does so by itself, a replay that resumes does it for what it skips.
+
+        Raises:
+            FrameError: as :meth:`put`.
+        """
         newest = self._newest_ns.get(frame.camera)
         refused = self._refused.get(frame.camera, 0) + 1
         if newest is not None and frame.stamp_ns <= newest and refused < RESTART_AFTER:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from cmt_seg_ros.errors import FrameError
@@ -23,6 +24,7 @@ class Runner:
         deliver: called as ``deliver(frame, segmentation)``, for each camera in the order of its frames.
         refuse: called as ``refuse(frame, error)``, in the same order, for frames that cannot be inferred.
         wanted: which of ``graph.MASKS`` are wanted of a camera now.
+        on_inferred: called as ``on_inferred(frame, seconds)`` before ``deliver``: how long its batch took the device.
     """
 
     def __init__(
@@ -32,8 +34,9 @@ class Runner:
         deliver: Callable[[Frame, Segmentation], None],
         refuse: Callable[[Frame, FrameError], None],
         wanted: Callable[[str], tuple[str, ...]],
+        on_inferred: Callable[[Frame, float], None] = lambda frame, seconds: None,
     ) -> None:
-        self._pipeline, self._batcher, self._wanted = pipeline, batcher, wanted
+        self._pipeline, self._batcher, self._wanted, self._on_inferred = pipeline, batcher, wanted, on_inferred
         self._deliver, self._refuse = deliver, refuse
         self._stopping = False
         requests = max(1, pipeline.config.num_requests)
@@ -84,9 +87,12 @@ class Runner:
                 outcomes.append((frame, error))
             except Exception as error:  # a thread that dies silently would leave the node deaf
                 outcomes.append((frame, FrameError(f"{type(error).__name__}: {error}", "inference")))
+        begun = time.perf_counter()
         try:
             results = self._pipeline.segment(good, wanted)
         except Exception as error:
             failed = FrameError(f"inference failed: {error}", "inference")
             return outcomes + [(frame, failed) for frame in good]
+        for frame in good:
+            self._on_inferred(frame, time.perf_counter() - begun)
         return outcomes + list(zip(good, results, strict=True))

@@ -3,41 +3,69 @@
 from __future__ import annotations
 
 from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.labels import CAMVID, LabelSet
 from cmt_seg_ros.sources.bag import BagSource
+from cmt_seg_ros.sources.bag_topics import ImageTopic, bags_in, image_topics
 from cmt_seg_ros.sources.clip import DEFAULT_FPS, Clip, Source
+from cmt_seg_ros.sources.ground_truth import WithTruth
 from cmt_seg_ros.sources.images import ImageFolderSource
+from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.sources.truth_places import with_truth
 from cmt_seg_ros.sources.video import VideoSource
 
-__all__ = ["BagSource", "Clip", "ImageFolderSource", "Source", "StreetScene", "VideoSource", "open_source"]
+__all__ = [
+    "BagSource",
+    "Clip",
+    "ImageFolderSource",
+    "ImageTopic",
+    "Problems",
+    "Source",
+    "StreetScene",
+    "VideoSource",
+    "WithTruth",
+    "bags_in",
+    "image_topics",
+    "open_source",
+]
 
 SCENE_FRAMES = 300
 
 
-def open_source(config: SourceConfig, camera: str = "camera") -> Clip:
-    """Open what a configuration names; the synthetic street when it names nothing.
+def open_source(
+    config: SourceConfig, camera: str = "camera", legend: LabelSet = CAMVID, problems: Problems | None = None
+) -> Clip:
+    """Open what a configuration names, with its ground truth; the synthetic street when it names nothing.
 
     Args:
-        config: ``video``, ``images`` or ``bag``, and ``fps`` and ``frames``. ``loop`` and
-            ``drop_policy`` are for who plays the clip.
+        config: ``video``, ``images`` or ``bag``, and ``fps`` and ``frames``; ``ground_truth``, ``instances`` and
+            ``tolerance_ms``. ``loop`` and ``drop_policy`` are for who plays the clip.
         camera: name the frames carry.
+        legend: what the class ids of the ground truth mean; the street has its own.
+        problems: is told of all that is wrong with the clip and its ground truth.
 
     Raises:
         SourceError: it is missing, or nothing in it can be read.
     """
+    source = _open_clip(config, camera, problems or Problems())
+    return Clip(with_truth(source, config, legend) or source, config.fps, config.frames)
+
+
+def _open_clip(config: SourceConfig, camera: str, problems: Problems) -> Source:
+    """The clip at its own rate."""
     if config.video:
-        return Clip(VideoSource(config.video, camera), config.fps, config.frames)
+        return VideoSource(config.video, camera, problems)
     if config.images:
-        return Clip(ImageFolderSource(config.images, config.fps or DEFAULT_FPS, camera), config.fps, config.frames)
+        return ImageFolderSource(config.images, config.fps or DEFAULT_FPS, camera, problems)
     if config.bag:
-        return Clip(BagSource(config.bag, config.bag_topic, camera), config.fps, config.frames)
-    return Clip(_Scene(config, camera))
+        return BagSource(config.bag, config.bag_topic, camera, problems)
+    return _Scene(config, camera, problems)
 
 
 class _Scene(StreetScene):
     """The street under a name; its rate is set when it is built, as other traffic then moves between frames."""
 
-    def __init__(self, config: SourceConfig, camera: str) -> None:
+    def __init__(self, config: SourceConfig, camera: str, problems: Problems) -> None:
         super().__init__(
             config.scene_width,
             config.scene_height,
@@ -47,3 +75,4 @@ class _Scene(StreetScene):
             camera,
         )
         self.name = f"synthetic street, seed {config.scene_seed}"
+        self.problems, self.lost = problems, dict[int, str]()

@@ -1,136 +1,129 @@
-"""Frames of an image topic of a bag: rosbag2 folder, .mcap file, ROS 1 .bag."""
+"""Frames of an image topic of a bag: rosbag2 folder, .mcap or .db3 file, ROS 1 .bag."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
-
-from rosbags.highlevel import AnyReader
-from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
 
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.sources.bag_images import TYPES, header_stamp_ns, message_pixels
+from cmt_seg_ros.sources.bag_message import BagMessage
+from cmt_seg_ros.sources.bag_storage import BagTopic, bag_messages, bag_topics
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
+from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import Frame
-
-log = logging.getLogger(__name__)
 
 _SAMPLE = 64  # messages looked at to learn the rate
 _MAX_FPS = 1000.0
-_Message = tuple[Connection, int, bytes]
 
 
 class BagSource:
     """The images of one topic, stamped by their headers.
 
+    Whatever can be read of a damaged bag is read. A frame is named by the number of its message, so that those after a
+    damaged one keep their names.
+
     Args:
-        path: a rosbag2 folder, a single .mcap file, or a ROS 1 .bag.
-        topic: of type sensor_msgs/Image or sensor_msgs/CompressedImage; empty: the first one in the
-            order of names.
+        path: a rosbag2 folder, a single .mcap or .db3 file, or a ROS 1 .bag.
+        topic: of type sensor_msgs/Image or sensor_msgs/CompressedImage; empty: the first one in the order of names.
         camera: name the frames carry.
+        problems: is told of each damage.
 
     Attributes:
+        path: of the bag.
         name: the bag's name.
         topic: the topic that is read.
+        image_topics: names of all topics with images, cameras' and others.
         fps: mean rate of the first messages by their stamps; 15 where these say nothing.
-        labels: None, ground truth is not read from bags.
-        skipped: damaged messages so far; each is logged as a warning.
+        labels: None, see :class:`~cmt_seg_ros.sources.ground_truth.WithTruth`.
+        problems: what was wrong with the bag so far.
+        lost: messages that gave no frame in the current or last iteration, why by number: "malformed" or another
+            ``FrameError.reason``.
 
     Raises:
-        SourceError: no such bag, damaged, no image topic, no such topic, no message on it; while
-            iterating: an encoding that is not known.
+        SourceError: no such bag, nothing in it can be read, no image topic, no such topic, no message on it that can be
+            read; while iterating: no message of the topic has an image that can be read.
     """
 
     labels: LabelSet | None = None
 
-    def __init__(self, path: str | Path, topic: str = "", camera: str = "camera") -> None:
-        self._path, self._camera = Path(path), camera
-        self.name = self._path.resolve().name
-        self.skipped = 0
+    def __init__(
+        self, path: str | Path, topic: str = "", camera: str = "camera", problems: Problems | None = None
+    ) -> None:
+        self.path, self._camera = Path(path), camera
+        self.name = self.path.resolve().name
+        self.problems, self.lost = problems or Problems(), dict[int, str]()
+        topics = bag_topics(self.path, self.problems)
+        self.topic = _choose(topics, topic, self.path)
+        self.image_topics = tuple(t.name for t in topics if t.type in TYPES)
+        self._length = sum(t.count for t in topics if t.name == self.topic)
+        stamps = self._first_stamps()
         # Drivers that leave the header empty leave it empty always; a clip's first stamp may really be 0.
-        self._stamped = True
-        with self._open() as reader:
-            self.topic = _choose(reader, topic, self._path)
-            self._length = sum(c.msgcount for c in reader.connections if c.topic == self.topic)
-            self._stamped = any(stamp for _, stamp, _ in islice(self._messages(reader), _SAMPLE))
-            stamps = [stamp for _, stamp, _ in islice(self._messages(reader), _SAMPLE)]
-        if not stamps:
-            raise SourceError(f"topic {self.topic} of bag {self._path} has no message that can be read")
-        span_s = (stamps[-1] - stamps[0]) / 1e9
-        fps = (len(stamps) - 1) / span_s if span_s > 0 else 0.0
-        self.fps = fps if 0 < fps <= _MAX_FPS else DEFAULT_FPS
+        self._stamped = any(stamp for stamp, _ in stamps)
+        self.fps = _rate([stamp if self._stamped else received for stamp, received in stamps])
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[Frame]:
-        self.skipped = 0
-        with self._open() as reader:
-            for index, stamp, message in self._messages(reader):
-                try:
-                    pixels, encoding = message_pixels(message)
-                except FrameError as error:
-                    if error.reason == "bad_encoding":
-                        raise SourceError(f"bag {self._path}, topic {self.topic}: {error}") from error
-                    self._skip(index, error)
-                    continue
-                yield Frame(self._camera, stamp, pixels, encoding, str(message.header.frame_id), f"{index:06d}")
-
-    def _messages(self, reader: AnyReader) -> Iterator[tuple[int, int, Any]]:
-        """(number, stamp in ns, deserialized message) of the topic; damaged ones are skipped."""
-        connections = [c for c in reader.connections if c.topic == self.topic]
-        for index, (connection, received_ns, raw) in enumerate(_until_damaged(reader.messages(connections), self.name)):
+        self.lost = {}
+        found, first = False, "it has no message"
+        for index, message in enumerate(bag_messages(self.path, self.topic, self.problems)):
             try:
-                message = reader.deserialize(raw, connection.msgtype)
-                stamp = header_stamp_ns(message) if self._stamped else received_ns
+                frame = self._frame(index, message)
+            except FrameError as error:
+                first = self._lose(index, error, error.reason)
             except Exception as error:  # rosbags lets through whatever a damaged message makes numpy or struct raise
-                self._skip(index, error)
+                first = self._lose(index, error, "malformed")
+            else:
+                found = True
+                yield frame
+        if not found:
+            raise SourceError(f"topic {self.topic} of bag {self.path} has no image that can be read; {first}")
+
+    def _frame(self, index: int, message: BagMessage) -> Frame:
+        image = message.read()
+        pixels, encoding = message_pixels(image)
+        stamp_ns = header_stamp_ns(image) if self._stamped else message.received_ns
+        return Frame(self._camera, stamp_ns, pixels, encoding, str(image.header.frame_id), f"{index:06d}")
+
+    def _lose(self, index: int, error: Exception, reason: str) -> str:
+        """Note a message that gives no frame; what is said of it."""
+        self.lost[index] = reason
+        text = f"message {index} is skipped: {error or type(error).__name__}"
+        kind = "bad_encoding" if reason == "bad_encoding" else "damaged_message"
+        self.problems.add(kind, f"bag {self.path}, topic {self.topic}: {text}")
+        return text
+
+    def _first_stamps(self) -> list[tuple[int, int]]:
+        """Stamps of header and recording of the first messages, ns."""
+        stamps = []
+        for message in islice(bag_messages(self.path, self.topic, self.problems), _SAMPLE):
+            try:
+                stamps.append((header_stamp_ns(message.read()), message.received_ns))
+            except Exception:  # as above; said when the frames are read
                 continue
-            yield index, stamp, message
-
-    def _skip(self, index: int, error: Exception) -> None:
-        self.skipped += 1
-        log.warning("bag %s, topic %s: message %d is skipped: %s", self._path, self.topic, index, error)
-
-    @contextmanager
-    def _open(self) -> Iterator[AnyReader]:
-        if not self._path.exists():
-            raise SourceError(f"bag {self._path} does not exist; give a rosbag2 folder, an .mcap file or a ROS 1 .bag")
-        try:  # the store is for SQLite bags of older distributions, which carry no type definitions
-            reader = AnyReader([self._path], default_typestore=get_typestore(Stores.ROS2_KILTED))
-            reader.open()
-        except Exception as error:  # a damaged file makes rosbags raise a dozen kinds of errors
-            raise SourceError(f"bag {self._path} cannot be read: {error}") from error
-        with closing(reader):
-            yield reader
+        if not stamps:
+            raise SourceError(f"topic {self.topic} of bag {self.path} has no message that can be read")
+        return stamps
 
 
-def _until_damaged(messages: Iterator[_Message], name: str) -> Iterator[_Message]:
-    """The messages up to where a cut-off bag ends."""
-    while True:
-        try:
-            yield next(messages)
-        except StopIteration:
-            return
-        except Exception as error:
-            log.warning("bag %s ends early, it is damaged: %s", name, error)
-            return
+def _rate(stamps: list[int]) -> float:
+    span_s = (stamps[-1] - stamps[0]) / 1e9
+    fps = (len(stamps) - 1) / span_s if span_s > 0 else 0.0
+    return fps if 0 < fps <= _MAX_FPS else DEFAULT_FPS
 
 
-def _choose(reader: AnyReader, topic: str, path: Path) -> str:
+def _choose(topics: list[BagTopic], topic: str, path: Path) -> str:
     """The topic asked for, or the first image topic."""
-    images = sorted({c.topic for c in reader.connections if c.msgtype in TYPES})
+    images = [t.name for t in topics if t.type in TYPES]
     if topic in images or (images and not topic):
         return topic or images[0]
-    if topic not in images and topic:
-        other = next((c.msgtype for c in reader.connections if c.topic == topic), None)
+    if topic:
+        other = next((t.type for t in topics if t.name == topic), None)
         what = f"is {other}, not an image" if other else "is not in it"
         raise SourceError(f"topic {topic} of bag {path} {what}; image topics: {', '.join(images) or 'none'}")
-    topics = ", ".join(sorted(f"{c.topic} ({c.msgtype})" for c in reader.connections))
-    raise SourceError(f"bag {path} has no topic of type {' or '.join(TYPES)}; it has: {topics or 'nothing'}")
+    names = ", ".join(f"{t.name} ({t.type})" for t in topics)
+    raise SourceError(f"bag {path} has no topic of type {' or '.join(TYPES)}; it has: {names or 'nothing'}")

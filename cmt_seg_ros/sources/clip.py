@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Protocol
 
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import Frame
 
 DEFAULT_FPS = 15.0
@@ -20,14 +21,20 @@ class Source(Protocol):
     Attributes:
         name: what a user would call it: a file's or a folder's name.
         fps: frames per second, over 0.
+        problems: what was wrong with it so far.
     """
 
     name: str
     fps: float
+    problems: Problems
 
     @property
     def labels(self) -> LabelSet | None:
         """Meaning of the class ids of ``Frame.truth``; None without ground truth."""
+
+    @property
+    def lost(self) -> Mapping[int, str]:
+        """Frames that gave nothing in the current or last iteration: why, by their number in the clip, 0 and up."""
 
     def __len__(self) -> int:
         """Number of frames; of a video or a bag with damaged frames, the most there can be."""
@@ -44,19 +51,27 @@ class Clip:
         fps: frames per second to play it at; 0: its own rate and its own stamps. Another rate gives
             new stamps, 0, 1/fps, 2/fps, ... seconds: all frames, faster or slower.
         frames: stop after that many; 0: all.
+
+    Attributes:
+        source: what is played; a :class:`~cmt_seg_ros.sources.ground_truth.WithTruth` counts what had no truth.
     """
 
     def __init__(self, source: Source, fps: float = 0.0, frames: int = 0) -> None:
-        self._source, self._frames = source, frames
+        self.source, self._frames = source, frames
         self._restamp = fps > 0 and fps != source.fps
-        self.name, self.labels = source.name, source.labels
+        self.name, self.labels, self.problems = source.name, source.labels, source.problems
         self.fps = fps or source.fps
 
+    @property
+    def lost(self) -> Mapping[int, str]:
+        """As of :class:`Source`."""
+        return self.source.lost
+
     def __len__(self) -> int:
-        return min(len(self._source), self._frames or len(self._source))
+        return min(len(self.source), self._frames or len(self.source))
 
     def __iter__(self) -> Iterator[Frame]:
-        frames = islice(self._source, self._frames or None)
+        frames = islice(self.source, self._frames or None)
         if not self._restamp:
             return frames
         return (dataclasses.replace(f, stamp_ns=round(i * 1e9 / self.fps)) for i, f in enumerate(frames))

@@ -12,6 +12,7 @@ import cv2
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
+from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import U8, Frame
 
 log = logging.getLogger(__name__)
@@ -25,11 +26,14 @@ class VideoSource:
     Args:
         path: the file.
         camera: name the frames carry.
+        problems: is told if the file ends before its header says.
 
     Attributes:
         name: the file's name.
         fps: the file's rate; 15 where the file states none or nonsense, with a logged warning.
-        labels: None, a video has no ground truth.
+        labels: None, see :class:`~cmt_seg_ros.sources.ground_truth.WithTruth`.
+        problems: what was wrong so far.
+        lost: nothing: a video has no place for frames that cannot be decoded.
 
     Raises:
         SourceError: no such file, not a video, or no frame in it can be decoded.
@@ -37,8 +41,9 @@ class VideoSource:
 
     labels: LabelSet | None = None
 
-    def __init__(self, path: str | Path, camera: str = "camera") -> None:
+    def __init__(self, path: str | Path, camera: str = "camera", problems: Problems | None = None) -> None:
         self._path, self._camera = Path(path), camera
+        self.problems, self.lost = problems or Problems(), dict[int, str]()
         self.name = self._path.name
         if not self._path.is_file():
             raise SourceError(f"video {self._path} is not a file; give the path of a video file (for images: a folder)")
@@ -64,6 +69,9 @@ class VideoSource:
                     break
                 yield self._frame(index, pixels)
                 index += 1
+            if index < len(self):
+                text = f"video {self._path} ends after {index} of the {len(self)} frames that its header states"
+                self.problems.add("damaged_video", text)
         finally:
             capture.release()
 

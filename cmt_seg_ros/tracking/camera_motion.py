@@ -6,6 +6,7 @@ Flow: Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search", as Op
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -92,7 +93,6 @@ class FlowEstimator:
     """Optical flow between the images it is given, one after the other."""
 
     def __init__(self) -> None:
-        self._engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self.reset()
 
     def reset(self) -> None:
@@ -121,5 +121,10 @@ class FlowEstimator:
         if last is None or last[2] != size:
             return None
         scale = np.array([shape[0] / size[1], shape[1] / size[0]])
-        field = self._engine.calc(last[0], self._last[0], None)  # type: ignore[call-overload]
+        field = _engine().calc(last[0], self._last[0], None)  # type: ignore[call-overload]
         return Flow(field, last[1], scale)
+
+
+@lru_cache(1)  # no part of the tracker's state, which an evaluation saves and loads
+def _engine() -> cv2.DISOpticalFlow:
+    return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)

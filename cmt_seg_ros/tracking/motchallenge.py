@@ -7,7 +7,7 @@ pixels; see Leal-Taixé et al., "MOTChallenge 2015: Towards a Benchmark for Mult
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cmt_seg_ros.errors import TrackingError
@@ -85,8 +85,13 @@ def result_row(frame: int, track: Track) -> str:
         track: one that this frame shows.
     """
     left, top, right, bottom = track.box_px
-    box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f}"
-    return f"{frame},{track.track_id},{box},{track.score:.2f},-1,-1,-1\n"
+    return row_of(frame, track.track_id, (left, top, right - left, bottom - top), track.score)
+
+
+def row_of(frame: int, track_id: int, box_px: Sequence[float], score: float) -> str:
+    """A line of a results file, with its line end; the box is left, top, width, height."""
+    left, top, width, height = box_px
+    return f"{frame},{track_id},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.2f},-1,-1,-1\n"
 
 
 def _parse(line: str, place: str, class_id: int) -> tuple[int, Segment]:

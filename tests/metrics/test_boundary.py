@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.boundary import boundaries, boundary_f_per_class, near
@@ -140,3 +141,40 @@ def test_meter_averages_over_the_images_where_a_class_has_a_boundary() -> None:
     assert meter.class_boundary_f[[3, 8]].tolist() == [0.5, 0.5] and np.isnan(meter.class_boundary_f[0])
     scores = meter.to_dict()
     assert scores["boundary_f"] == scores["class_boundary_f"]["Car"] == 0.5
+
+
+def plain_f(truth: U8, prediction: U8, class_id: int, num_classes: int, tolerance_px: int) -> float:
+    """By the distance of every pixel to the nearest boundary pixel, computed exactly."""
+    true, predicted = (boundaries(ids, num_classes) == class_id for ids in (truth, prediction))
+    counted = predicted & (_distance_to(truth == 255) > tolerance_px + 1)
+    if not true.any() and not counted.any():
+        return float("nan")
+    precision = (_distance_to(true)[counted] <= tolerance_px).mean() if counted.any() else 1.0
+    recall = (_distance_to(predicted)[true] <= tolerance_px).mean() if true.any() else 1.0
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def _distance_to(mask: np.ndarray) -> np.ndarray:
+    return distance_transform_edt(~mask) if mask.any() else np.full(mask.shape, np.inf)
+
+
+@pytest.mark.parametrize(("num_classes", "tolerance_px"), [(11, 3), (16, 1), (17, 3), (40, 5), (255, 2), (4, 0)])
+def test_equals_plain_distances_on_random_maps(num_classes: int, tolerance_px: int) -> None:
+    rng = np.random.default_rng(num_classes)
+    coarse = rng.integers(0, num_classes, (12, 17)).astype(np.uint8)
+    coarse[rng.random(coarse.shape) < 0.1] = 255
+    truth = coarse.repeat(9, axis=0).repeat(8, axis=1)
+    noise = rng.integers(0, 256, truth.shape).astype(np.uint8)
+    prediction = np.where(rng.random(truth.shape) < 0.03, noise, np.roll(truth, (2, -1), axis=(0, 1)))
+    expected = [plain_f(truth, prediction, c, num_classes, tolerance_px) for c in range(num_classes)]
+    found = boundary_f_per_class(truth, prediction, num_classes, tolerance_px)
+    assert 0 < np.nanmean(expected) < 1
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_match_does_not_reach_around_the_border() -> None:
+    """The last pixels of a row and the first ones of the next lie side by side in memory."""
+    truth, prediction = np.zeros((12, 12), np.uint8), np.zeros((12, 12), np.uint8)
+    truth[:, 11], prediction[:, 0] = 1, 1
+    np.testing.assert_array_equal(boundary_f_per_class(truth, prediction, 2), [0, 0])
+    np.testing.assert_array_equal(boundary_f_per_class(truth.T, prediction.T, 2), [0, 0])

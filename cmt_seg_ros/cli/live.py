@@ -1,0 +1,189 @@
+"""Evaluates a clip through the real nodes: plays it at its own pace, records, then scores what came out."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import signal
+import sys
+import time
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from cmt_seg_ros.cli.demo_nodes import NodeGroup, NodeProcess, domain_id, wait_until
+from cmt_seg_ros.config import SourceConfig, changed
+from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
+from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.live import ARRIVALS, BAG, LOGS, SENT, joined
+from cmt_seg_ros.evaluation.outputs import facts_of, finish
+from cmt_seg_ros.evaluation.recording import Recording
+from cmt_seg_ros.evaluation.records import Recorder
+from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.run_files import RunFiles
+from cmt_seg_ros.evaluation.summary import Summary
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.runtime.model_package import ModelPackage
+from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.sources.clip import Source
+from cmt_seg_ros.sources.problems import Problems
+
+RECORDED = (
+    *("segmentation/mask", "segmentation/objectness", "segmentation/confidence", "segmentation/label_info"),
+    *("tracking/tracks", "tracking/instances", "/diagnostics"),
+)
+OVERLAY = "overlay.mp4"
+OWN = (BAG, ARRIVALS, SENT, LOGS, OVERLAY, "recording.json")
+DRAIN_S, QUIET_S = 20.0, 1.0
+
+
+def evaluate_live(job: Job, video: bool = False) -> Summary:
+    """Play, record and score.
+
+    Args:
+        job: what to play; live, the model runs as its ``drop_policy`` says.
+        video: whether to film the overlay.
+
+    Returns:
+        The content of summary.json.
+
+    Raises:
+        CmtSegError: ROS or the clip is missing, a node failed, nothing came out.
+    """
+    if importlib.util.find_spec("rclpy") is None:
+        raise ConfigError("playing live needs ROS 2 (rclpy); run `make setup`, or source your ROS distribution")
+    done = checkpoint.finished(job.folder, job.fingerprint())
+    if done is not None:
+        return done
+    problems = Problems()
+    labels = ModelPackage.load(job.segmentation.model).labels
+    clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)  # fails here, not in a node
+    _prepare(job.folder)
+    with terminable():
+        _play(job, len(clip), video)
+    return _score(job, clip, labels, problems)
+
+
+def _score(job: Job, clip: Source, labels: LabelSet, problems: Problems) -> Summary:
+    """What the nodes made of it, against the truth."""
+    state = checkpoint.resume(job.folder, job.fingerprint())
+    header = Recording(job.folder / BAG).header
+    if header.labels is not None and header.labels != labels:
+        raise SourceError("the recorded masks are of other classes than the model's; were other nodes running?")
+    recorder, state.problems = Recorder(job.name, labels, job.truth_labels or labels), problems
+    with closing(RunFiles(job.folder, state, labels, header.model, job.annotate)) as files:
+        for result in tqdm(joined(clip, job.folder), total=len(clip), unit="frame", desc="scoring", dynamic_ncols=True):
+            files.add(result, recorder.record(result))
+        files.checkpoint()
+    device = next((status["device"] for status in header.diagnostics.values() if "device" in status), "")
+    offline = facts_of(job, state, clip, header.model, device)
+    facts = replace(offline, mode="live", diagnostics=header.diagnostics, wall_s=math.nan, cpu_s=math.nan)
+
+    def again(wanted: Collection[int]) -> Iterator[Result]:
+        return (result for result in joined(clip, job.folder) if result.index in wanted)
+
+    return finish(job.folder, labels, job.truth_labels or labels, facts, state, again)
+
+
+def _play(job: Job, total: int, video: bool) -> None:
+    """Run the nodes until the clip is over."""
+    print(f"starting the nodes (ROS domain {domain_id()}, this machine only)", flush=True)
+    lossless, folder = job.segmentation.drop_policy == "none", job.folder.resolve()
+    source = replace(job.source, drop_policy=job.segmentation.drop_policy, sent_file=str(folder / SENT))
+    with NodeGroup(folder / LOGS) as nodes:
+        first = [
+            nodes.start("segmentation_node", changed(job.segmentation)),
+            nodes.start("tracker_node", {**changed(job.tracker), "use_images": job.use_images}),
+            nodes.start("recorder_node", {"out": str(folder), "topics": list(RECORDED), "video": video}),
+        ]
+        nodes.wait_ready(first)
+        # Live, a stamp is the time of sending; if the source waits, the clip's own stamps keep its speed.
+        player = nodes.start("source_node", {**changed(_absolute(source)), "keep_stamps": lossless})
+        nodes.wait_ready([player])
+        _watch(nodes, player, folder / ARRIVALS, total)
+        if player.status != 0:
+            raise CmtSegError(f"source_node ended with status {player.status}; its last lines:\n{player.tail()}")
+        for node in nodes.stop():
+            raise CmtSegError(f"{node.name} ended with status {node.status}; its last lines:\n{node.tail()}")
+
+
+def _watch(nodes: NodeGroup, player: NodeProcess, arrivals: Path, total: int) -> None:
+    """Show masks coming in until the source has ended and nothing more comes.
+
+    Raises:
+        CmtSegError: a node ended before.
+    """
+    counter = _Counter(arrivals)
+    # In a file or a CI log a line every few seconds is enough.
+    period_s = 0.2 if sys.stderr.isatty() else 5.0
+    with tqdm(total=total, unit="frame", desc="masks", dynamic_ncols=True, mininterval=period_s) as bar:
+
+        def step() -> bool:
+            nodes.check(but=player)
+            if new := counter.masks() - bar.n:
+                bar.update(new)
+            return player.status is not None
+
+        while not step():
+            time.sleep(0.1)
+        # The last results may still be under way.
+        wait_until(lambda: step() and counter.quiet_s() > QUIET_S, DRAIN_S)
+
+
+class _Counter:
+    """Counts the recorder's rows as they are written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read, self._masks, self._changed = path, 0, 0, time.monotonic()
+
+    def masks(self) -> int:
+        """Masks recorded so far."""
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            new = file.read()
+        new = new[: new.rfind(b"\n") + 1]
+        if new:
+            self._read += len(new)
+            self._masks += new.count(b"/segmentation/mask,")
+            self._changed = time.monotonic()
+        return self._masks
+
+    def quiet_s(self) -> float:
+        """Seconds since the last row."""
+        return time.monotonic() - self._changed
+
+
+def _prepare(folder: Path) -> None:
+    """Empty the folder of what an earlier run left unfinished, and of nothing else."""
+    try:
+        checkpoint.clear(folder, (*checkpoint.RESULTS, *OWN))
+        (folder / LOGS).mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error}; give another folder with --out") from error
+
+
+def _absolute(source: SourceConfig) -> SourceConfig:
+    """With paths that are right in any working directory."""
+    names = ("video", "images", "bag", "ground_truth", "instances")
+    paths = {name: Path(getattr(source, name)) for name in names if getattr(source, name)}
+    found: dict[str, Any] = {name: str(path.resolve()) for name, path in paths.items() if path.exists()}
+    return replace(source, **found)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does, with its nodes."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

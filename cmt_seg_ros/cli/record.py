@@ -1,0 +1,182 @@
+"""cmt-seg record: the input and the results of the running nodes into a bag, beside them."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.util
+import os
+import re
+import textwrap
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from cmt_seg_ros.cli.demo_nodes import NodeGroup, NodeProcess, terminable
+from cmt_seg_ros.cli.record_table import Camera, State, overview, summary
+from cmt_seg_ros.config import RECORDABLE, RecorderConfig
+from cmt_seg_ros.errors import CmtSegError, ConfigError
+
+EXAMPLES = f"""examples:
+  cmt-seg record                                          camera /camera: image_raw and all usual results, until Ctrl-C
+  cmt-seg record --transport compressed --duration 60     a minute, of the camera its jpegs: far smaller
+  cmt-seg record --namespace /front --namespace /rear --out drive_1    two cameras, a folder each
+  cmt-seg record --no-input --topics tracking/tracks segmentation/label_info    tracks alone
+  cmt-seg record --all --video                            everything, overlays too, and a video of the overlay
+  cmt-seg evaluate drive_1/front/bag --out out/front      later: score what was recorded
+
+{textwrap.fill("topics: " + ", ".join(RECORDABLE), 116, subsequent_indent="  ")}
+a mask or overlay that nobody else wants is computed for the recording.
+
+writes to --out (of several cameras a folder each): bag/ (rosbag2, MCAP), arrivals.csv (when each image, mask and
+list of tracks came), recording.json (how much came and was lost, by topic), overlay.mp4 with --video, and
+recorder_node.log.
+
+exit status: 0 recorded; 1 nothing was recorded, messages were lost, or an option is wrong.
+"""
+LOOK_S, HINT_S, LINE_S = 0.2, 5.0, 5.0
+_NAMESPACE = re.compile(r"/?|/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[type-arg]
+    """Add the command."""
+    parser = commands.add_parser(
+        "record",
+        help="record what the running nodes take in and put out, as MCAP",
+        description="Records beside the running nodes, in this shell's ROS domain; Ctrl-C ends it.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--namespace", action="append", metavar="NAME", help="of a camera; can be repeated (/camera)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: recording_<date>_<time>")
+    parser.add_argument("--input", default=RecorderConfig.image_topic, metavar="TOPIC",
+                        help="the camera's images, with the camera_info beside them (%(default)s)")  # fmt: skip
+    parser.add_argument("--transport", choices=("raw", "compressed"), default="raw",
+                        help="compressed: TOPIC/compressed instead (%(default)s)")  # fmt: skip
+    parser.add_argument("--no-input", action="store_true", help="do not record the camera")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--topics", nargs="+", metavar="TOPIC", help=f"default: {' '.join(RecorderConfig.topics)}")
+    which.add_argument("--all", action="store_true", help="all topics listed below")
+    parser.add_argument("--video", action="store_true", help="also film the overlay: overlay.mp4")
+    parser.add_argument("--duration", type=float, default=0.0, metavar="S", help="end after that many seconds")
+    parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock, as the nodes do")
+    parser.set_defaults(func=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command.
+
+    Raises:
+        CmtSegError: ROS is missing, an option is wrong, there is a recording already, or a recorder failed.
+    """
+    if importlib.util.find_spec("rclpy") is None:
+        raise ConfigError("record needs ROS 2 (rclpy); run `make setup`, or source your ROS distribution")
+    if not 0 <= args.duration < 1e9:
+        raise ConfigError(f"--duration is {args.duration:g}; it must be a number of seconds, or 0 for no end")
+    config = RecorderConfig(
+        topics=RECORDABLE if args.all else tuple(args.topics or RecorderConfig.topics),
+        input=not args.no_input,
+        image_topic=args.input,
+        transport=args.transport,
+        video=args.video,
+    )
+    out = args.out or Path(time.strftime("recording_%Y-%m-%d_%H-%M-%S"))
+    cameras = _cameras(args.namespace or ["/camera"], out.resolve())
+    # The shell's own ROS domain: that is where the nodes are.
+    environment = {**os.environ, "RCUTILS_COLORIZED_OUTPUT": "0"}
+    with terminable(), NodeGroup(out, environment) as nodes:
+        recorders = []
+        for camera in cameras:
+            values = {**dataclasses.asdict(config), "out": str(camera.folder), "use_sim_time": args.use_sim_time}
+            recorders.append(nodes.start("recorder_node", values, camera.namespace, camera.folder))
+        try:
+            nodes.wait_ready(recorders)
+            _watch(nodes, cameras, args.duration)
+        except KeyboardInterrupt:
+            pass  # how one ends it
+        stopped = nodes.stop()
+    return _tell(cameras, stopped)
+
+
+def _cameras(namespaces: Sequence[str], out: Path) -> list[Camera]:
+    """One camera in the folder itself; several in a folder each, which are made here.
+
+    Raises:
+        ConfigError: a name is not allowed or occurs twice, or there is a recording already.
+    """
+    names = [name.strip("/") for name in namespaces]
+    wrong = [name for name in namespaces if not _NAMESPACE.fullmatch(name.rstrip("/"))]
+    if wrong or len(set(names)) != len(names):
+        raise ConfigError(f"--namespace is {', '.join(namespaces)}; give names such as /camera, each once")
+    cameras = []
+    for name in names:
+        folder = out / (name.replace("/", "_") or "root") if len(names) > 1 else out
+        if (folder / "bag").exists():
+            raise ConfigError(f"{folder} has a recording already; give another folder with --out")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{folder} cannot be made: {error.strerror}; give another folder with --out") from error
+        cameras.append(Camera(f"/{name}", folder))
+    return cameras
+
+
+def _watch(nodes: NodeGroup, cameras: Sequence[Camera], duration_s: float) -> None:
+    """Show how much is recorded until the time is over.
+
+    Raises:
+        CmtSegError: a recorder has ended.
+    """
+    console, begun, told, hinted = Console(), time.monotonic(), 0.0, False
+    console.print(f"recording ROS domain {os.environ.get('ROS_DOMAIN_ID') or '0'}; Ctrl-C ends it", highlight=False)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while not duration_s or time.monotonic() - begun < duration_s:
+            nodes.check()
+            past_s = time.monotonic() - begun
+            if console.is_terminal:
+                live.update(overview(cameras, past_s), refresh=True)
+            elif past_s - told > LINE_S:  # in a file or a CI log a line now and then is enough
+                told = past_s
+                console.print(overview(cameras, past_s), highlight=False, soft_wrap=True)
+            if not hinted and past_s > HINT_S:
+                hinted = True
+                for camera in cameras:
+                    if not camera.read().came:
+                        console.print(_hint(camera), highlight=False, soft_wrap=True)
+            time.sleep(LOOK_S)
+
+
+def _hint(camera: Camera) -> str:
+    return f"nothing comes from {camera.namespace}; is the namespace right (`cmt-seg top` shows the running nodes)?"
+
+
+def _tell(cameras: Sequence[Camera], stopped: Sequence[NodeProcess]) -> int:
+    """Say what was recorded; returns the exit status.
+
+    Raises:
+        CmtSegError: a recorder failed.
+    """
+    for node in stopped:
+        raise CmtSegError(f"{node.name} ended with status {node.status}; its last lines:\n{node.tail()}")
+    console, status = Console(), 0
+    for camera in cameras:
+        state = camera.read()
+        console.print(summary(camera, state))
+        trouble = _trouble(camera, state)
+        if trouble:
+            status = 1
+            console.print(trouble, highlight=False, soft_wrap=True)
+    return status
+
+
+def _trouble(camera: Camera, state: State) -> str:
+    """What is wrong with a recording, if anything."""
+    log = camera.folder / "recorder_node.log"
+    if not state.finished:
+        return f"{camera.namespace}: the recording is incomplete; see {log}"
+    if state.lost:
+        return f"{camera.namespace}: {state.lost} messages were lost; see {log}, and record fewer topics"
+    return "" if state.came else f"{camera.namespace}: nothing was recorded; {_hint(camera)}"

@@ -1,0 +1,127 @@
+"""How far an evaluation has come, so that one that was killed goes on where it was.
+
+Records are appended to frames.jsonl; a checkpoint says how much of that file, and how many parts of the annotated bag,
+it knows of, and keeps the tracker and the last mask. What was written after it is cut off and made again, with the
+same result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.evaluation.records import Record
+
+RECORDS, STATE, PARTS, SUMMARY = "frames.jsonl", "state.pickle", "parts", "summary.json"
+ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT = "annotated", "examples", "frames.csv", "tracks.txt", "report.html"
+RESULTS = (RECORDS, STATE, PARTS, SUMMARY, ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT)
+"""What lies in the folder of a sequence, at its end or while it runs."""
+
+
+@dataclass
+class State:
+    """What a run needs to know to go on.
+
+    Attributes:
+        fingerprint: of the job.
+        frames: how many are done.
+        parts: of the annotated bag, complete ones.
+        record_bytes: length of frames.jsonl with these frames.
+        problems: what was wrong with the input so far.
+        memory: objects whose state goes on from frame to frame, such as the tracker.
+        wall_s, cpu_s: time spent, seconds.
+    """
+
+    fingerprint: str
+    frames: int = 0
+    parts: int = 0
+    record_bytes: int = 0
+    problems: Any = None
+    memory: dict[str, Any] = field(default_factory=dict)
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+def finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The summary of an earlier run of the same job that came to its end; None if there is none.
+
+    Raises:
+        ConfigError: the folder has results of another job, or files that are no results.
+    """
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORDS).exists():
+            raise ConfigError(f"{folder} has files that are no results; give another folder") from None
+        summary = None
+    except (OSError, ValueError):
+        summary = {}
+    if summary is None or summary.get("fingerprint") == fingerprint:
+        return summary
+    raise ConfigError(
+        f"{folder} has results of other input or settings; give another folder, or --fresh to replace them"
+    )
+
+
+def clear(folder: Path, names: Sequence[str] = RESULTS) -> None:
+    """Delete what an earlier run wrote, and nothing else."""
+    for name in names:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def save(folder: Path, state: State) -> None:
+    """Write the state, whole or not at all."""
+    fresh = folder / f"{STATE}.new"
+    fresh.write_bytes(pickle.dumps(state))
+    os.replace(fresh, folder / STATE)
+
+
+def resume(folder: Path, fingerprint: str) -> State:
+    """The state of an earlier run of the same job, with its files cut to it; of another or none, a new one.
+
+    Only for folders that this program wrote: a state is a pickle, which can run any code when it is read.
+    """
+    state = State(fingerprint)
+    try:
+        found = pickle.loads((folder / STATE).read_bytes())
+        if isinstance(found, State) and found.fingerprint == fingerprint:
+            state = found
+    except Exception:  # none, or of another version of the program: begin anew
+        pass
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / RECORDS).open("ab") as records:
+        if records.tell() < state.record_bytes:  # somebody has changed the file
+            state = State(fingerprint)
+        records.truncate(state.record_bytes)
+    for part in sorted((folder / PARTS).glob("*"))[state.parts :]:
+        shutil.rmtree(part)
+    return state
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """The records of a folder, one at a time.
+
+    Raises:
+        SourceError: there are none, or one is damaged.
+    """
+    path, number = folder / RECORDS, 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                number += 1
+                yield json.loads(line)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} cannot be read: {error}; give a folder that cmt-seg evaluate wrote") from error
+    except ValueError as error:
+        raise SourceError(f"{path}, line {number}: {error}; evaluate again with --fresh") from error

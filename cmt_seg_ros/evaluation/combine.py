@@ -1,0 +1,101 @@
+"""One result of several sequences: their records in a row, and a summary and a report of all."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.evaluation.checkpoint import RECORDS, TABLE, read_records
+from cmt_seg_ros.evaluation.frame_scores import write_csv
+from cmt_seg_ros.evaluation.outputs import write_summary
+from cmt_seg_ros.evaluation.records import Record
+from cmt_seg_ros.evaluation.report import write_report
+from cmt_seg_ros.evaluation.summary import Facts, Summary, summarise
+from cmt_seg_ros.evaluation.workers import Outcome
+from cmt_seg_ros.labels import LabelSet
+
+MAIN_FIGURES = ("frames", "image_size_px", "masks", "objectness", "tracks", "panoptic", "temporal", "problems")
+
+
+def combine(out: Path, outcomes: Sequence[Outcome]) -> Summary:
+    """Write summary.json, frames.jsonl, frames.csv and report.html of all sequences together.
+
+    Args:
+        out: folder for them.
+        outcomes: of the sequences, at least one with a summary, in the order they shall have.
+
+    Returns:
+        The content of summary.json; "sequences" has a row for each outcome.
+
+    Raises:
+        ConfigError: models with different classes.
+        SourceError: the folder cannot be written.
+    """
+    done = [(outcome.job, outcome.summary) for outcome in outcomes if outcome.summary is not None]
+    labels = [LabelSet.from_list(summary["classes"]) for _, summary in done]
+    if any(other != labels[0] for other in labels):
+        raise ConfigError("the sequences were evaluated with models of different classes; they have no common scores")
+    folders = [job.folder for job, _ in done]
+    try:
+        with (out / RECORDS).open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(record, separators=(",", ":")) + "\n" for record in _records(folders))
+        summary = summarise(read_records(out), labels[0], _facts(out, [s for _, s in done], outcomes))
+        summary["sequences"] = [_row(outcome) for outcome in outcomes]
+        write_csv(out / TABLE, read_records(out), labels[0])
+        write_report(out, summary)
+        write_summary(out, summary)
+    except OSError as error:
+        raise SourceError(f"{out} cannot be written: {error}; is the disk full?") from error
+    return summary
+
+
+def _records(folders: Sequence[Path]) -> Iterator[Record]:
+    for folder in folders:
+        yield from read_records(folder)
+
+
+def _facts(out: Path, summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> Facts:
+    first = summaries[0]
+    counts: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    lines: list[str] = []
+    truth: dict[str, Any] = {"frames_without_truth": [], "truth_without_frame": []}
+    for summary in summaries:
+        counts += Counter(summary["problems"]["counts"])
+        lost += Counter(summary["frames"]["damaged"])
+        lines += summary["problems"]["lines"]
+        for name, values in truth.items():
+            values += summary["frames"][name]
+    failed = sum(outcome.summary is None for outcome in outcomes)
+    if failed:
+        counts["not_evaluated"] = failed
+        lines += [f"{o.job.name} was not evaluated: {o.error}" for o in outcomes if o.summary is None]
+    timing = [summary["timing"] for summary in summaries]
+    return Facts(
+        clip=f"{out.resolve().name}: {len(outcomes)} sequences",
+        mode=first["mode"],
+        model=first["model"],
+        settings={k: v for k, v in first["settings"].items() if k != "source"},
+        lost=dict(lost),
+        problems={"counts": dict(counts), "lines": lines},
+        truth=truth,
+        device=first["timing"]["device"],
+        wall_s=sum(t["wall_s"] or math.nan for t in timing),
+        cpu_s=sum(t["cpu_s"] or math.nan for t in timing),
+    )
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    """A sequence in the summary of all: its main figures without tables of classes, or why it has none."""
+    row: dict[str, Any] = {"name": outcome.job.name, "folder": outcome.job.folder.name, "error": outcome.error}
+    for name in MAIN_FIGURES:
+        figures = None if outcome.summary is None else outcome.summary[name]
+        if isinstance(figures, dict):
+            figures = {k: v for k, v in figures.items() if not isinstance(v, list) and not k.startswith("class_")}
+        row[name] = figures
+    return row

@@ -1,0 +1,229 @@
+"""Two runs over the same frames: by how much each figure differs, and whether the difference is real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.evaluation.bootstrap import count_blocks, interval, resampled_sums
+from cmt_seg_ros.evaluation.compare_figures import CLASS_IOU, MS, PER_S, Figure, figures
+from cmt_seg_ros.evaluation.compare_pairs import Pairs, pair, warnings
+from cmt_seg_ros.evaluation.compare_runs import FrameName, Run
+from cmt_seg_ros.structures import F64
+
+BETTER, WORSE, SAME = "better", "worse", "no difference seen"
+FEW, MISSING, NOT_JUDGED = "too few frames", "not in both", "not judged"
+
+MIN_BLOCKS = 5
+"""Draws of fewer blocks, or of fewer frames that have a figure, repeat each other: their spread tells nothing."""
+
+PER_FRAME = ("mean_iou", "hota")
+"""Figures of which the difference is given frame by frame, too."""
+
+TIMES = ("infer_p50_ms", "infer_mean_ms", "frames_per_s")
+"""Figures of speed. They have no interval: that of the frames would say nothing of the noise between two runs."""
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How differences are judged.
+
+    Attributes:
+        resamples: draws of the bootstrap, 100 to 1000000.
+        block: frames of a block, to 1000000; 0: :func:`block_length` of each sequence.
+        level: share of trials in which an interval shall hold the truth, 0.5 to 0.9999.
+    """
+
+    resamples: int = 2000
+    block: int = 0
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        limits = {"resamples": (100, 1_000_000), "block": (0, 1_000_000), "level": (0.5, 0.9999)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} is {getattr(self, name)}; allowed: {low} to {high}")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of two runs. Shares are 0-1; nan where not known.
+
+    Attributes:
+        name: of the figure, as in summary.json where it is there.
+        title: in words.
+        unit: SHARE, COUNT, MS or PER_S.
+        higher_is_better: or else lower is.
+        baseline, value: of the two runs, over the frames that both have.
+        low, high: the interval of the difference.
+        frames: how many frames the figure was computed of.
+        verdict: BETTER, WORSE, SAME, FEW, MISSING or NOT_JUDGED.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool
+    baseline: float
+    value: float
+    low: float
+    high: float
+    frames: int
+    verdict: str
+
+    @property
+    def difference(self) -> float:
+        """Value less baseline."""
+        return self.value - self.baseline
+
+    @property
+    def change(self) -> float:
+        """The difference, turned round where lower is better: positive is for the better."""
+        return self.difference if self.higher_is_better else -self.difference
+
+    @property
+    def of_class(self) -> bool:
+        """Whether it is the figure of one class."""
+        return self.name.startswith(CLASS_IOU)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A run against the baseline.
+
+    Attributes:
+        baseline, run: names.
+        frames: the N frames that both have, sequence after sequence.
+        lengths: number of frames of each sequence.
+        rows: of each figure that one of the two has: main figures, times, classes.
+        per_frame: by name of :data:`PER_FRAME` (N,) float64, difference in each frame; nan where not known.
+        warnings: a sentence on each thing that makes the comparison less fair.
+    """
+
+    baseline: str
+    run: str
+    frames: tuple[FrameName, ...]
+    lengths: tuple[int, ...]
+    rows: tuple[Row, ...]
+    per_frame: dict[str, F64]
+    warnings: tuple[str, ...]
+
+
+def figure_names(classes: Sequence[str]) -> list[str]:
+    """Names of all figures of runs with these classes."""
+    return [*(figure.name for figure in figures(())), *TIMES, *(CLASS_IOU + name for name in classes)]
+
+
+def compare(baseline: Run, run: Run, settings: Settings) -> Comparison:
+    """Compare two runs over the frames that both have.
+
+    Tracks are matched with true objects over each run as a whole; the draws then weigh what each frame contributed.
+
+    Args:
+        baseline: what the other is compared with.
+        run: the other.
+        settings: how differences are judged.
+
+    Raises:
+        ConfigError: the runs have other classes, or no frame in common.
+    """
+    pairs = pair(baseline, run)
+    parts, lengths = pairs.parts, pairs.lengths
+    draws = _draws(parts, lengths, settings)
+    blocks = count_blocks(lengths, settings.block)
+    rows = [_judge(figure, pairs, parts, draws, settings.level, blocks) for figure in figures(run.classes)]
+    rows = [*(r for r in rows if not r.of_class), *_times(pairs), *(r for r in rows if r.of_class)]
+    return Comparison(
+        baseline=baseline.name,
+        run=run.name,
+        frames=pairs.frames,
+        lengths=lengths,
+        rows=tuple(row for row in rows if not np.isnan([row.baseline, row.value]).all()),
+        per_frame={f.name: _in_each_frame(f, pairs, parts) for f in figures(()) if f.name in PER_FRAME},
+        warnings=warnings(pairs),
+    )
+
+
+def _draws(parts: Sequence[dict[str, F64]], lengths: Sequence[int], settings: Settings) -> list[dict[str, F64]]:
+    """For each run, by statistic (B, ...) float64: its sums in each draw."""
+    flat = [np.concatenate([v.reshape(len(v), -1) for v in of_run.values()], axis=1) for of_run in parts]
+    names, shapes = list(parts[0]), [values.shape[1:] for values in parts[0].values()]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+    found = []
+    for sums in resampled_sums(flat, lengths, settings.resamples, settings.block):
+        pieces = zip(names, np.split(sums, ends, axis=1), shapes, strict=True)
+        found.append({name: piece.reshape(-1, *shape) for name, piece, shape in pieces})
+    return found
+
+
+def _judge(
+    figure: Figure, pairs: Pairs, parts: Sequence[dict[str, F64]], draws: Sequence[dict[str, F64]],
+    level: float, blocks: int,
+) -> Row:  # fmt: skip
+    name, low, high = figure.statistic, _NAN, _NAN
+    frames = int(pairs.known[name].sum())
+    if frames:
+        values = [float(figure.score(of_run[name].sum(axis=0))) for of_run in parts]
+    else:  # shown, but not compared
+        values = [_of_all_frames(figure, run) for run in (pairs.baseline, pairs.run)]
+    if not frames or np.isnan(values).any():
+        verdict = MISSING
+    elif min(blocks, frames) < MIN_BLOCKS:
+        verdict = FEW
+    else:
+        low, high = interval(figure.score(draws[1][name]) - figure.score(draws[0][name]), level, min(blocks, frames))
+        verdict = _verdict(low, high, figure.higher_is_better)
+    return Row(
+        figure.name,
+        figure.title,
+        figure.unit,
+        figure.higher_is_better,
+        values[0],
+        values[1],
+        low,
+        high,
+        frames,
+        verdict,
+    )
+
+
+def _of_all_frames(figure: Figure, run: Run) -> float:
+    known = run.known[figure.statistic].any()
+    return float(figure.score(run.statistics[figure.statistic].sum(axis=0))) if known else _NAN
+
+
+def _verdict(low: float, high: float, higher_is_better: bool) -> str:
+    if np.isnan(low):
+        return FEW
+    if low <= 0 <= high:
+        return SAME
+    return BETTER if (low > 0) == higher_is_better else WORSE
+
+
+def _times(pairs: Pairs) -> list[Row]:
+    """Times of the frames that both have, and the rate of the runs as a whole."""
+    infer_ms = [run.infer_ms[rows] for run, rows in zip((pairs.baseline, pairs.run), pairs.rows, strict=True)]
+    both = ~np.isnan(infer_ms).any(axis=0)
+    rates = [(run.summary.get("timing") or {}).get("frames_per_s") for run in (pairs.baseline, pairs.run)]
+    values = {"frames_per_s": [_NAN if rate is None else float(rate) for rate in rates]}
+    if both.any():
+        values["infer_p50_ms"] = [float(np.median(ms[both])) for ms in infer_ms]
+        values["infer_mean_ms"] = [float(np.mean(ms[both])) for ms in infer_ms]
+    titles = ("Inference, median", "Inference, mean", "Frames per second")
+    found = []
+    for name, title, unit in zip(TIMES, titles, (MS, MS, PER_S), strict=True):
+        one, other = values.get(name, (_NAN, _NAN))
+        if not np.isnan([one, other]).any():
+            count = len(pairs.frames) if unit == PER_S else int(both.sum())
+            found.append(Row(name, title, unit, unit == PER_S, one, other, _NAN, _NAN, count, NOT_JUDGED))
+    return found
+
+
+def _in_each_frame(figure: Figure, pairs: Pairs, parts: Sequence[dict[str, F64]]) -> F64:
+    baseline, value = (figure.score(of_run[figure.statistic]) for of_run in parts)
+    return np.where(pairs.known[figure.statistic], value - baseline, np.nan)

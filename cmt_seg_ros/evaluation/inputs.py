@@ -1,0 +1,102 @@
+"""Which sequences are meant by the paths that a user gives: bags with one or several cameras, folders, videos."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.sources.bag_topics import bags_in, image_topics
+from cmt_seg_ros.sources.images import SUFFIXES
+
+BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".active")
+SCENE = "scene"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A sequence: its name and where its frames come from; ``error`` says why there are none."""
+
+    name: str
+    source: SourceConfig
+    error: str = ""
+
+
+def find_inputs(paths: Sequence[str], topics: Sequence[str], common: SourceConfig) -> list[Input]:
+    """The sequences of bags, folders of bags, folders of images and videos.
+
+    Args:
+        paths: as the user gives them; "scene" is the synthetic street.
+        topics: of bags: these alone; none: all topics that look like cameras.
+        common: everything else about the sources.
+
+    Returns:
+        The sequences, with names that are all different and can be names of folders. A bag that cannot be
+        opened is among them with its error.
+
+    Raises:
+        ConfigError: a path is missing, or nothing in it can be evaluated.
+    """
+    found: list[Input] = []
+    for path in paths:
+        found += _inputs(path, topics, common)
+    return _distinct(found)
+
+
+def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Input]:
+    path = Path(text).expanduser()
+    if text == SCENE and not path.exists():
+        return [Input(SCENE, common)]
+    if not path.exists():
+        raise ConfigError(f"{path} does not exist; give a bag, a folder of bags or of images, or a video")
+    if path.is_file() and path.suffix.lower() not in BAG_SUFFIXES:
+        return [Input(path.stem, replace(common, video=str(path)))]
+    if path.is_dir() and any(p.suffix.lower() in SUFFIXES for p in path.iterdir()):
+        return [Input(_folder_name(path), replace(common, images=str(path)))]
+    bags = bags_in(path)
+    if not bags:
+        raise ConfigError(f"{path} has neither bags ({', '.join(BAG_SUFFIXES[:3])}) nor images; give another folder")
+    return [one for bag in bags for one in _of_bag(bag, path, topics, common)]
+
+
+def _of_bag(bag: Path, root: Path, topics: Sequence[str], common: SourceConfig) -> list[Input]:
+    name = bag.stem if bag == root else str(bag.relative_to(root).with_suffix(""))
+    source = replace(common, bag=str(bag))
+    try:
+        known = [topic.name for topic in image_topics(bag)]
+    except SourceError as error:
+        return [Input(name, source, str(error))]
+    chosen = list(topics) or known
+    if not chosen:
+        return [Input(name, source, f"bag {bag} has no topic with camera images")]
+    several = len(chosen) > 1
+    return [Input(f"{name}_{_camera(t)}" if several else name, replace(source, bag_topic=t)) for t in chosen]
+
+
+def _folder_name(path: Path) -> str:
+    """Of data sets the folder ``images`` says nothing."""
+    path = path.resolve()
+    return path.parent.name if path.name == "images" and path.parent.name else path.name
+
+
+def _camera(topic: str) -> str:
+    """The camera of a topic such as /front/image_raw/compressed."""
+    parts = [p for p in topic.split("/") if p and p not in ("image_raw", "image", "compressed")]
+    return "_".join(parts) or "camera"
+
+
+def _distinct(inputs: list[Input]) -> list[Input]:
+    """Names that are folder names, each once."""
+    used: set[str] = set()
+    named = []
+    for one in inputs:
+        name = base = re.sub(r"[^\w.-]+", "_", one.name).strip("._") or "sequence"
+        number = 2
+        while name in used:
+            name, number = f"{base}_{number}", number + 1
+        used.add(name)
+        named.append(replace(one, name=name))
+    return named

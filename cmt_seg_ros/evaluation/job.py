@@ -1,0 +1,70 @@
+"""What is to be evaluated, and how: plain values that can be sent to another process or machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig, changed
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.runtime.model_package import find
+
+_TIMING = ("device", "num_requests", "num_threads", "cpu_pinning", "cache_dir", "autotune", "max_latency_ms")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sequence: a camera of a bag, a folder of images or a video.
+
+    Attributes:
+        name: of the sequence.
+        out: folder for its results.
+        source: the clip and its ground truth.
+        segmentation: model and how it runs; every frame is inferred, whatever its ``drop_policy``.
+        tracker: of the tracker.
+        use_images: the tracker gets the images, too (as tracker_node's parameter of that name).
+        masks: folder of masks, one for each frame, which are taken instead of the model's; empty: the model's.
+        truth_labels: what true class ids mean; None: the same as predicted ones.
+        annotate: write the annotated bag.
+    """
+
+    name: str
+    out: str
+    source: SourceConfig
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    use_images: bool = False
+    masks: str = ""
+    truth_labels: LabelSet | None = None
+    annotate: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go."""
+        return Path(self.out)
+
+    def settings(self) -> dict[str, Any]:
+        """What differs from the defaults, without what only changes the speed: for summary.json."""
+        parts = {"source": self.source, "segmentation": self.segmentation, "tracker": self.tracker}
+        changed = {name: changed(part) for name, part in parts.items()}
+        changed["segmentation"] = {k: v for k, v in changed["segmentation"].items() if k not in _TIMING}
+        return {**changed, "use_images": self.use_images, "masks": self.masks}
+
+    def fingerprint(self) -> str:
+        """Short text that is another one if the job, its model or its clip's files are others."""
+        source = self.source
+        inputs = (source.video, source.images, source.bag, source.ground_truth, source.instances, self.masks)
+        folders = [] if self.masks else [find(self.segmentation.model)]
+        files = [_state(path) for path in [*map(Path, filter(None, inputs)), *folders]]
+        labels = None if self.truth_labels is None else self.truth_labels.to_list()
+        told = json.dumps([self.name, self.settings(), labels, self.annotate, files])
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _state(path: Path) -> list[Any]:
+    """Sizes and times of a file, or of the files of a folder."""
+    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]

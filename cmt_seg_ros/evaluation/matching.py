@@ -1,0 +1,74 @@
+"""How alike the true objects and the tracks of one frame are, and which of them count."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cmt_seg_ros.labels import IGNORE_ID
+from cmt_seg_ros.metrics.similarity import box_iou, mask_iou
+from cmt_seg_ros.metrics.tracking import FrameMatch
+from cmt_seg_ros.structures import U8, U16, Box
+
+MIN_OBJECT_FRACTION = 0.0005
+"""Smaller true objects do not count in tracking; share of the image's area. KITTI draws the line in the
+same place: 25 pixels of height, which for a pedestrian is 0.05 % of its image."""
+
+
+def match_instances(truth: U16, tracks: U16, min_px: int, truth_classes: U8 | None = None) -> tuple[FrameMatch, int]:
+    """Similarity of the true objects and the tracks of one frame.
+
+    True objects of fewer than ``min_px`` pixels do not count. A track of which more than half lies on
+    such objects, or on pixels without a true class, does not count either: it is neither right nor wrong.
+
+    Args:
+        truth: (H, W) uint16, true object per pixel, 0 = none.
+        tracks: (H, W) uint16, track per pixel, 0 = none.
+        min_px: least area of a true object, pixels.
+        truth_classes: (H, W) uint8, true class per pixel, 255 = unlabelled.
+
+    Returns:
+        (true ids, track ids, IoU of their masks), and how many true objects did not count.
+    """
+    truth_ids, track_ids, iou = mask_iou(truth, tracks)
+    areas = np.bincount(truth.ravel(), minlength=65536)
+    counts = areas[truth_ids] >= min_px
+    small = np.zeros(65536, bool)
+    small[truth_ids[~counts]] = True
+    outside = small[truth]
+    if truth_classes is not None and truth_classes.shape == truth.shape:
+        outside |= truth_classes == IGNORE_ID
+    total = np.bincount(tracks.ravel(), minlength=65536)[track_ids]
+    keep = 2 * np.bincount(tracks[outside], minlength=65536)[track_ids] <= total
+    return (truth_ids[counts], track_ids[keep], iou[np.ix_(counts, keep)]), int(np.count_nonzero(~counts))
+
+
+def match_boxes(truth: Mapping[int, Box], rows: Sequence[Sequence[Any]]) -> FrameMatch:
+    """Similarity of true boxes and the boxes of tracks.
+
+    Args:
+        truth: (left, top, right, bottom) in pixels by id.
+        rows: of tracks: id, class, state, left, top, width, height, ...
+
+    Returns:
+        (true ids, track ids, IoU of their boxes).
+    """
+    boxes = [(left, top, left + width, top + height) for _, _, _, left, top, width, height, *_ in rows]
+    return list(truth), [row[0] for row in rows], box_iou(list(truth.values()), boxes)
+
+
+def confirmed_only(matches: Sequence[FrameMatch], confirmed: Collection[int]) -> list[FrameMatch]:
+    """The matches without tracks that were never confirmed.
+
+    Args:
+        matches: of the frames of one sequence; track ids as in instance images, from 1 to 65535, or as they are.
+        confirmed: ids of the tracks that were.
+    """
+    known = np.array(sorted({*confirmed, *((i - 1) % 65535 + 1 for i in confirmed)}), np.int64)
+    kept: list[FrameMatch] = []
+    for truth, tracks, iou in matches:
+        keep = np.isin(np.asarray(tracks, np.int64), known)
+        kept.append((truth, np.asarray(tracks)[keep], np.asarray(iou)[:, keep]))
+    return kept

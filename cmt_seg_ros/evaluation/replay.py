@@ -1,0 +1,137 @@
+"""Every frame of a clip through the live node's own batcher, runner and pipeline: in order, and none dropped.
+
+Three threads overlap: one reads and decodes, the runner's infer, and the caller's tracks and scores.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+
+from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.runtime.batching import Batcher
+from cmt_seg_ros.runtime.engine import default_masks
+from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.runtime.runner import Runner
+from cmt_seg_ros.structures import Frame, Segmentation
+
+AHEAD = 4  # results that wait for the caller
+
+_Event = tuple[int, Result | Exception | None]
+"""A frame's number and result; or how many frames there are, at the end, and what ended them before."""
+
+
+class Replay:
+    """Iterating gives a result for each frame of a clip, without tracks.
+
+    Args:
+        frames: the clip, of one camera.
+        pipeline: infers.
+        start: the first so many frames are read and not inferred: an earlier run did that.
+        refused: called as ``refused(index, error)`` for each frame that is lost, with its number.
+    """
+
+    def __init__(
+        self,
+        frames: Iterable[Frame],
+        pipeline: Pipeline,
+        start: int,
+        refused: Callable[[int, FrameError], None],
+    ) -> None:
+        self._frames, self._pipeline, self._start, self._refused = frames, pipeline, start, refused
+        self._events: queue.Queue[_Event] = queue.Queue(AHEAD)
+        self._batcher = Batcher(1, 0.0, True, on_drop=lambda frame, reason: None)
+        # Of the frames between batcher and runner, in their order: number, and ms it took to read.
+        self._under_way: deque[tuple[int, float]] = deque()
+        self._infer_ms: dict[int, float] = {}  # by id(frame): stamps may repeat
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Result]:
+        """Yield the results.
+
+        Raises:
+            SourceError: the clip cannot be read on; all results before have been given.
+        """
+        masks = default_masks(self._pipeline.config)
+        runner = Runner(self._pipeline, self._batcher, self._deliver, self._refuse, lambda camera: masks, self._timed)
+        reader = threading.Thread(target=self._read, name="reader", daemon=True)
+        reader.start()
+        try:
+            yield from self._in_order()
+        finally:
+            self._closed = True
+            runner.stop()
+            reader.join(timeout=10.0)
+
+    def _in_order(self) -> Iterator[Result]:
+        """Results as they come are in order, but for frames that are refused before they are inferred."""
+        waiting: dict[int, Result] = {}
+        due, end, failure = self._start, -1, None
+        while due != end:
+            index, outcome = self._events.get()
+            if isinstance(outcome, Result):
+                waiting[index] = outcome
+            else:
+                end, failure = max(index, due), outcome
+            while due in waiting:
+                yield waiting.pop(due)
+                due += 1
+        if failure is not None:
+            raise failure
+
+    def _read(self) -> None:
+        """Runs in a thread: hand every frame to the batcher."""
+        index, failure, frames = 0, None, iter(self._frames)
+        try:
+            while not self._closed:
+                begun = time.perf_counter()
+                frame = next(frames, None)
+                if frame is None:
+                    break
+                self._put(index, frame, 1e3 * (time.perf_counter() - begun))
+                index += 1
+        except Exception as error:  # to be raised where the frames are wanted
+            failure = error
+        self._send((index, failure))
+
+    def _put(self, index: int, frame: Frame, read_ms: float) -> None:
+        if index < self._start:
+            with suppress(FrameError):
+                self._batcher.check_order(frame)
+            return
+        self._under_way.append((index, read_ms))
+        try:
+            self._batcher.put(frame)
+        except FrameError as error:
+            self._under_way.pop()
+            self._lose(index, frame, error, read_ms)
+
+    def _timed(self, frame: Frame, seconds: float) -> None:
+        self._infer_ms[id(frame)] = 1e3 * seconds
+
+    def _deliver(self, frame: Frame, segmentation: Segmentation) -> None:
+        index, read_ms = self._under_way.popleft()
+        timing_ms = {"read": read_ms, "infer": self._infer_ms.pop(id(frame))}
+        self._send((index, Result(index, frame, segmentation, timing_ms=timing_ms)))
+
+    def _refuse(self, frame: Frame, error: FrameError) -> None:
+        index, read_ms = self._under_way.popleft()
+        self._lose(index, frame, error, read_ms)
+
+    def _lose(self, index: int, frame: Frame, error: FrameError, read_ms: float) -> None:
+        self._refused(index, error)
+        self._send((index, Result(index, frame, lost=error.reason, timing_ms={"read": read_ms})))
+
+    def _send(self, event: _Event) -> None:
+        """Wait for room, unless nobody wants results any more."""
+        while not self._closed:
+            try:
+                self._events.put(event, timeout=0.1)
+            except queue.Full:
+                continue
+            return

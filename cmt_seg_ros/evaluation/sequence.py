@@ -1,0 +1,165 @@
+"""Evaluates one sequence: every frame through pipeline and tracker, a record of each, then the figures. Read first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.errors import FrameError, SourceError, TrackingError
+from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.outputs import facts_of, finish
+from cmt_seg_ros.evaluation.records import Recorder
+from cmt_seg_ros.evaluation.replay import Replay
+from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.run_files import RunFiles
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.runtime.pixels import to_bgr
+from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.sources.clip import Source
+from cmt_seg_ros.sources.masks import MaskFolder
+from cmt_seg_ros.sources.problems import Problems
+from cmt_seg_ros.tracking.render import instance_image
+from cmt_seg_ros.tracking.tracker import Tracker
+
+Progress = Callable[[int, int], None]
+"""Called as ``progress(done, total)`` after each frame; ``total`` is the most there can be."""
+
+
+@dataclass(eq=False)
+class Tracked:
+    """The tracker of a sequence, and the stamp of its newest frame; a checkpoint keeps both."""
+
+    tracker: Tracker
+    use_images: bool
+    newest_ns: int | None = None
+
+    def track(self, result: Result) -> Result:
+        """The result with the tracks of its time, as tracker_node has them.
+
+        Raises:
+            TrackingError: the masks cannot be tracked; the next ones can.
+        """
+        if result.segmentation is None:
+            return result
+        begun, stamp_ns = time.perf_counter(), result.frame.stamp_ns
+        if self.newest_ns is not None and stamp_ns < self.newest_ns:
+            self.tracker.reset()  # the clock was set back: a bag in a loop
+        image = to_bgr(result.frame) if self.use_images else None
+        tracks = self.tracker.update(result.segmentation, image)
+        self.newest_ns = stamp_ns
+        height, width = result.segmentation.class_ids.shape
+        instances = instance_image(tracks, (height, width))
+        timing_ms = {**result.timing_ms, "track": 1e3 * (time.perf_counter() - begun)}
+        return replace(result, tracks=tracks, instances=instances, timing_ms=timing_ms)
+
+
+def evaluate(job: Job, progress: Progress = lambda done, total: None) -> dict[str, Any]:
+    """Evaluate a sequence, or what an earlier run left of it, and write all its files.
+
+    Args:
+        job: what to evaluate.
+        progress: see :data:`Progress`.
+
+    Returns:
+        The content of summary.json.
+
+    Raises:
+        SourceError: nothing of the clip can be read, or the folder cannot be written.
+        ModelError: the model is missing or damaged.
+    """
+    fingerprint = job.fingerprint()
+    done = checkpoint.finished(job.folder, fingerprint)
+    if done is not None:
+        return done
+    state = checkpoint.resume(job.folder, fingerprint)
+    problems: Problems = state.problems or Problems()
+    clip, labels, results = _open(job, problems, state.frames)
+    model, device = _model(job)
+    memory = state.memory or {
+        "recorder": Recorder(job.name, labels, job.truth_labels or labels),
+        "tracked": Tracked(Tracker(labels, job.tracker), job.use_images),
+    }
+    recorder, tracked = memory["recorder"], memory["tracked"]
+    state.problems, state.memory = problems, memory
+    with closing(RunFiles(job.folder, state, labels, model, job.annotate)) as files:
+        for result in results:
+            try:
+                result = tracked.track(result)
+            except TrackingError as error:
+                problems.add("tracking", f"frame {result.index}: {error}")
+            files.add(result, recorder.record(result))
+            progress(state.frames, len(clip))
+        files.checkpoint()
+    facts = facts_of(job, state, clip, model, device)
+    return finish(
+        job.folder, labels, job.truth_labels or labels, facts, state, lambda wanted: _again(job, clip, wanted)
+    )
+
+
+def _open(job: Job, problems: Problems, start: int) -> tuple[Source, LabelSet, Iterator[Result]]:
+    """The clip, what its masks mean, and its results without tracks from frame ``start`` on."""
+    if job.masks:
+        masks = MaskFolder(Path(job.masks), 1.0, legend=None)
+        labels = masks.labels
+        clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)
+        return clip, labels, _given(clip, masks, start)
+    pipeline = _pipeline(job.segmentation)
+    clip = open_source(job.source, legend=job.truth_labels or pipeline.labels, problems=problems)
+
+    def refused(index: int, error: FrameError) -> None:
+        problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")
+
+    return clip, pipeline.labels, iter(Replay(clip, pipeline, start, refused))
+
+
+def _model(job: Job) -> tuple[str, str]:
+    """Name of the model, and its device."""
+    if job.masks:
+        return "given masks", ""
+    pipeline = _pipeline(job.segmentation)
+    return pipeline.package.name, pipeline.engine.device
+
+
+def _again(job: Job, clip: Source, wanted: Collection[int]) -> Iterator[Result]:
+    """The results of a few frames once more, for pictures; without tracks."""
+    last = max(wanted, default=-1)
+    if job.masks:
+        masks = MaskFolder(Path(job.masks), 1.0)
+        yield from (r for r in islice(_given(clip, masks, 0), last + 1) if r.index in wanted)
+        return
+    for index, frame in enumerate(islice(clip, last + 1)):
+        if index in wanted:
+            (segmentation,) = _pipeline(job.segmentation).process([frame])
+            yield Result(index, frame, segmentation)
+
+
+@lru_cache(1)  # sequences of one run share it: it takes a second to load
+def _pipeline(config: SegmentationConfig) -> Pipeline:
+    return Pipeline(config)
+
+
+def _given(clip: Source, masks: MaskFolder, start: int) -> Iterator[Result]:
+    """Results with masks that were made elsewhere, one for each frame in the order of names.
+
+    Raises:
+        SourceError: there are not as many masks as frames.
+    """
+    pairs = enumerate(zip(clip, masks, strict=False))
+    index = start - 1
+    for index, (frame, mask) in islice(pairs, start, None):
+        segmentation = replace(mask.segmentation, stamp_ns=frame.stamp_ns, name=frame.name)
+        if segmentation.class_ids.shape != frame.size:
+            size = "x".join(map(str, segmentation.class_ids.shape[::-1]))
+            raise SourceError(f"mask {mask.segmentation.name} is {size}, its frame {frame.size[1]}x{frame.size[0]}")
+        yield Result(index, frame, segmentation)
+    if index + 1 < len(masks):
+        raise SourceError(f"there are {len(masks)} masks and {index + 1} frames in {clip.name}; each needs its own")

@@ -1,0 +1,114 @@
+"""What the launch files share; imports nothing but launch, launch_ros and the ament index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+PACKAGE = "cmt_seg_ros"
+# Name, default, description, allowed values.
+Argument = tuple[str, str, str, "Sequence[str] | None"]
+Parameters = dict[str, ParameterValue]
+
+YES_NO = ("true", "false")
+NAMESPACE = ("namespace", "camera", "namespace of all nodes and topics", None)
+PARAMS_FILE = ("params_file", "", "YAML file with parameters of any of the nodes; empty: the defaults", None)
+MODEL = ("model", "", "name or folder of a model package; empty: as in params_file", None)
+DEVICE = (
+    "device",
+    "",
+    "OpenVINO devices in order of preference, e.g. NPU,GPU,CPU; empty: as in params_file",
+    None,
+)
+USE_TRACKING = ("use_tracking", "true", "start tracker_node", YES_NO)
+USE_RVIZ = ("use_rviz", "false", "open RViz with the masks and overlays", YES_NO)
+
+
+def description(arguments: Sequence[Argument], function: OpaqueFunction) -> LaunchDescription:
+    """Declare the arguments, so that ``--show-args`` lists them; call the function once their values are known."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)
+        for name, default, text, choices in arguments
+    ]
+    return LaunchDescription([*declared, *fastdds(), function])
+
+
+def fastdds() -> list[SetEnvironmentVariable]:
+    """The shipped profile, unless the user has one: the default one loses large images."""
+    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+    if any(name in os.environ for name in names):
+        return []
+    old = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
+    return [SetEnvironmentVariable(names[1] if old else names[0], str(_share() / "config" / "fastdds.xml"))]
+
+
+def values_of(context: LaunchContext, arguments: Sequence[Argument]) -> dict[str, str]:
+    """The values of the arguments."""
+    return {name: LaunchConfiguration(name).perform(context) for name, *_ in arguments}
+
+
+def text(**parameters: str) -> Parameters:
+    """Parameters that are text, those that are empty left out: typed, as "0" or "true" would become another type."""
+    return {name: ParameterValue(value, value_type=str) for name, value in parameters.items() if value}
+
+
+class Nodes:
+    """Makes the nodes of this package, all in one namespace.
+
+    Args:
+        values: of the arguments namespace, params_file, model, device, use_tracking and use_rviz.
+        use_sim_time: whether the nodes take the time from /clock.
+
+    Raises:
+        RuntimeError: params_file is no file; launch prints it and ends.
+    """
+
+    def __init__(self, values: Mapping[str, str], use_sim_time: bool) -> None:
+        self._values = values
+        self._common: list[Any] = [{"use_sim_time": use_sim_time}]
+        if values["params_file"]:
+            file = Path(values["params_file"]).expanduser()
+            if not file.is_file():  # launch_ros would warn and start with the defaults
+                raise RuntimeError(f"params_file {file} is not a file; give a YAML file with parameters")
+            self._common.insert(0, str(file))
+
+    def node(self, executable: str, *parameters: Mapping[str, object], **options: Any) -> Node:
+        """One node; later parameters override earlier ones, and those of params_file."""
+        return Node(
+            package=PACKAGE,
+            executable=executable,
+            name=executable,
+            namespace=self._values["namespace"],
+            parameters=[*self._common, *parameters],
+            output="screen",
+            **options,
+        )
+
+    def perception(self, *parameters: Parameters, image_topic: str = "", **options: Any) -> list[Node]:
+        """segmentation_node with these parameters and, if wanted, tracker_node."""
+        values, topic = self._values, text(image_topic=image_topic)
+        model = text(model=values["model"], device=values["device"])
+        nodes = [self.node("segmentation_node", model, topic, *parameters, **options)]
+        if values["use_tracking"] == "true":
+            nodes.append(self.node("tracker_node", topic, **options))
+        return nodes
+
+    def rviz(self) -> list[Node]:
+        """RViz with the shipped layout, if wanted."""
+        if self._values["use_rviz"] != "true":
+            return []
+        layout = _share() / "config" / "cmt_seg.rviz"
+        return [Node(package="rviz2", executable="rviz2", arguments=["-d", str(layout)], output="screen")]
+
+
+def _share() -> Path:
+    return Path(get_package_share_directory(PACKAGE))

@@ -1,0 +1,78 @@
+"""What the recorder can record: message classes and how to subscribe; no files here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from cmt_seg_ros.config import RecorderConfig
+from cmt_seg_ros.msg import ClassMap, TrackArray
+
+DEPTH = 50
+
+
+@dataclass(frozen=True)
+class Topic:
+    """How a topic is recorded.
+
+    Attributes:
+        message: class of its messages.
+        latched: late subscribers are sent the last message.
+        timed: its arrivals are listed in arrivals.csv.
+        reliable: asked for; False where publishers may be best effort, as cameras are.
+    """
+
+    message: type
+    latched: bool = False
+    timed: bool = False
+    reliable: bool = True
+
+    @property
+    def type_name(self) -> str:
+        """As in ``sensor_msgs/msg/Image``."""
+        return f"{self.message.__module__.split('.')[0]}/msg/{self.message.__name__}"
+
+    @property
+    def qos(self) -> QoSProfile:
+        """Deep: what comes while the recorder is not scheduled must not be overwritten."""
+        return QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE if self.reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if self.latched else DurabilityPolicy.VOLATILE,
+        )
+
+
+TOPICS = {
+    "segmentation/mask": Topic(Image, timed=True),
+    "segmentation/objectness": Topic(Image),
+    "segmentation/confidence": Topic(Image),
+    "segmentation/label_info": Topic(ClassMap, latched=True),
+    "segmentation/camera_info": Topic(CameraInfo),
+    "segmentation/overlay": Topic(Image),
+    "segmentation/overlay/compressed": Topic(CompressedImage),
+    "tracking/tracks": Topic(TrackArray, timed=True),
+    "tracking/instances": Topic(Image),
+    "tracking/overlay": Topic(Image),
+    "truth/class_ids": Topic(Image),
+    "truth/instances": Topic(Image),
+    "/diagnostics": Topic(DiagnosticArray),
+    "/clock": Topic(Clock, reliable=False),
+}
+"""Those of config.RECORDABLE."""
+
+
+def wanted(config: RecorderConfig) -> dict[str, Topic]:
+    """What a configuration asks for, by name relative to the node's namespace."""
+    topics = {name: TOPICS[name] for name in config.topics if name}
+    if config.input:
+        compressed = config.transport == "compressed"
+        image = f"{config.image_topic}/compressed" if compressed else config.image_topic
+        topics[image] = Topic(CompressedImage if compressed else Image, timed=True, reliable=False)
+        folder, slash, _ = config.image_topic.rpartition("/")  # camera drivers have it beside the images
+        topics[f"{folder}{slash}camera_info"] = Topic(CameraInfo, reliable=False)
+    return topics

@@ -1,0 +1,49 @@
+"""What was wrong with the input, line by line."""
+
+from __future__ import annotations
+
+import logging
+
+log = logging.getLogger(__name__)
+
+MAX_LINES = 1000
+"""Lines that are kept; what comes after them is only counted."""
+
+_LOGGED = 20  # of a kind: a bag with a thousand damaged images must not bury the rest of the log
+
+KINDS = (
+    *("damaged_bag", "damaged_video", "damaged_message", "missing_definition"),
+    *("bad_encoding", "bad_label", "unknown_label_id"),
+)
+
+
+class Problems:
+    """Collects what was wrong; the same text counts once, as sources are iterated more than once.
+
+    Attributes:
+        lines: the first :data:`MAX_LINES` texts in the order they were found.
+        counts: how many were found, by kind (one of :data:`KINDS`).
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.counts: dict[str, int] = {}
+        self._seen: set[str] = set()
+
+    def add(self, kind: str, text: str) -> None:
+        """Note a problem, and log it if it is among the first of its kind.
+
+        Args:
+            kind: one of :data:`KINDS`.
+            text: what is wrong with what, in one line.
+        """
+        if text in self._seen:
+            return
+        self._seen.add(text)
+        count = self.counts[kind] = self.counts.get(kind, 0) + 1
+        if len(self.lines) < MAX_LINES:
+            self.lines.append(text)
+        if count <= _LOGGED:
+            log.warning("%s", text)
+        if count == _LOGGED + 1:
+            log.warning("more problems of kind %s are not logged, but counted", kind)

@@ -1,0 +1,87 @@
+"""Play a bag through the nodes in the bag's own time: ros2 launch cmt_seg_ros replay.launch.py bag:=my_bag ..."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown, TimerAction
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown as ShutdownEvent
+from launch.events.process import ProcessExited
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from cmt_seg_ros.ros import launching
+from cmt_seg_ros.ros.launching import Parameters, text
+
+CLIPS = ("bag", "video", "images")
+DRAIN_S = 2.0  # after the last frame, for its results
+STOP_S = "30"  # for the recorder to write what it has received
+
+# `ros2 launch cmt_seg_ros replay.launch.py --show-args` lists them.
+ARGUMENTS = (
+    ("bag", "", "rosbag2 folder, .mcap file or ROS 1 .bag to play; one of bag, video and images is needed", None),
+    ("video", "", "video file to play", None),
+    ("images", "", "folder of images to play, in the order of their names", None),
+    ("topic", "", "image topic of the bag; empty: the first one", None),
+    ("rate", "1.0", "playing speed, times the clip's own", None),
+    ("every_frame", "false", "drop nothing: wait for each mask, however long it takes", launching.YES_NO),
+    ("record", "", "folder for a recording of all results; empty: none", None),
+    launching.NAMESPACE,
+    launching.PARAMS_FILE,
+    launching.MODEL,
+    launching.DEVICE,
+    launching.USE_TRACKING,
+    launching.USE_RVIZ,
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments; start the nodes once their values are known."""
+    return launching.description(ARGUMENTS, OpaqueFunction(function=_nodes))
+
+
+def _nodes(context: LaunchContext) -> list[Node | RegisterEventHandler]:
+    values = launching.values_of(context, ARGUMENTS)
+    policy = text(drop_policy="none" if values["every_frame"] == "true" else "oldest")
+    nodes = launching.Nodes(values, use_sim_time=True)
+    # Without one of them the replay is not what was asked for.
+    needed = {"on_exit": Shutdown(reason="a node that the replay needs has ended")}
+    started = nodes.perception(policy, **needed)
+    if values["record"]:
+        out = text(out=str(Path(values["record"]).expanduser()))
+        # Without the overlay, which would be computed for the video alone: a replay also shows how fast the nodes are.
+        started.append(nodes.node("recorder_node", out, {"video": False}, sigterm_timeout=STOP_S, **needed))
+    rate = ParameterValue(values["rate"], value_type=float)
+    # The clip's stamps and its time.
+    source = nodes.node("source_node", _clip(values), policy, {"clock": True, "rate": rate})
+    ended = RegisterEventHandler(OnProcessExit(target_action=source, on_exit=_end))
+    return [*started, source, ended, *nodes.rviz()]
+
+
+def _clip(values: dict[str, str]) -> Parameters:
+    """Parameters of the one clip that is named.
+
+    Raises:
+        RuntimeError: none or several are, or it does not exist; launch prints it and ends.
+    """
+    named = {name: Path(values[name]).expanduser() for name in CLIPS if values[name]}
+    if len(named) != 1:
+        given = " and ".join(named) or "nothing"
+        raise RuntimeError(f"{given} to play; name one of bag, video and images, e.g. bag:=my_bag")
+    for name, path in named.items():
+        if not path.exists():
+            raise RuntimeError(f"{name} {path} does not exist")
+    return text(bag_topic=values["topic"], **{name: str(path) for name, path in named.items()})
+
+
+def _end(event: ProcessExited, context: LaunchContext) -> list[TimerAction]:
+    """The clip is over: end all nodes once its last results are there.
+
+    Raises:
+        RuntimeError: it could not be played to its end; launch prints it and ends.
+    """
+    if event.returncode:
+        raise RuntimeError(f"source_node ended with status {event.returncode}: the clip was not played to its end")
+    return [TimerAction(period=DRAIN_S, actions=[EmitEvent(event=ShutdownEvent(reason="the clip is over"))])]
