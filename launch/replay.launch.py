@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown, TimerAction
+from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler, TimerAction
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown as ShutdownEvent
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
 from cmt_seg_ros.ros import launching
 from cmt_seg_ros.ros.launching import Parameters, text
@@ -46,18 +45,15 @@ def _nodes(context: LaunchContext) -> list[Node | RegisterEventHandler]:
     values = launching.values_of(context, ARGUMENTS)
     policy = text(drop_policy="none" if values["every_frame"] == "true" else "oldest")
     nodes = launching.Nodes(values, use_sim_time=True)
-    # Without one of them the replay is not what was asked for.
-    needed = {"on_exit": Shutdown(reason="a node that the replay needs has ended")}
-    started = nodes.perception(policy, **needed)
+    started = nodes.perception(policy)
     if values["record"]:
         out = text(out=str(Path(values["record"]).expanduser()))
         # Without the overlay, which would be computed for the video alone: a replay also shows how fast the nodes are.
-        started.append(nodes.node("recorder_node", out, {"video": False}, sigterm_timeout=STOP_S, **needed))
-    rate = ParameterValue(values["rate"], value_type=float)
-    # The clip's stamps and its time.
-    source = nodes.node("source_node", _clip(values), policy, {"clock": True, "rate": rate})
-    ended = RegisterEventHandler(OnProcessExit(target_action=source, on_exit=_end))
-    return [*started, source, ended, *nodes.rviz()]
+        started.append(nodes.node("recorder_node", out, {"video": False}, sigterm_timeout=STOP_S))
+    source = nodes.node("source_node", _clip(values), policy, {"clock": True, "rate": _rate(values["rate"])})
+    handlers = [OnProcessExit(target_action=node, on_exit=_fail) for node in started]
+    handlers.append(OnProcessExit(target_action=source, on_exit=_end))
+    return [*started, source, *map(RegisterEventHandler, handlers), *nodes.rviz()]
 
 
 def _clip(values: dict[str, str]) -> Parameters:
@@ -76,12 +72,34 @@ def _clip(values: dict[str, str]) -> Parameters:
     return text(bag_topic=values["topic"], **{name: str(path) for name, path in named.items()})
 
 
+def _rate(rate: str) -> float:
+    """The playing speed; its range source_node checks.
+
+    Raises:
+        RuntimeError: it is no number; launch prints it and ends.
+    """
+    try:
+        return float(rate)
+    except ValueError:
+        raise RuntimeError(f"rate is {rate!r}; it must be a number, 1.0 for the clip's own speed") from None
+
+
+def _fail(event: ProcessExited, context: LaunchContext) -> None:
+    """A node has ended.
+
+    Raises:
+        RuntimeError: before the end: without it the replay is not what was asked for; launch prints it and ends.
+    """
+    if not context.is_shutdown:
+        raise RuntimeError(f"{event.process_name} ended with status {event.returncode}: the replay needs it")
+
+
 def _end(event: ProcessExited, context: LaunchContext) -> list[TimerAction]:
     """The clip is over: end all nodes once its last results are there.
 
     Raises:
         RuntimeError: it could not be played to its end; launch prints it and ends.
     """
-    if event.returncode:
+    if event.returncode and not context.is_shutdown:
         raise RuntimeError(f"source_node ended with status {event.returncode}: the clip was not played to its end")
     return [TimerAction(period=DRAIN_S, actions=[EmitEvent(event=ShutdownEvent(reason="the clip is over"))])]

@@ -84,7 +84,12 @@ def _found(pixels: Any, share: float, index: int, own: np.random.Generator) -> d
         "calibration": calibration,
         "temporal": None if index == 0 else [round(900 * (1 - share / 2)), 900],
         "panoptic": [[1, len(seen) * (1 - share), len(seen), 1, OBJECTS - len(seen)]],
-        "match": {"truth": list(range(OBJECTS)), "tracks": [*ids, 999], "iou": [[*row, 0.0] for row in iou]},
+        "match": {
+            "kind": "masks",
+            "truth": list(range(OBJECTS)),
+            "tracks": [*ids, 999],
+            "iou": [[*row, 0.0] for row in iou],
+        },
         "ignored": 0,
         "tracks": [[i, 1, 1, 0.0, 0.0, 9.0, 9.0, 0.9] for i in ids] + [[999, 1, 0, 0.0, 0.0, 2.0, 2.0, 0.4]],
         "timing": {"read_ms": 1.0, "infer_ms": 20.0 + share, "track_ms": 2.0, "score_ms": 3.0},

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cmt_seg_ros.cli.demo_nodes import environment
+from cmt_seg_ros.cli.node_processes import private_environment
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.ros.process import prepare_process
 from cmt_seg_ros.ros.shared_memory import clean_stale
@@ -159,7 +159,7 @@ class Processes:
         # The shipped Fast DDS profile, also for a node that does not choose it by itself.
         prepare_process()
         folders = (str(BENCHMARKS), os.environ.get("PYTHONPATH"))
-        self._variables = {**environment(self.folder), "PYTHONPATH": os.pathsep.join(filter(None, folders))}
+        self._variables = {**private_environment(self.folder), "PYTHONPATH": os.pathsep.join(filter(None, folders))}
 
     def __enter__(self) -> Processes:
         return self

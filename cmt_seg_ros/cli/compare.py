@@ -13,10 +13,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.compare import BETTER, WORSE, Comparison, Settings, compare
-from cmt_seg_ros.evaluation.compare_limits import broken_limits, parse_limits
-from cmt_seg_ros.evaluation.compare_runs import load_run
-from cmt_seg_ros.evaluation.compare_text import difference_text, frames_text, interval_text, value_text
+from cmt_seg_ros.evaluation.compare.comparison import BETTER, WORSE, Comparison, Settings, compare
+from cmt_seg_ros.evaluation.compare.limits import broken_limits, parse_limits
+from cmt_seg_ros.evaluation.compare.runs import load_run
+from cmt_seg_ros.evaluation.compare.text import difference_text, frames_text, interval_text, value_text
 
 EXAMPLES = """examples:
   cmt-seg compare old/summary.json new/summary.json           old is the baseline
@@ -60,9 +60,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--resamples", type=int, default=Settings.resamples, help="draws of the frames (%(default)s)")
     parser.add_argument(
         "--block", type=int, default=Settings.block, metavar="FRAMES",
-        help="neighbouring frames drawn together; longer where a clip changes slowly (0: twice the cube root of their number)",
+        help="neighbouring frames drawn together; more if a clip changes slowly (0: twice the cube root of all)",
     )  # fmt: skip
-    parser.add_argument("--level", type=float, default=Settings.level, help="how often intervals shall hold (%(default)s)")
+    parser.add_argument(
+        "--level", type=float, default=Settings.level, help="how often intervals shall hold (%(default)s)"
+    )
     parser.set_defaults(func=run)
 
 
@@ -78,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     for comparison in comparisons:
         _print(comparison, settings)
     if args.out:
-        from cmt_seg_ros.evaluation.compare_page import write_comparison  # needs an extra
+        from cmt_seg_ros.evaluation.compare.page import write_comparison  # needs an extra
 
         write_comparison(args.out, comparisons, settings, failures)
         print(f"{args.out / 'compare.html'}")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import signal
 import sys
 import time
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from cmt_seg_ros.cli.demo_nodes import NodeGroup, NodeProcess, domain_id, wait_until
+from cmt_seg_ros.cli.node_processes import NodeGroup, NodeProcess, domain_id, terminable, wait_until
 from cmt_seg_ros.config import SourceConfig, changed
 from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
@@ -30,7 +29,7 @@ from cmt_seg_ros.evaluation.summary import Summary
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.sources import open_source
-from cmt_seg_ros.sources.clip import Source
+from cmt_seg_ros.sources.clip import Clip
 from cmt_seg_ros.sources.problems import Problems
 
 RECORDED = (
@@ -69,7 +68,7 @@ def evaluate_live(job: Job, video: bool = False) -> Summary:
     return _score(job, clip, labels, problems)
 
 
-def _score(job: Job, clip: Source, labels: LabelSet, problems: Problems) -> Summary:
+def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems) -> Summary:
     """What the nodes made of it, against the truth."""
     state = checkpoint.resume(job.folder, job.fingerprint())
     header = Recording(job.folder / BAG).header
@@ -173,17 +172,3 @@ def _absolute(source: SourceConfig) -> SourceConfig:
     paths = {name: Path(getattr(source, name)) for name in names if getattr(source, name)}
     found: dict[str, Any] = {name: str(path.resolve()) for name, path in paths.items() if path.exists()}
     return replace(source, **found)
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Have SIGTERM end the command as Ctrl-C does, with its nodes."""
-
-    def interrupt(signum: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

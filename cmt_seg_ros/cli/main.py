@@ -7,12 +7,29 @@ import sys
 from collections.abc import Sequence
 
 from cmt_seg_ros import __version__
-from cmt_seg_ros.cli import demo, doctor, export, models, predict, quantize, scene, top, track, train
+from cmt_seg_ros.cli import (
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    models,
+    predict,
+    quantize,
+    record,
+    scene,
+    top,
+    track,
+    train,
+)
 from cmt_seg_ros.errors import CmtSegError
 
 EXAMPLES = """examples:
   cmt-seg demo                                           real nodes on the synthetic street; report in out/demo
   cmt-seg predict --images photos --out masks            masks and overlays of a folder, without ROS
+  cmt-seg evaluate drive.mcap --out out/drive            every frame of a bag: accuracy, tracks, speed, report
+  cmt-seg compare out/old out/new                        is the one better than the other?
+  cmt-seg record                                         the running nodes' input and output, into a bag
   cmt-seg models                                         what is installed, with scores
   cmt-seg doctor                                         what this machine lacks, and what to do
   cmt-seg top                                            what the running nodes do: rates, ages, drops
@@ -30,7 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cmt_seg_ros {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for command in (demo, doctor, top, predict, track, models, scene, train, export, quantize):
+    everyday = (demo, doctor, top, predict, track, evaluate, compare, record, models, scene)
+    for command in (*everyday, train, export, quantize):
         command.add_parser(commands)
     return parser
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from cmt_seg_ros.cli.demo_nodes import NodeGroup, NodeProcess, terminable
+from cmt_seg_ros.cli.node_processes import NodeGroup, NodeProcess, terminable
 from cmt_seg_ros.cli.record_table import Camera, State, overview, summary
 from cmt_seg_ros.config import RECORDABLE, RecorderConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError

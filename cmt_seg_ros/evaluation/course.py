@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from cmt_seg_ros.evaluation.frame_scores import SCORES, TIMES, frame_scores
 from cmt_seg_ros.evaluation.records import Record
@@ -46,7 +47,8 @@ class Course:
         x_name: what ``x`` is, with its unit.
         columns: (N,) float64 by the names of SCORES and TIMES, nan where unknown; only those that are known anywhere.
         lost: (M,) rows of the frames that were lost.
-        lost_lines: "name: reason" of the first ones.
+        lost_lines: the first ones by name, with the reason.
+        untrue_lines: the first frames without ground truth by name.
         spans: of confirmed tracks by their ids; empty for several sequences.
         starts: first row of each sequence.
         moments: name and second of the frames asked for, by (sequence, index).
@@ -57,9 +59,15 @@ class Course:
     columns: dict[str, F64]
     lost: list[int]
     lost_lines: list[str]
+    untrue_lines: list[str]
     spans: dict[int, Span]
     starts: list[int]
     moments: dict[tuple[str, int], tuple[str, float]]
+
+
+def is_compared(record: Record) -> bool:
+    """Whether anything of the frame was compared with ground truth."""
+    return any(record[key] is not None for key in ("confusion", "objects", "match"))
 
 
 def read_course(records: Iterable[Record], labels: LabelSet, wanted: Iterable[tuple[str, int]] = frozenset()) -> Course:
@@ -83,6 +91,7 @@ class _Reader:
         self._stamps_ns = array("q")
         self._lost: list[int] = []
         self._lost_lines: list[str] = []
+        self._untrue_lines: list[str] = []
         self._spans: dict[int, Span] = {}
         self._starts: list[int] = []
         self._sequence: str | None = None
@@ -99,16 +108,22 @@ class _Reader:
         for name, column in self._columns.items():
             value = values.get(name)
             column.append(float("nan") if value is None else value)
-        if record["lost"]:
-            self._lost.append(row)
-            if len(self._lost_lines) < MAX_LISTED:
-                where = f"{sequence}, " if len(self._starts) > 1 else ""
-                self._lost_lines.append(f"{where}frame {record['index']} ({record['name']}): {record['lost']}")
+        self._list(row, record)
         if wanted:
             seconds = (record["stamp_ns"] - self._first_ns) / 1e9
             self._moments[sequence, record["index"]] = record["name"], seconds
         if len(self._starts) == 1:  # ids of tracks start anew in the next sequence
             self._add_tracks(row, record)
+
+    def _list(self, row: int, record: Record) -> None:
+        """Name it if it is lost or has no ground truth."""
+        text = f"{record['sequence']}: frame {record['index']} ({record['name']})"
+        if record["lost"]:
+            self._lost.append(row)
+            if len(self._lost_lines) < MAX_LISTED:
+                self._lost_lines.append(f"{text}: {record['lost'].replace('_', ' ')}")
+        elif len(self._untrue_lines) < MAX_LISTED and not is_compared(record):
+            self._untrue_lines.append(text)
 
     def _add_tracks(self, row: int, record: Record) -> None:
         for track_id, class_id, state, *_ in record["tracks"] or ():
@@ -132,19 +147,26 @@ class _Reader:
             {name: column for name, column in columns.items() if not np.isnan(column).all()},
             self._lost,
             self._lost_lines,
+            self._untrue_lines,
             {} if several else self._spans,
             self._starts,
             self._moments,
         )
 
 
-def _seconds(stamps_ns: np.ndarray, lost: list[int]) -> F64 | None:
+def _seconds(stamps_ns: npt.NDArray[np.int64], lost: list[int]) -> F64 | None:
     """(N,) float64, seconds after the first frame; None where the stamps are no time that runs."""
     good = np.ones(len(stamps_ns), bool)
-    good[lost] = False  # a frame may be lost because its stamp is wrong
+    good[lost] = False
     steps = np.diff(stamps_ns[good])
-    if len(steps) == 0 or (steps < 0).any() or steps.sum() > _LONGEST_PAUSE * max(np.median(steps), 1) * len(steps):
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    if not steps.any() or (steps < 0).any() or steps.sum() > _LONGEST_PAUSE * max(usual, 1) * len(steps):
         return None
-    first = stamps_ns[good][0]
-    known = np.where(good, stamps_ns - first, 0)
-    return np.asarray(np.maximum.accumulate(known) / 1e9, np.float64)
+    # A frame may be lost because its stamp is wrong: it stays between its neighbours.
+    rows = np.flatnonzero(good)
+    times = (stamps_ns - stamps_ns[rows[0]]).astype(np.float64)
+    earliest = np.maximum.accumulate(np.where(good, times, -usual * rows[0]))
+    end = times[rows[-1]] + usual * (len(times) - 1 - rows[-1])
+    latest = np.minimum.accumulate(np.where(good, times, end)[::-1])[::-1]
+    x = np.maximum.accumulate(np.clip(times, earliest, latest)) / 1e9
+    return np.asarray(x - x[0], np.float64)

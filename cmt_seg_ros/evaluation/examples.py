@@ -47,12 +47,12 @@ def draw_examples(
         names.setdefault(index, []).append(name)
     found: dict[str, bytes] = {}
     for result in results:
-        if not names:
-            break
         called = names.pop(result.index, None)
         if called:
             panels = {end: _jpeg(picture) for end, picture in _panels(result, labels, truth_lut)}
             found |= {f"{name}{end}": data for name in called for end, data in panels.items()}
+        if not names:
+            break
     return found
 
 
@@ -109,7 +109,7 @@ def draw_difference(image: U8, class_ids: U8, true_ids: U8) -> U8:
     Returns:
         (H, W, 3) uint8: red where wrong, the image in pale grey where right, black where the truth is unlabelled.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) // 2 + 80
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) // 2 + 110
     picture: U8 = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
     picture[class_ids != true_ids] = _RED
     picture[true_ids == IGNORE_ID] = 0

@@ -49,9 +49,9 @@ class Job:
     def settings(self) -> dict[str, Any]:
         """What differs from the defaults, without what only changes the speed: for summary.json."""
         parts = {"source": self.source, "segmentation": self.segmentation, "tracker": self.tracker}
-        changed = {name: changed(part) for name, part in parts.items()}
-        changed["segmentation"] = {k: v for k, v in changed["segmentation"].items() if k not in _TIMING}
-        return {**changed, "use_images": self.use_images, "masks": self.masks}
+        told = {name: changed(part) for name, part in parts.items()}
+        told["segmentation"] = {k: v for k, v in told["segmentation"].items() if k not in _TIMING}
+        return {**told, "use_images": self.use_images, "masks": self.masks}
 
     def fingerprint(self) -> str:
         """Short text that is another one if the job, its model or its clip's files are others."""

@@ -31,7 +31,8 @@ from cmt_seg_ros.evaluation.report import write_report
 from cmt_seg_ros.evaluation.result import Result
 from cmt_seg_ros.evaluation.summary import Facts, Summary, summarise
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.sources.clip import Source
+from cmt_seg_ros.sources.clip import Clip
+from cmt_seg_ros.sources.ground_truth import WithTruth
 from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import TrackState
 from cmt_seg_ros.tracking.motchallenge import row_of
@@ -115,7 +116,7 @@ def write_tracks(folder: Path) -> None:
                     file.write(row_of(record["index"] + 1, track_id, box, score))
 
 
-def facts_of(job: Job, state: State, clip: Source, model: str, device: str) -> Facts:
+def facts_of(job: Job, state: State, clip: Clip, model: str, device: str) -> Facts:
     """What the records do not say of an offline run."""
     problems: Problems = state.problems
     return Facts(
@@ -126,11 +127,16 @@ def facts_of(job: Job, state: State, clip: Source, model: str, device: str) -> F
         fingerprint=state.fingerprint,
         lost=dict(Counter(clip.lost.values())),
         problems={"counts": dict(problems.counts), "lines": list(problems.lines)},
-        truth={
-            "frames_without_truth": clip.frames_without_truth,
-            "truth_without_frame": clip.truth_without_frame,
-        },
+        truth=_partners(clip),
         device=device,
         wall_s=state.wall_s,
         cpu_s=state.cpu_s,
     )
+
+
+def _partners(clip: Clip) -> dict[str, Any]:
+    """Names of frames without truth and of truth without a frame, of a clip that was read to its end."""
+    truth = clip.source
+    if not isinstance(truth, WithTruth):
+        return {"frames_without_truth": [], "truth_without_frame": []}
+    return {"frames_without_truth": truth.first_without_truth, "truth_without_frame": truth.truth_without_frame}

@@ -10,33 +10,27 @@ import numpy as np
 from cmt_seg_ros.evaluation.plotting import ACCENT, DASHED, INK, MUTED, NARROW_IN, SECOND, new_figure, styled, svg
 from cmt_seg_ros.structures import F64
 
+MAX_CLASSES = 30  # in the confusion matrix
 _MAX_NUMBERED = 21  # classes whose cells are large enough for a number
 _BARS = 40
 
 
 def confusion_matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Where the pixels of each true class went, in % of its pixels.
+    """Where the pixels of each true class went, in % of its pixels; of many classes the most frequent ones.
 
     Args:
         names: of the C classes.
         counts: C rows, the true classes, of C + 1 columns, the predicted ones and "unlabelled".
     """
-    matrix = np.array(counts, np.float64)
-    used = [i for i in range(len(names)) if matrix[i].sum() or matrix[:, i].sum()]
-    columns = used if len(used) > _MAX_NUMBERED or not matrix[:, -1].any() else [*used, len(names)]
-    total = matrix[used].sum(axis=1, keepdims=True)
-    shares = np.divide(100 * matrix[used], total, out=np.full((len(used), matrix.shape[1]), np.nan), where=total > 0)
-    shares = shares[:, columns]
+    rows, columns, shares = _shares(names, np.array(counts, np.float64))
     with styled():
-        side = max(2.2, 0.44 * len(used))
+        side = max(2.2, 0.44 * len(rows))
         figure, (axes,) = new_figure(side + 1.9, side + 1.2)
-        # Many cells as one picture: each as a shape of its own would be megabytes.
-        axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=100, rasterized=len(used) > _MAX_NUMBERED)
-        if len(used) <= _MAX_NUMBERED:
+        axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=100)
+        if len(rows) <= _MAX_NUMBERED:
             _number_cells(axes, shares)
-        labels = [*names, "unlabelled"]
-        axes.set_xticks(np.arange(len(columns)) + 0.5, [labels[i] for i in columns], rotation=55, ha="right")
-        axes.set_yticks(np.arange(len(used)) + 0.5, [names[i] for i in used])
+        axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=55, ha="right")
+        axes.set_yticks(np.arange(len(rows)) + 0.5, rows)
         axes.set(xlabel="predicted", ylabel="true", aspect="equal")
         axes.xaxis.label.set_color(MUTED)
         axes.yaxis.label.set_color(MUTED)
@@ -44,6 +38,24 @@ def confusion_matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> s
         axes.grid(visible=False)
         axes.tick_params(length=0)
         return svg(figure)
+
+
+def _shares(names: Sequence[str], counts: F64) -> tuple[list[str], list[str], F64]:
+    """Names of rows and columns, and their cells in %, nan in rows without pixels."""
+    pixels = counts[:, :-1].sum(axis=0) + counts.sum(axis=1)
+    used = np.sort(np.argsort(-pixels, kind="stable")[: min(MAX_CLASSES, max(1, np.count_nonzero(pixels)))])
+    total = counts[used].sum(axis=1, keepdims=True)
+    shares = np.divide(100 * counts[used], total, out=np.full((len(used), len(names) + 1), np.nan), where=total > 0)
+    others = np.setdiff1d(np.flatnonzero(pixels), used)
+    rows, parts = [names[i] for i in used], [shares[:, used]]
+    columns = list(rows)
+    if len(others):
+        columns.append("other classes")
+        parts.append(shares[:, others].sum(axis=1, keepdims=True))
+    if counts[used, -1].any():
+        columns.append("unlabelled")
+        parts.append(shares[:, -1:])
+    return rows, columns, np.hstack(parts)
 
 
 def _number_cells(axes: Any, shares: F64) -> None:
@@ -100,7 +112,7 @@ def stage_histograms(stages: Mapping[str, F64]) -> str:
                     f"p{percent}", (value, 1), (3, -1), xycoords=("data", "axes fraction"),
                     textcoords="offset points", va="top", fontsize=8,
                 )  # fmt: skip
-            axes.set(ylabel=name, ylim=(0, axes.get_ylim()[1] * 1.12))
+            axes.set(ylabel=name, xlim=(edges[0], edges[-1]), ylim=(0, axes.get_ylim()[1] * 1.12))
             axes.locator_params(axis="y", nbins=3)
         rows[-1].set(xlabel="ms, each row its own scale; heights: frames")
         return svg(figure)

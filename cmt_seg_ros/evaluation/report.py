@@ -14,8 +14,9 @@ from cmt_seg_ros.evaluation import plots
 from cmt_seg_ros.evaluation.checkpoint import ANNOTATED, RECORDS, REPORT, SUMMARY, TABLE, TRACKS, read_records
 from cmt_seg_ros.evaluation.course import MAX_LISTED, Course, read_course
 from cmt_seg_ros.evaluation.examples import PANELS, load_examples
+from cmt_seg_ros.evaluation.page_tables import class_rows, sequence_table, tiles
 from cmt_seg_ros.evaluation.summary import Summary
-from cmt_seg_ros.evaluation.tables import STAGES, class_rows, percent, result_rows, sequence_table, stage_rows, tiles
+from cmt_seg_ros.evaluation.tables import STAGES, figure_rows, percent, stage_rows
 from cmt_seg_ros.evaluation.timeline import MAX_TRACKS, timeline, track_strip
 from cmt_seg_ros.labels import LabelSet
 
@@ -26,6 +27,7 @@ _FILES = {
     TABLE: "a row a frame",
     RECORDS: "every count that the figures are made of; cmt-seg compare reads it",
     TRACKS: "tracks in the format of MOTChallenge",
+    "bag": "what the nodes got and published",
 }
 
 
@@ -59,7 +61,7 @@ def render(folder: Path, summary: Summary) -> str:
     video = folder / VIDEO
     return environment.get_template("report.html.j2").render(
         s=summary,
-        rows=result_rows(summary),
+        rows=figure_rows(summary),
         tiles=tiles(summary),
         classes=class_rows(summary),
         stages=stage_rows(summary),
@@ -67,11 +69,13 @@ def render(folder: Path, summary: Summary) -> str:
         columns=columns,
         sequences=sequences,
         failed=failed,
-        problem_title="Problems: " + _counted(summary["problems"]["counts"]),
-        lost_title="Frames lost: " + _counted(summary["frames"]["lost_by_reason"]),
+        problem_title=_counted("Problems", summary["problems"]["counts"]),
+        lost_title=_counted("Frames lost", summary["frames"]["lost_by_reason"]),
         lost=course.lost_lines,
+        untrue=course.untrue_lines,
         max_listed=MAX_LISTED,
         max_tracks=MAX_TRACKS,
+        max_classes=plots.MAX_CLASSES,
         plots={name: _data_uri(text.encode(), "image/svg+xml") for name, text in _plots(summary, course, labels)},
         examples=_examples(folder, summary, course),
         said=_settings(summary["timing"]["diagnostics"]),
@@ -98,26 +102,31 @@ def _plots(summary: Summary, course: Course, labels: LabelSet) -> list[tuple[str
 
 def _examples(folder: Path, summary: Summary, course: Course) -> list[dict[str, Any]]:
     """Caption and pictures, with what each shows, of each frame that was drawn."""
-    chosen, found = summary["examples"] or {}, []
-    for name, pictures in load_examples(folder).items():
-        caption = name
-        if name in chosen:
-            frame = chosen[name]
-            called, second = course.moments[frame["sequence"], frame["index"]]
-            caption = (
-                f"{name}: frame {frame['index']} ({called}), at {second:.2f} s, mean IoU {percent(frame['mean_iou'])}"
-            )
-        shown = [(_data_uri(data, "image/jpeg"), what) for data, what in zip(pictures, PANELS.values(), strict=False)]
-        found.append({"caption": caption[0].upper() + caption[1:], "pictures": shown})
+    chosen, pictures = summary["examples"] or {}, load_examples(folder)
+    if summary["sequences"] and chosen:  # the best frame of all is the best one of its sequence
+        ends = {name: load_examples(folder / chosen[name]["sequence"]) for name in ("best", "worst")}
+        pictures |= {name: drawn[name] for name, drawn in ends.items() if name in drawn}
+    found = []
+    for name, panels in pictures.items():
+        caption = _caption(name, chosen[name], course) if name in chosen else name
+        shown = [(_data_uri(data, "image/jpeg"), what) for data, what in zip(panels, PANELS.values(), strict=False)]
+        found.append({"name": name, "caption": caption[0].upper() + caption[1:], "pictures": shown})
     return found
 
 
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts.items())
+def _caption(name: str, frame: dict[str, Any], course: Course) -> str:
+    called, second = course.moments[frame["sequence"], frame["index"]]
+    where = f" of {frame['sequence']}" if len(course.starts) > 1 else ""
+    return f"{name}: frame {frame['index']}{where} ({called}), at {second:.2f} s, mean IoU {percent(frame['mean_iou'])}"
+
+
+def _counted(what: str, counts: dict[str, int]) -> str:
+    kinds = ", ".join(f"{kind.replace('_', ' ')}: {count}" for kind, count in counts.items())
+    return f"{what}: {sum(counts.values())} ({kinds})"
 
 
 def _settings(settings: dict[str, Any], prefix: str = "") -> list[str]:
-    """ "name = value" of what differs from the defaults."""
+    """Lines "name = value" of what differs from the defaults."""
     lines: list[str] = []
     for name, value in settings.items():
         if isinstance(value, dict):

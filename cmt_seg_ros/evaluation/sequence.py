@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.pixels import to_bgr
 from cmt_seg_ros.sources import open_source
-from cmt_seg_ros.sources.clip import Source
+from cmt_seg_ros.sources.clip import Clip
 from cmt_seg_ros.sources.masks import MaskFolder
+from cmt_seg_ros.sources.pictures import check_size
 from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.tracking.render import instance_image
 from cmt_seg_ros.tracking.tracker import Tracker
@@ -105,12 +106,14 @@ def evaluate(job: Job, progress: Progress = lambda done, total: None) -> dict[st
     )
 
 
-def _open(job: Job, problems: Problems, start: int) -> tuple[Source, LabelSet, Iterator[Result]]:
+def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[Result]]:
     """The clip, what its masks mean, and its results without tracks from frame ``start`` on."""
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0, legend=None)
         labels = masks.labels
         clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)
+        if len(masks) > len(clip) and not job.source.frames:
+            raise SourceError(f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own")
         return clip, labels, _given(clip, masks, start)
     pipeline = _pipeline(job.segmentation)
     clip = open_source(job.source, legend=job.truth_labels or pipeline.labels, problems=problems)
@@ -129,7 +132,7 @@ def _model(job: Job) -> tuple[str, str]:
     return pipeline.package.name, pipeline.engine.device
 
 
-def _again(job: Job, clip: Source, wanted: Collection[int]) -> Iterator[Result]:
+def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[Result]:
     """The results of a few frames once more, for pictures; without tracks."""
     last = max(wanted, default=-1)
     if job.masks:
@@ -147,19 +150,19 @@ def _pipeline(config: SegmentationConfig) -> Pipeline:
     return Pipeline(config)
 
 
-def _given(clip: Source, masks: MaskFolder, start: int) -> Iterator[Result]:
+def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[Result]:
     """Results with masks that were made elsewhere, one for each frame in the order of names.
 
     Raises:
-        SourceError: there are not as many masks as frames.
+        SourceError: there are fewer masks than frames, or fewer frames than the clip promised, or a mask has another
+            size.
     """
-    pairs = enumerate(zip(clip, masks, strict=False))
-    index = start - 1
+    pairs = enumerate(zip_longest(clip, islice(masks, len(clip))))
     for index, (frame, mask) in islice(pairs, start, None):
+        if frame is None or mask is None:
+            raise SourceError(
+                f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
+            )
         segmentation = replace(mask.segmentation, stamp_ns=frame.stamp_ns, name=frame.name)
-        if segmentation.class_ids.shape != frame.size:
-            size = "x".join(map(str, segmentation.class_ids.shape[::-1]))
-            raise SourceError(f"mask {mask.segmentation.name} is {size}, its frame {frame.size[1]}x{frame.size[0]}")
+        check_size(f"mask {mask.segmentation.name}", segmentation.class_ids, frame.size)
         yield Result(index, frame, segmentation)
-    if index + 1 < len(masks):
-        raise SourceError(f"there are {len(masks)} masks and {index + 1} frames in {clip.name}; each needs its own")

@@ -14,17 +14,7 @@ STAGES = {
     "age": "age of an image when its mask came",
     "tracks_age": "age of an image when its tracks came",
 }
-_SEQUENCE_COLUMNS = {
-    "frames": ("frames", "evaluated"),
-    "lost": ("frames", "lost"),
-    "mean IoU": ("masks", "mean_iou"),
-    "boundary F": ("masks", "mean_boundary_f"),
-    "objectness IoU": ("objectness", "iou"),
-    "agreement": ("temporal", "agreement"),
-    "HOTA": ("tracks", "hota"),
-    "IDF1": ("tracks", "idf1"),
-    "PQ": ("panoptic", "pq"),
-}
+_AGES = {"age": "Age of the image at its mask", "tracks_age": "Age of the image at its tracks"}
 
 
 @dataclass(frozen=True)
@@ -37,61 +27,18 @@ class Row:
 
 
 def result_rows(summary: Summary) -> list[Row]:
-    """The table of results, without what is not known.
+    """The figures and how long each stage took, without what is not known.
 
     Args:
         summary: as :func:`~cmt_seg_ros.evaluation.summary.summarise` gives it.
     """
+    return [*figure_rows(summary), *_stage_result_rows(summary)]
+
+
+def figure_rows(summary: Summary) -> list[Row]:
+    """The figures, without what is not known."""
     parts = (_frame_rows, _mask_rows, _object_rows, _confidence_rows, _track_rows, _panoptic_rows, _speed_rows)
     return [row for part in parts for row in part(summary)]
-
-
-def tiles(summary: Summary) -> list[tuple[str, str, str]]:
-    """(number, unit, meaning) of the few figures that matter most, without those that are not known."""
-    masks, tracks, panoptic = (summary[key] or {} for key in ("masks", "tracks", "panoptic"))
-    shares = {
-        "mean IoU": masks.get("mean_iou"),
-        "mean boundary F": masks.get("mean_boundary_f"),
-        "objectness IoU": (summary["objectness"] or {}).get("iou"),
-        "HOTA": tracks.get("hota"),
-        "IDF1": tracks.get("idf1"),
-        "panoptic quality": panoptic.get("pq"),
-        "temporal agreement": None if masks else (summary["temporal"] or {}).get("agreement"),
-    }
-    found = [(f"{100 * value:.1f}", "%", name) for name, value in shares.items() if value is not None]
-    frames, timing = summary["frames"], summary["timing"]
-    stage = "age" if "age" in timing["stages_ms"] else "infer"
-    if timing["frames_per_s"] is not None:
-        found.append((number(timing["frames_per_s"]), "frames/s", "whole run"))
-    if stage in timing["stages_ms"]:
-        meaning = {"age": "median age of an image at its mask", "infer": "median time to infer a frame"}[stage]
-        found.append((number(timing["stages_ms"][stage]["p50"]), "ms", meaning))
-    if frames["lost"]:
-        found.append((str(frames["lost"]), f"of {frames['in']}", "frames lost"))
-    return found
-
-
-def class_rows(summary: Summary) -> list[dict[str, str]]:
-    """IoU, boundary F, PQ and share of true pixels of each class as text, ``bar`` its IoU in %; the best first."""
-    masks = summary["masks"]
-    if not masks:
-        return []
-    pixels, quality = masks["true_pixels"], (summary["panoptic"] or {}).get("class_pq", {})
-    total = sum(pixels.values()) or 1
-    colors = {c["name"]: "#{:02x}{:02x}{:02x}".format(*c["color"]) for c in summary["classes"]}
-    ious = sorted(masks["class_iou"].items(), key=lambda item: -1.0 if item[1] is None else item[1], reverse=True)
-    return [
-        {
-            "name": name,
-            "color": colors[name],
-            "bar": f"{100 * (iou or 0):.1f}",
-            "iou": percent(iou),
-            "boundary_f": percent(masks["class_boundary_f"][name]),
-            "pq": percent(quality[name]) if name in quality else "",
-            "share": f"{100 * pixels[name] / total:.2f} %",
-        }
-        for name, iou in ious
-    ]
 
 
 def stage_rows(summary: Summary) -> list[tuple[str, str, dict[str, str]]]:
@@ -104,16 +51,6 @@ def stage_rows(summary: Summary) -> list[tuple[str, str, dict[str, str]]]:
     ]
 
 
-def sequence_table(summary: Summary) -> tuple[list[str], list[tuple[str, list[str]]], list[tuple[str, str]]]:
-    """Names of the columns, (sequence, values) of each one that has results, (sequence, reason) of each that failed."""
-    rows = summary["sequences"]
-    done = [row for row in rows if not row["error"]]
-    cells = {name: [(row[part] or {}).get(key) for row in done] for name, (part, key) in _SEQUENCE_COLUMNS.items()}
-    known = {name: values for name, values in cells.items() if any(value is not None for value in values)}
-    values = [(row["name"], [_cell(column[i]) for column in known.values()]) for i, row in enumerate(done)]
-    return list(known), values, [(row["name"], row["error"]) for row in rows if row["error"]]
-
-
 def percent(value: float | None) -> str:
     """A share of 0-1 as text."""
     return "not defined" if value is None else f"{100 * value:.1f} %"
@@ -124,11 +61,6 @@ def number(value: float | None) -> str:
     if value is None:
         return "?"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-
-
-def _cell(value: float | None) -> str:
-    """A count or a share as text."""
-    return "–" if value is None else str(value) if isinstance(value, int) else f"{100 * value:.1f} %"
 
 
 def _frame_rows(s: Summary) -> list[Row]:
@@ -163,10 +95,8 @@ def _object_rows(s: Summary) -> list[Row]:
     if not o:
         return []
     on = f"{o['frames']} frames with both; pixels with a true class"
-    return [Row(f"Objectness {name}", percent(o[key]), on) for name, key in _OBJECTNESS.items()]
-
-
-_OBJECTNESS = {"IoU": "iou", "precision": "precision", "recall": "recall"}
+    names = {"IoU": "iou", "precision": "precision", "recall": "recall"}
+    return [Row(f"Objectness {name}", percent(o[key]), on) for name, key in names.items()]
 
 
 def _confidence_rows(s: Summary) -> list[Row]:
@@ -216,11 +146,16 @@ def _speed_rows(s: Summary) -> list[Row]:
     if t["cpu_ms_per_frame"] is not None:
         rows.append(Row("CPU time per frame", f"{number(t['cpu_ms_per_frame'])} ms", f"{frames}; all threads together"))
     if t["memory_peak_mb"] is not None:
-        rows.append(Row("Memory, peak", f"{number(t['memory_peak_mb'])} MB", f"{frames}; looked at after each one"))
+        whose = ", of the process that compares, not of the nodes" if s["mode"] == "live" else ""
+        on = f"{frames}; looked at after each one{whose}"
+        rows.append(Row("Memory, peak", f"{number(t['memory_peak_mb'])} MB", on))
+    return rows
+
+
+def _stage_result_rows(s: Summary) -> list[Row]:
+    rows, frames = [], f"{s['frames']['evaluated']} frames"
     for name, meaning, spread in stage_rows(s):
         values = " / ".join(spread[key] for key in ("p50", "p90", "p99", "max"))
-        title = {"age": "Age of the image at its mask", "tracks_age": "Age of the image at its tracks"}.get(
-            name, f"Time to {name}"
-        )
+        title = _AGES.get(name, f"Time to {name}")
         rows.append(Row(f"{title}: p50 / p90 / p99 / max", f"{values} ms", f"{frames}; {meaning}"))
     return rows

@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import numpy.typing as npt
 
 from cmt_seg_ros.evaluation.course import Course, Span
 from cmt_seg_ros.evaluation.plotting import (
@@ -22,9 +23,11 @@ from cmt_seg_ros.evaluation.plotting import (
     thinned,
 )
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.structures import F64
 
 MAX_TRACKS = 40
 _LOST_MARKS = 200
+_VISIBLE = 400  # parts of a strip that can be told apart
 _PANELS: dict[str, dict[str, tuple[str, float]]] = {
     "share, %": {
         "mean_iou": ("mean IoU of the frame", 100),
@@ -36,7 +39,12 @@ _PANELS: dict[str, dict[str, tuple[str, float]]] = {
         "objects_found": ("found", 1),
         "tracks": ("tracks", 1),
     },
-    "ms": {"infer_ms": ("infer", 1), "track_ms": ("track", 1), "age_ms": ("age of the image", 1)},
+    "ms": {
+        "infer_ms": ("infer", 1),
+        "track_ms": ("track", 1),
+        "age_ms": ("age of the image at its mask", 1),
+        "tracks_age_ms": ("at its tracks", 1),
+    },
     "MB": {"memory_mb": ("memory", 1)},
 }
 
@@ -50,9 +58,11 @@ def timeline(course: Course) -> str:
     with styled():
         figure, rows = new_figure(WIDE_IN, 0.5 + 1.75 * len(panels), len(panels), sharex=True)
         for axes, (unit, lines) in zip(rows, panels.items(), strict=True):
-            for (name, (label, factor)), color in zip(lines.items(), (ACCENT, SECOND, THIRD), strict=False):
+            for (name, (label, factor)), color in zip(lines.items(), (ACCENT, SECOND, THIRD, INK), strict=False):
                 x, y = thinned(course.x, factor * course.columns[name])
                 axes.plot(x, y, color=color, linewidth=1.1, label=label)
+                alone = _alone(y)
+                axes.plot(x[alone], y[alone], ".", color=color, markersize=4)
             _mark_lost(axes, course)
             for start in course.starts[1:]:
                 axes.axvline(course.x[start], color=MUTED, linewidth=0.8)
@@ -62,6 +72,12 @@ def timeline(course: Course) -> str:
         rows[-1].set(xlabel=course.x_name)
         figure.align_ylabels(rows)
         return svg(figure)
+
+
+def _alone(y: F64) -> npt.NDArray[np.bool_]:
+    """(N,) bool, values without neighbours: a line shows nothing of them."""
+    known = np.concatenate([[False], ~np.isnan(y), [False]])
+    return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
 def _limit(axes: Any, unit: str, values: Any) -> None:
@@ -79,9 +95,10 @@ def _mark_lost(axes: Any, course: Course) -> None:
     """A red stripe where frames were lost; neighbours share one."""
     if not course.lost:
         return
-    first, span = course.x[0], max(course.x[-1] - course.x[0], 1e-9)
-    places = np.unique((_LOST_MARKS * (course.x[course.lost] - first) / span).astype(int))
-    stripes = [(first + place * span / _LOST_MARKS, span / _LOST_MARKS) for place in places.tolist()]
+    first, width = course.x[0], max(course.x[-1] - course.x[0], 1e-9) / _LOST_MARKS
+    places = np.unique(np.minimum((course.x[course.lost] - first) / width, _LOST_MARKS - 1).astype(int))
+    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+    stripes = [(first + width * run[0], width * len(run)) for run in runs]
     axes.broken_barh(stripes, (0, 1), transform=axes.get_xaxis_transform(), color=WRONG, alpha=0.3, linewidth=0)
 
 
@@ -115,9 +132,15 @@ def track_strip(course: Course, labels: LabelSet) -> str:
 
 
 def _bars(span: Span, course: Course, step: float) -> list[tuple[float, float]]:
-    """(start, length) of at most so many pieces as can be told apart."""
-    pieces = span.pieces
-    return [(float(course.x[first]), float(course.x[last] - course.x[first]) + step) for first, last in pieces]
+    """(start, length) of its pieces; gaps that nobody could see are closed."""
+    visible = (course.x[-1] - course.x[0]) / _VISIBLE
+    bars: list[tuple[float, float]] = []
+    for first, last in span.pieces:
+        start, end = float(course.x[first]), float(course.x[last]) + step
+        if bars and start - sum(bars[-1]) < visible:
+            start = bars.pop()[0]
+        bars.append((start, end - start))
+    return bars
 
 
 def _color(labels: LabelSet, class_id: int) -> tuple[float, ...] | str:

@@ -107,7 +107,7 @@ def hota(frames: Iterable[FrameMatch]) -> HotaScores:
     Raises:
         ValueError: a similarity matrix that does not fit its ids, or an id twice in a frame.
     """
-    tp, fn, fp, association = hota_parts(frames).sum(axis=0)
+    tp, fn, fp, association, _ = hota_parts(frames).sum(axis=0)
     return HotaScores(tp.astype(np.int64), fn.astype(np.int64), fp.astype(np.int64), association / np.maximum(1, tp))
 
 
@@ -118,13 +118,40 @@ def hota_parts(frames: Iterable[FrameMatch]) -> F64:
         frames: the frames in order; see :data:`FrameMatch`.
 
     Returns:
-        (F, 4, 19) float64, for each frame and each of :data:`ALPHAS`: matched, missed and invented detections, and the
-        sum of the association accuracies A(c) of its matches c, each 0-1, taken over the whole sequence.
+        (F, 5, 19) float64, for each frame and each of :data:`ALPHAS`: matched, missed and invented detections; the sum
+        of the association accuracies A(c) of its matches c, each 0-1 and taken over the whole sequence; and the
+        derivative of that sum, over all frames, by how often the frame comes. The last two have the same sum over all
+        frames. To draw frames again sum the last: an object that is missed in a frame has a lower A(c) in all frames,
+        and only the last counts this where it happened (the infinitesimal jackknife: Efron and Tibshirani, 1993).
 
     Raises:
         ValueError: as :func:`hota`.
     """
     prepared, num_truth, num_tracks = _prepare(frames)
+    found, jaccard = _hota_matches(prepared, num_truth, num_tracks)
+    parts = np.zeros((len(prepared), 5, len(ALPHAS)))
+    # The sum is that of m * m / u over pairs of identities: m matches, u appearances of the two, matches counted once.
+    # Its derivative by how often a frame f comes is 2 A m_f - A^2 u_f, where A = m / u.
+    squares = jaccard**2
+    of_truth, of_tracks = squares.sum(axis=2), squares.sum(axis=1)
+    for part, (rows, columns, _), (truth, tracks, reached) in zip(parts, prepared, found, strict=True):
+        tp = reached.sum(axis=1)
+        association = (jaccard[:, truth, tracks] * reached).sum(axis=1)
+        shown = of_truth[:, rows].sum(axis=1) + of_tracks[:, columns].sum(axis=1)
+        shown -= (squares[:, truth, tracks] * reached).sum(axis=1)
+        part[:] = tp, len(rows) - tp, len(columns) - tp, association, 2 * association - shown
+    return parts
+
+
+def _hota_matches(
+    prepared: list[tuple[I64, I64, F64]], num_truth: int, num_tracks: int
+) -> tuple[list[tuple[I64, I64, npt.NDArray[np.bool_]]], F64]:
+    """Match the objects and tracks of each frame.
+
+    Returns:
+        For each frame the (K,) rows and columns of identities that were matched and (19, K) which thresholds they
+        reach, and the (19, T, M) association accuracy of each pair of identities.
+    """
     truth_count = np.zeros((num_truth, 1))
     track_count = np.zeros((1, num_tracks))
     overlap = np.zeros((num_truth, num_tracks))
@@ -141,12 +168,7 @@ def hota_parts(frames: Iterable[FrameMatch]) -> F64:
         reached = sim[i, j][None, :] >= ALPHAS[:, None] - _EPS
         matches[:, rows[i], columns[j]] += reached
         found.append((rows[i], columns[j], reached))
-    jaccard = matches / np.maximum(1, truth_count + track_count - matches)
-    parts = np.zeros((len(prepared), 4, len(ALPHAS)))
-    for part, (rows, columns, _), (truth, tracks, reached) in zip(parts, prepared, found, strict=True):
-        tp = reached.sum(axis=1)
-        part[:] = tp, len(rows) - tp, len(columns) - tp, (jaccard[:, truth, tracks] * reached).sum(axis=1)
-    return parts
+    return found, matches / np.maximum(1, truth_count + track_count - matches)
 
 
 def combine_hota(sequences: Sequence[HotaScores]) -> HotaScores:

@@ -74,7 +74,8 @@ class Nodes:
 
     def __init__(self, values: Mapping[str, str], use_sim_time: bool) -> None:
         self._values = values
-        self._common: list[Any] = [{"use_sim_time": use_sim_time}]
+        self._time = {"use_sim_time": use_sim_time}
+        self._common: list[Any] = [self._time]
         if values["params_file"]:
             file = Path(values["params_file"]).expanduser()
             if not file.is_file():  # launch_ros would warn and start with the defaults
@@ -107,7 +108,10 @@ class Nodes:
         if self._values["use_rviz"] != "true":
             return []
         layout = _share() / "config" / "cmt_seg.rviz"
-        return [Node(package="rviz2", executable="rviz2", arguments=["-d", str(layout)], output="screen")]
+        arguments = ["-d", str(layout)]
+        return [
+            Node(package="rviz2", executable="rviz2", arguments=arguments, parameters=[self._time], output="screen")
+        ]
 
 
 def _share() -> Path:

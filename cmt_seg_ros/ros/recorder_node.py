@@ -53,7 +53,7 @@ class RecorderNode(Node):
         self._throttle, self._early, self._filmed = Throttle(), deque[Arrival](), ""
         self._folder = RecordingFolder(Path(config.out), self._topics)
         filming = config.video and self._open_video()
-        self._thread = RecordingThread(self._write, self._folder.flush, self._warn)
+        self._thread = RecordingThread(self._write, self._folder.report, self._warn)
         for name, topic in self._topics.items():
             self._thread.count(name)
             self._subscribe(name, topic)
@@ -130,7 +130,6 @@ class RecorderNode(Node):
         self._folder.write(arrival)
         if arrival.topic == self._filmed:
             self._folder.film(arrival)
-        self._folder.report(self._thread.counts)
 
     def _warn(self, text: str) -> None:
         """Log a kind of trouble once in a while, not once a message."""

@@ -19,7 +19,7 @@ from cmt_seg_ros.ros.recording_status import StatusFile
 from cmt_seg_ros.ros.recording_thread import TopicCount
 from cmt_seg_ros.ros.recording_topics import Topic
 
-STATUS_S = 0.5
+REPORT_S = 0.2
 
 
 class RecordingFolder:
@@ -77,14 +77,12 @@ class RecordingFolder:
             raise FrameError(f"overlay is {frame.encoding}; overlays are bgr8", "bad_encoding")
         self._video.write(np.ascontiguousarray(frame.pixels), stamp)
 
-    def flush(self) -> None:
-        """Let readers see all rows of arrivals.csv."""
-        self._arrivals.flush()
-
     def report(self, counts: Mapping[str, TopicCount]) -> None:
-        """Bring recording.json up to date now and then."""
-        if time.monotonic() - self._saved_s > STATUS_S:
+        """Let readers see all rows of arrivals.csv, and bring recording.json up to date; called often, done rarely."""
+        if time.monotonic() - self._saved_s > REPORT_S:
             self._saved_s = time.monotonic()
+            with suppress(OSError):
+                self._arrivals.flush()
             self._save(counts, finished=False)
 
     def close(self, counts: Mapping[str, TopicCount], say: Callable[[str], object]) -> None:

@@ -19,10 +19,10 @@ class StatusFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._new = path, path.with_name(f".{path.name}.new")
+        self._path, self._new, self._text = path, path.with_name(f".{path.name}.new"), ""
 
     def write(self, counts: Mapping[str, TopicCount], finished: bool) -> None:
-        """Replace the file.
+        """Replace the file, if anything has changed.
 
         Raises:
             OSError: it cannot be written.
@@ -33,5 +33,7 @@ class StatusFile:
         }
         totals = {key: sum(row[key] for row in topics.values()) for key in ("messages", "bytes", "lost", "failed")}
         text = json.dumps({"finished": finished, **totals, "topics": topics}, indent=1)
-        self._new.write_text(text + "\n", encoding="utf-8")
-        os.replace(self._new, self._path)
+        if text != self._text:
+            self._new.write_text(text + "\n", encoding="utf-8")
+            os.replace(self._new, self._path)
+            self._text = text

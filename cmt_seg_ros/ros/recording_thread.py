@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from cmt_seg_ros.ros.recording_files import Arrival
 
 QUEUE_BYTES = 64 << 20
 QUEUE_MESSAGES = 4096
+TICK_S = 0.2
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class RecordingThread:
 
     Args:
         write: takes one arrival; whatever it raises is counted and reported, and the next one is tried.
-        idle: called when the queue is empty.
+        tick: called with the counts after each arrival, and a few times a second.
         report: takes one sentence about an arrival that could not be written.
         max_bytes: of the messages in the queue.
 
@@ -53,11 +54,11 @@ class RecordingThread:
     def __init__(
         self,
         write: Callable[[Arrival], None],
-        idle: Callable[[], None],
+        tick: Callable[[Mapping[str, TopicCount]], None],
         report: Callable[[str], None],
         max_bytes: int = QUEUE_BYTES,
     ) -> None:
-        self._write, self._idle, self._report, self._max_bytes = write, idle, report, max_bytes
+        self._write, self._tick, self._report, self._max_bytes = write, tick, report, max_bytes
         self._queue: deque[Arrival] = deque()
         self._bytes = 0
         self._changed = threading.Condition()
@@ -106,25 +107,34 @@ class RecordingThread:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (arrival := self._next()) is not None:
-            count = self.count(arrival.topic)
-            try:
-                self._write(arrival)
-                count.written += 1
-                count.size += len(arrival.raw)
-            except Exception as error:  # a bad message or a full disk must not end the recording
-                count.failed += 1
-                self._report(f"{arrival.topic}: {error}")
+        while self._wait():
+            while (arrival := self._next()) is not None:
+                self._take(arrival)
+                self._tick(self.counts)
+            self._tick(self.counts)
+
+    def _take(self, arrival: Arrival) -> None:
+        count = self.count(arrival.topic)
+        try:
+            self._write(arrival)
+            count.written += 1
+            count.size += len(arrival.raw)
+        except Exception as error:  # a bad message or a full disk must not end the recording
+            count.failed += 1
+            self._report(f"{arrival.topic}: {error}")
+
+    def _wait(self) -> bool:
+        """Wait for an arrival, but not long; False at the end, when all is written."""
+        with self._changed:
+            if not self._queue and not self._closing:
+                self._changed.wait(TICK_S)
+            return bool(self._queue) or not self._closing
 
     def _next(self) -> Arrival | None:
-        """The next arrival; None at the end."""
+        """The next arrival; None if there is none now."""
         with self._changed:
             if not self._queue:
-                self._idle()
-            while not self._queue:
-                if self._closing:
-                    return None
-                self._changed.wait()
+                return None
             arrival = self._queue.popleft()
             self._bytes -= len(arrival.raw)
             return arrival

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backports import zstd
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 _ZSTD = b"\x28\xb5\x2f\xfd"  # no message begins so: CDR's first byte is 0, a ROS 1 header's sequence is not that far
 
@@ -53,22 +53,21 @@ def ros2_type(name: str) -> str:
 
 
 def definition_problem(type_name: str, definition: MessageDefinition, ros1: bool) -> str:
-    """What is wrong with a bag's own definition of a type; empty: nothing, or it is no type of ROS's.
+    """What is wrong with a bag's own definition of a type; empty: nothing, or it is IDL, of which rosbags knows a part.
 
     Args:
-        type_name: ROS 2's name of the type.
+        type_name: ROS 2's name of a type that comes with ROS.
         definition: as rosbags found it in the bag.
         ros1: whether the bag is of ROS 1.
     """
     known = typestore(ros1).fielddefs
-    if type_name not in known:
+    if definition.format == MessageDefinitionFormat.IDL:
         return ""
     if definition.format == MessageDefinitionFormat.NONE or not definition.data.strip():
         return "is missing"
     try:
-        is_msg = definition.format == MessageDefinitionFormat.MSG
-        found = get_types_from_msg(definition.data, type_name) if is_msg else get_types_from_idl(definition.data)
+        found = get_types_from_msg(definition.data, type_name)
     except Exception as error:  # the parser of rosbags lets through what a strange text makes it raise
         return f"cannot be understood ({str(error).splitlines()[0]})"
     same = all(name not in known or known[name][1] == fields[1] for name, fields in found.items())
-    return "" if same and type_name in found else "is not ROS's"
+    return "" if same else "is not ROS's"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,25 +10,23 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
 from backports import zstd
+from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import Reader as Ros2Reader
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.sources import recover_mcap, recover_ros1, recover_sqlite
+from cmt_seg_ros.sources.bag_folder import ROS1_SUFFIXES, check_count, storage_files
+from cmt_seg_ros.sources.bag_images import TYPES
 from cmt_seg_ros.sources.bag_message import BagMessage, definition_problem
 from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.sources.recover_chunk import Report
 
-METADATA = "metadata.yaml"
-ROS1_SUFFIXES = (".bag", ".bag.active")
-ROS2_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
-
-_RECOVER: dict[bytes, Callable[[Path, Report], Iterator[BagMessage]]] = {
-    recover_mcap.MAGIC: recover_mcap.scan,
-    recover_ros1.MAGIC: recover_ros1.scan,
-    recover_sqlite.MAGIC: recover_sqlite.scan,
+_RECOVER: dict[str, Callable[[Path, Report], Iterator[BagMessage]]] = {
+    ".mcap": recover_mcap.scan,
+    ".db3": recover_sqlite.scan,
+    **dict.fromkeys(ROS1_SUFFIXES, recover_ros1.scan),
 }
 
 
@@ -60,7 +57,7 @@ def bag_topics(path: Path, problems: Problems) -> list[BagTopic]:
     if not counts:
         why = next((line for line in problems.lines if str(path) in line), "it has no topics")
         raise SourceError(f"bag {path} cannot be read: {why}")
-    _check_metadata_count(path, counts.total(), problems)
+    check_count(path, counts.total(), problems)
     return [BagTopic(name, kind, count) for (name, kind), count in sorted(counts.items())]
 
 
@@ -80,50 +77,32 @@ def bag_messages(path: Path, topic: str, problems: Problems) -> Iterator[BagMess
             yield from _file_messages(file, plain, topic, problems)
 
 
-def storage_files(path: Path, problems: Problems) -> list[Path]:
-    """The files with the messages of a bag, in order: a rosbag2 folder may have several.
-
-    Args:
-        path: as of :func:`bag_topics`.
-        problems: is told of files that are missing or that metadata.yaml does not name.
-
-    Raises:
-        SourceError: no such bag, or a folder without files of a bag.
-    """
-    if not path.exists():
-        raise SourceError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap, .db3 or ROS 1 .bag file")
-    if path.is_file():
-        return [path]
-    there = sorted((p for p in path.iterdir() if p.name.endswith(ROS2_SUFFIXES)), key=_natural)
-    named = [path / Path(name).name for name in _metadata(path, problems).get("relative_file_paths") or []]
-    for file in named:
-        if file not in there:
-            problems.add("damaged_bag", f"bag {path}: {file.name} is missing, {METADATA} names it")
-    if not there:
-        raise SourceError(f"bag {path} cannot be read: the folder has no file ending in {', '.join(ROS2_SUFFIXES)}")
-    for file in there:
-        if named and file not in named:
-            problems.add("damaged_bag", f"bag {path}: {file.name} is read although {METADATA} does not name it")
-    return [file for file in named if file in there] + [file for file in there if file not in named]
-
-
 def _file_topics(file: Path, plain: Path, problems: Problems) -> list[BagTopic]:
-    """The topics of one file; ``plain`` is it or, of a compressed one, what was in it."""
+    """The topics of one file; ``plain`` is the file or, of a compressed one, what was in it."""
     report = _reporter(file, problems)
+    unread = plain.with_name(f"{plain.name}-wal")
+    if unread.exists() and unread.stat().st_size:
+        report(f"what {unread.name} has is not read; bring it in: sqlite3 {plain.name} 'PRAGMA wal_checkpoint'")
     try:
         with _reader(plain) as reader:
             for connection in reader.connections:
-                ros1 = isinstance(reader, Ros1Reader)
-                problem = definition_problem(connection.msgtype, connection.msgdef, ros1)
-                # Bags of SQLite had no place for definitions before ROS 2 Iron.
-                if problem and not (problem == "is missing" and plain.suffix == ".db3"):
-                    text = f"bag {file}: the definition of {connection.msgtype} {problem}; ROS's own is used"
-                    problems.add("missing_definition", text)
+                _check_definition(file, connection, isinstance(reader, Ros1Reader), problems)
             return [BagTopic(c.topic, c.msgtype, c.msgcount) for c in reader.connections]
     except Exception as error:  # a damaged file makes rosbags raise a dozen kinds of errors
         report(_words(error, plain))
     found = Counter((message.topic, message.type) for message in _recovered(plain, report))
     return [BagTopic(*key, count) for key, count in found.items()]
+
+
+def _check_definition(file: Path, connection: Connection, ros1: bool, problems: Problems) -> None:
+    """Images are read by ROS's definition; a bag whose own is another one was made by something strange."""
+    missing = connection.msgdef.format == MessageDefinitionFormat.NONE
+    if connection.msgtype not in TYPES or (missing and ".db3" in file.suffixes):
+        return  # before ROS 2 Iron, .db3 files had no place for definitions
+    problem = definition_problem(connection.msgtype, connection.msgdef, ros1)
+    if problem:
+        text = f"bag {file}: the definition of {connection.msgtype} {problem}; ROS's own is used"
+        problems.add("missing_definition", text)
 
 
 def _file_messages(file: Path, plain: Path, topic: str, problems: Problems) -> Iterator[BagMessage]:
@@ -147,24 +126,35 @@ def _file_messages(file: Path, plain: Path, topic: str, problems: Problems) -> I
 
 
 def _intact(plain: Path, topic: str) -> Iterator[BagMessage]:
-    """The messages of a topic as rosbags gives them."""
+    """The messages of a topic as rosbags gives them.
+
+    Raises:
+        Exception: the file is damaged; also at the end, if there were too few: rosbags passes over what it cannot read.
+    """
     with _reader(plain) as reader:
         connections = [c for c in reader.connections if c.topic == topic]
+        missing, ros1 = sum(c.msgcount for c in connections), isinstance(reader, Ros1Reader)
         if connections:  # rosbags takes none as all
             for connection, received_ns, raw in reader.messages(connections):
-                ros1 = isinstance(reader, Ros1Reader)
+                missing -= 1
                 yield BagMessage(topic, connection.msgtype, received_ns, raw, ros1)
+        if missing > 0:
+            raise SourceError(f"{missing} messages of topic {topic} are not where its index says")
 
 
 def _recovered(plain: Path, report: Report) -> Iterator[BagMessage]:
-    """All messages that are left in a damaged file; files without a known beginning have none."""
-    with plain.open("rb") as file:
-        start = file.read(16)
-    scan = next((scan for magic, scan in _RECOVER.items() if start.startswith(magic)), None)
-    return iter(()) if scan is None else scan(plain, report)
+    """All messages that are left in a damaged file; in one that is of no known kind there are none."""
+    scan = next((scan for suffix, scan in _RECOVER.items() if plain.name.endswith(suffix)), None)
+    try:
+        if scan is not None:
+            yield from scan(plain, report)
+    except Exception as error:  # a file may be damaged in ways that nobody thought of, or be taken away
+        report(f"nothing more of it can be read: {error or type(error).__name__}")
 
 
 def _reader(plain: Path) -> Any:
+    if plain.suffix == ".db3" and (missing := recover_sqlite.missing_bytes(plain)):
+        raise SourceError(f"its last {missing} bytes are missing")
     return Ros1Reader(plain) if plain.name.endswith(ROS1_SUFFIXES) else Ros2Reader(plain)
 
 
@@ -190,34 +180,6 @@ def _plain(file: Path, problems: Problems) -> Iterator[Path]:
             with zstd.open(file, "rb") as packed, plain.open("wb") as unpacked:
                 while piece := packed.read(1 << 20):
                     unpacked.write(piece)
-        except (EOFError, zstd.ZstdError) as error:
-            _reporter(file, problems)(str(error))
+        except (EOFError, MemoryError, zstd.ZstdError) as error:
+            _reporter(file, problems)(_words(error, plain))
         yield plain
-
-
-def _metadata(path: Path, problems: Problems) -> dict[str, Any]:
-    """What a rosbag2 folder says of itself; nothing where that is missing or damaged."""
-    try:
-        loaded = yaml.safe_load((path / METADATA).read_text(encoding="utf-8"))
-        found = loaded["rosbag2_bagfile_information"]
-        if isinstance(found, dict):
-            return found
-        problem = "does not describe a bag"
-    except OSError:
-        problem = "is missing"
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
-        problem = "cannot be understood"
-    problems.add("damaged_bag", f"bag {path}: {METADATA} {problem}; all files of the folder are read, by name")
-    return {}
-
-
-def _check_metadata_count(path: Path, count: int, problems: Problems) -> None:
-    stated = _metadata(path, problems).get("message_count") if path.is_dir() else None
-    if isinstance(stated, int) and stated != count:
-        text = f"bag {path}: {METADATA} says that there are {stated} messages, the files have {count}"
-        problems.add("damaged_bag", text)
-
-
-def _natural(path: Path) -> list[str | int]:
-    """Sorts bag_2 before bag_10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.sources.bag_folder import METADATA, ROS1_SUFFIXES, ROS2_SUFFIXES
 from cmt_seg_ros.sources.bag_images import RAW, TYPES
-from cmt_seg_ros.sources.bag_storage import METADATA, ROS1_SUFFIXES, ROS2_SUFFIXES, BagTopic, bag_topics
+from cmt_seg_ros.sources.bag_storage import BagTopic, bag_topics
 from cmt_seg_ros.sources.problems import Problems
 
 ImageTopic = BagTopic

@@ -6,6 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
+import cv2
+import numpy as np
+
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.labels import CAMVID, LabelSet
@@ -76,7 +79,7 @@ class WithTruth:
             true_ids = self._true_class_ids(frame, class_ids.find(frame, number) if class_ids else None)
             truth = GroundTruth(
                 true_ids,
-                None if true_ids is None else self._legend.is_object_lut[true_ids],
+                None if true_ids is None else np.asarray(cv2.LUT(true_ids, self._legend.is_object_lut), np.uint8),
                 self._true_instances(frame, instances.find(frame, number) if instances else None),
                 boxes.find(frame, number) if boxes else None,
             )
@@ -106,9 +109,9 @@ class WithTruth:
 
     def _true_instances(self, frame: Frame, label: LabelImage | None) -> U16 | None:
         image = self._load(label)
-        return (
-            None if label is None or image is None else true_instance_ids(image, label.name, frame.size, self.problems)
-        )
+        if label is None or image is None:
+            return None
+        return true_instance_ids(image, label.name, frame.size, self.problems)
 
     def _load(self, label: LabelImage | None) -> Pixels | None:
         try:

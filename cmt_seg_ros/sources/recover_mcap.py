@@ -12,7 +12,7 @@ from zlib import crc32
 from cmt_seg_ros.sources.bag_message import BagMessage, ros2_type
 from cmt_seg_ros.sources.recover_chunk import Report, decompress_start, file_view
 
-MAGIC = b"\x89MCAP0\r\n"
+_MAGIC = b"\x89MCAP0\r\n"
 
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _LAST = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
 _FOOTER_BYTES = 29  # with its opcode and length; the magic follows
@@ -85,7 +85,7 @@ class _Scan:
 
     def _file_records(self) -> Iterator[_Record]:
         """The file's records; what cannot be one is passed over up to the next chunk."""
-        at = len(MAGIC)
+        at = len(_MAGIC)
         while (record := _record(self._data, at)) is not None and record.opcode != _FOOTER:
             is_chunk = record.opcode == _CHUNK
             if _chunk(record) is not None if is_chunk else record.whole and 0 < record.opcode <= _LAST:
@@ -138,8 +138,8 @@ class _Scan:
 
     def _read_summary(self) -> None:
         """Learn the channels from the summary at the end, where there is one: the chunk with them may be damaged."""
-        footer = _record(self._data, len(self._data) - len(MAGIC) - _FOOTER_BYTES)
-        if footer is None or footer.opcode != _FOOTER or self._data[-len(MAGIC) :] != MAGIC:
+        footer = _record(self._data, len(self._data) - len(_MAGIC) - _FOOTER_BYTES)
+        if footer is None or footer.opcode != _FOOTER or self._data[-len(_MAGIC) :] != _MAGIC:
             return
         at = struct.unpack_from("<Q", footer.content)[0] or len(self._data)
         while (record := _record(self._data, at)) is not None and record.whole and record.opcode != _FOOTER:

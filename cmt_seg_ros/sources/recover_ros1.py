@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cmt_seg_ros.sources.bag_message import BagMessage, ros2_type
 from cmt_seg_ros.sources.recover_chunk import Report, decompress_start, file_view
 
-MAGIC = b"#ROSBAG V2.0\n"
+_MAGIC = b"#ROSBAG V2.0\n"
 
 _MESSAGE, _CHUNK, _CONNECTION = b"\x02", b"\x05", b"\x07"
 
@@ -35,7 +35,7 @@ def scan(path: Path, report: Report) -> Iterator[BagMessage]:
         OSError: it cannot be opened.
     """
     topics: dict[bytes, tuple[str, str]] = {}  # topic and type of each connection
-    for record in _records(file_view(path), len(MAGIC), report):
+    for record in _records(file_view(path), len(_MAGIC), report):
         if record.header.get("op") == _CONNECTION:
             topic, kind = (part.get(key, b"").decode(errors="replace") for part, key in _names(record))
             topics[record.header.get("conn", b"")] = (topic, ros2_type(kind))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from cmt_seg_ros.sources.bag_message import BagMessage
 from cmt_seg_ros.sources.recover_chunk import Report, file_view
 
-MAGIC = b"SQLite format 3\x00"
+_MAGIC = b"SQLite format 3\x00"
 
 _HEADER_BYTES, _LEAF = 100, 0x0D
 _INTEGER_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}  # by the code of a value
@@ -65,9 +65,24 @@ def scan(path: Path, report: Report) -> Iterator[BagMessage]:
         report(f"{nameless} messages are lost: the file does not say of which topic they are")
 
 
+def missing_bytes(path: Path) -> int:
+    """How many bytes a file was cut by: SQLite reads those that are missing in its last page as zeros.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    data = file_view(path)
+    page_size = _page_size(data)
+    if not page_size:
+        return 0
+    (changes, pages), (counted_at,) = struct.unpack_from(">II", data, 24), struct.unpack_from(">I", data, 92)
+    stated = pages * page_size if changes == counted_at else 0  # else the number of pages is an old one
+    return max(stated - len(data), -len(data) % page_size)
+
+
 def _page_size(data: memoryview) -> int:
     """Bytes of a page; 0 if the file's header is not there."""
-    if len(data) <= _HEADER_BYTES or data[: len(MAGIC)] != MAGIC:
+    if len(data) <= _HEADER_BYTES or data[: len(_MAGIC)] != _MAGIC:
         return 0
     (size,) = struct.unpack_from(">H", data, 16)
     return 65536 if size == 1 else size if size >= 512 else 0

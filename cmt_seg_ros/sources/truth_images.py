@@ -61,12 +61,15 @@ def true_class_ids(image: Pixels, name: str, size: tuple[int, int], legend: Labe
     if image.dtype != np.uint8 or image.shape != size:
         problems.add("bad_label", f"{name} is {_kind(image)}; class ids must be uint8 {size}, (height, width)")
         return None
-    unknown = (image > len(legend)) & (image != IGNORE_ID)
-    if unknown.any():
-        values = ", ".join(map(str, np.unique(image[unknown])[:6]))
+    used = np.flatnonzero(cv2.calcHist([image], [0], None, [256], [0, 256]))
+    unknown = used[(used > len(legend)) & (used != IGNORE_ID)]
+    if unknown.size:
+        values = ", ".join(map(str, unknown[:6]))
         text = f"{name} has ids that are no class: {values}; classes are 0 to {len(legend) - 1}, unlabelled is 255"
         problems.add("unknown_label_id", text)
-    return np.where(image < len(legend), image, np.uint8(IGNORE_ID))
+    known = np.arange(256, dtype=np.uint8)
+    known[len(legend) :] = IGNORE_ID
+    return np.asarray(cv2.LUT(image, known), np.uint8)
 
 
 def true_instance_ids(image: Pixels, name: str, size: tuple[int, int], problems: Problems) -> U16 | None:

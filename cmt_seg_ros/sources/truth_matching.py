@@ -46,7 +46,7 @@ class ByKey(Generic[T]):
 
     def unused(self) -> Iterator[str]:
         """As of :class:`Matcher`."""
-        return map(self._name, self._truth)
+        return (self._name(key) for key, truth in self._truth.items() if truth)  # an empty one: a frame without objects
 
 
 class ByStamp(Generic[T]):

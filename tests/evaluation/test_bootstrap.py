@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmt_seg_ros.evaluation.bootstrap import block_length, count_blocks, interval, resampled_sums
+from cmt_seg_ros.evaluation.compare.bootstrap import block_length, count_blocks, interval, resampled_sums
 
 
 def correlated_noise(rng: np.random.Generator, frames: int, memory: float) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_all_runs_are_drawn_alike_and_draws_are_the_same_each_time() -> None:
 
 
 def test_long_clips_are_drawn_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cmt_seg_ros.evaluation.bootstrap._MOST_WEIGHTS", 70)
+    monkeypatch.setattr("cmt_seg_ros.evaluation.compare.bootstrap._MOST_WEIGHTS", 70)
     (sums,) = resampled_sums([np.ones((20, 1))], [20], resamples=11)
     np.testing.assert_array_equal(sums, np.full((11, 1), 20.0))
 

@@ -1,31 +1,40 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
-from recorded import Bag, street
+from small_street import FACTS, records_of, street, without_truth, write_records
 
-from cmt_seg_ros.evaluation.report import build_report
+from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.evaluation.examples import draw_examples, save_examples
+from cmt_seg_ros.evaluation.report import write_report
+from cmt_seg_ros.labels import CAMVID
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
+PARTS = ("frames", "masks", "objectness", "tracks", "panoptic", "temporal", "problems")
 
 
 class Page(HTMLParser):
-    """Checks that every element is closed, and collects what the page refers to."""
+    """Checks that every element is closed, and collects what the page says and refers to."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
         self.open: list[str] = []
         self.refers: list[str] = []
-        self.feed(text)
+        self.words: list[str] = []
+        self.raw = (folder / "report.html").read_text()
+        self.feed(self.raw)
         self.close()
+        assert self.open == []
+        self.text = " ".join(" ".join(self.words).split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in VOID:
@@ -35,32 +44,38 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
 
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def page(folder: Path, records: list[dict[str, Any]], **facts: Any) -> Page:
+    write_report(folder, write_records(folder, records, replace(FACTS, **facts)))
+    return Page(folder)
+
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    bag = Bag(tmp_path_factory.mktemp("report"))
-    street(bag)
-    bag.write()
-    build_report(bag.out, clip="a <clip> & more")
-    return bag.out
+    folder = tmp_path_factory.mktemp("report")
+    summary = write_records(folder, records_of(street()))
+    wanted = {name: one["index"] for name, one in summary["examples"].items()}
+    save_examples(folder, draw_examples(street(), CAMVID, np.arange(256, dtype=np.uint8), wanted))
+    write_report(folder, summary)
+    return folder
 
 
 def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(out: Path) -> None:
-    text = (out / "report.html").read_text()
-    page = Page(text)
-    assert page.open == []
-    assert {r for r in page.refers if not r.startswith("data:")} == {"summary.json"}
-    assert "http:" not in text and "https:" not in text and "@import" not in text and "url(" not in text
-    assert "a &lt;clip&gt; &amp; more" in text and "<clip>" not in text
-    assert "Mean boundary F at 3 px" in text and "within 3 px" in text
+    found = Page(out)
+    assert {r for r in found.refers if not r.startswith("data:")} == {"summary.json", "frames.jsonl"}
+    assert not any(word in found.raw for word in ("http:", "https:", "@import", "url("))
+    assert "a &lt;clip&gt; &amp; more" in found.raw and "<clip>" not in found.raw
 
 
 def test_the_pictures_in_it_can_be_decoded(out: Path) -> None:
-    text = (out / "report.html").read_text()
-    found = re.findall(r'src="data:image/([a-z+]+);base64,([^"]+)"', text)
-    kinds = [kind for kind, _ in found]
-    assert kinds.count("svg+xml") == 4 and kinds.count("jpeg") == 6
-    for kind, data in found:
+    pictures = re.findall(r'src="data:image/([a-z+]+);base64,([^"]+)"', Page(out).raw)
+    kinds = [kind for kind, _ in pictures]
+    assert kinds.count("svg+xml") == 5 and kinds.count("jpeg") == 9
+    for kind, data in pictures:
         raw = base64.b64decode(data, validate=True)
         if kind == "jpeg":
             assert cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR).shape == (16, 16, 3)
@@ -68,36 +83,86 @@ def test_the_pictures_in_it_can_be_decoded(out: Path) -> None:
             assert ElementTree.fromstring(raw).tag.endswith("svg")
 
 
-def test_the_summary_has_the_known_numbers(out: Path) -> None:
-    summary = json.loads((out / "summary.json").read_text())
-    assert summary["schema_version"] == 1
-    assert summary["frames"] == {"in": 10, "out": 9, "dropped": 1}
-    assert (summary["model"], summary["device"]) == ("some-model", "CPU")
-    assert summary["speed"]["segmentation/mask"]["age_p50_ms"] == pytest.approx(24.0)
-    assert summary["masks"]["class_iou"]["Car"] == pytest.approx(40 / 41)
-    assert summary["masks"]["class_iou"]["Sky"] is None
-    boundary = summary["masks"]["class_boundary_f"]
-    assert (boundary["Pavement"], boundary["Sky"], summary["masks"]["boundary_tolerance_px"]) == (0.0, None, 3)
-    assert 0 < summary["masks"]["mean_boundary_f"] < boundary["Car"] < 1
-    assert summary["tracks"]["id_switches"] == 1
-    assert "numpy" not in summary["versions"] and summary["versions"]["cmt_seg_ros"]
+def test_the_same_records_give_the_same_bytes(out: Path) -> None:
+    before = (out / "report.html").read_bytes()
+    write_report(out, write_records(out, records_of(street())))
+    assert (out / "report.html").read_bytes() == before
 
 
-def test_a_recording_without_truth_or_tracks_has_a_report_too(tmp_path: Path) -> None:
-    bag = Bag(tmp_path)
-    bag.labels()
-    bag.image(0, "segmentation/mask", np.zeros((8, 8), np.uint8), age_ms=5.0)
-    summary = build_report(bag.write(), frames_sent=3)
-    assert summary["frames"] == {"in": 3, "out": 1, "dropped": 2}
-    assert summary["masks"] is None and summary["tracks"] is None and summary["notes"]
-    assert Page((tmp_path / "report.html").read_text()).open == []
+def test_numbers_have_units_and_say_what_they_were_computed_on(out: Path) -> None:
+    text = Page(out).text
+    road, car = 200 / 215, 40 / 41
+    assert f"Mean IoU {100 * (road + car) / 3:.1f} % 9 frames with masks and true classes" in text
+    assert "Mean boundary F at 3 px" in text and "within 3 px" in text
+    assert "Frames lost 1 (10.0 %) 1 malformed" in text
+    assert "Identity switches 1 9 frames, 3 true objects, 3 tracks; by their masks" in text
+    assert "Speed 4.50 frames/s 9 frames" in text and "CPU time per frame 333.3 ms" in text
+    assert "Median: frame" in text and "source.frames = 10" in text
 
 
-def test_masks_without_any_boundary_have_a_report_too(tmp_path: Path) -> None:
-    bag = Bag(tmp_path)
-    bag.labels()
-    for topic in ("truth/class_ids", "segmentation/mask"):
-        bag.image(0, topic, np.zeros((8, 8), np.uint8))
-    masks = build_report(bag.write())["masks"]
-    assert (masks["mean_iou"], masks["mean_boundary_f"]) == (1.0, None)
-    assert "not defined" in (tmp_path / "report.html").read_text()
+def test_what_was_wrong_with_the_input_is_listed(tmp_path: Path) -> None:
+    results = street()
+    records = records_of([*without_truth(results[:1]), *results[1:]])
+    lines = [f"message {i} is damaged" for i in range(60)]
+    problems = {"counts": {"damaged_message": 60}, "lines": lines}
+    found = page(tmp_path, records, problems=problems, truth={"truth_without_frame": ["labels/77.png"]}).text
+    assert "Problems: 60 (damaged message: 60)" in found and "message 49 is damaged and 10 more" in found
+    assert "street: frame 9 (000009): malformed" in found
+    assert "not in the scores: 1 street: frame 0 (000000)" in found
+    assert "Ground truth without a frame: 1 labels/77.png" in found
+
+
+def test_several_sequences_have_a_table_with_links(tmp_path: Path) -> None:
+    records = [*records_of(street(), "drive/front"), *records_of(street(), "drive/rear left")]
+    summary = write_records(tmp_path, records)
+    figures = {part: summary[part] for part in PARTS}
+    summary["sequences"] = [
+        {"name": "drive/front", "error": "", **figures},
+        {"name": "drive/rear left", "error": "", **figures},
+        {"name": "broken", "error": "it is no bag", **dict.fromkeys(PARTS)},
+    ]
+    last = summary["examples"]["best"]
+    (tmp_path / last["sequence"]).mkdir(parents=True)
+    save_examples(tmp_path / last["sequence"], draw_examples(street(), CAMVID, None, {"best": last["index"]}))
+    write_report(tmp_path, summary)
+    found = Page(tmp_path)
+    assert f"Best: frame {last['index']} of {last['sequence']}" in found.text
+    assert {"drive/front/report.html", "drive/rear%20left/report.html"} <= set(found.refers)
+    assert "broken failed: it is no bag" in found.text
+    assert "When each track was seen" not in found.raw  # ids of several sequences mean nothing together
+
+
+def test_a_live_run_without_truth_shows_ages_and_drops(tmp_path: Path) -> None:
+    results = [replace(r, lost=r.lost and "dropped", timing_ms={} if r.lost else {"age": 40.0}) for r in street()]
+    save_examples(tmp_path, draw_examples(without_truth(street()), CAMVID, None, {"frame 2": 2}))
+    diagnostics = {"segmentation_node: camera": {"dropped": "1"}}
+    found = page(tmp_path, records_of(without_truth(results)), mode="live", diagnostics=diagnostics)
+    assert "40.0 ms median age of an image at its mask" in found.text and "1 of 10 frames lost" in found.text
+    assert "segmentation_node: camera.dropped = 1" in found.text and "There is no ground truth" in found.text
+    assert "Mean IoU" not in found.text and "Confusion" not in found.text and "Frame 2" in found.text
+
+
+def test_files_that_lie_beside_the_page_are_named(tmp_path: Path) -> None:
+    (tmp_path / "annotated").mkdir()
+    (tmp_path / "overlay.mp4").write_bytes(bytes(2000))
+    (tmp_path / "tracks.txt").touch()
+    found = page(tmp_path, records_of(street()))
+    assert {"annotated/", "overlay.mp4", "tracks.txt"} <= set(found.refers) and "frames.csv" not in found.refers
+    assert "config/foxglove.json" in found.text
+
+
+def test_runs_of_which_little_is_known_have_a_page_too(tmp_path: Path) -> None:
+    results = street()
+    for name, some in {"none": [], "one": results[:1], "lost": results[-1:], "lost twice": [results[-1]] * 2}.items():
+        page(tmp_path / name, records_of(some))
+    truth = replace(
+        results[0].frame.truth, class_ids=None, objectness=None, instance_ids=None, boxes_px={7: (0, 2, 5, 6)}
+    )
+    boxes = [replace(r, frame=replace(r.frame, truth=truth)) for r in results[:-1]]
+    text = page(tmp_path / "boxes", records_of(boxes)).text
+    assert "the IoU of their boxes" in text and "IDF1 45.0 %" not in text and "by their boxes" in text
+
+
+def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"frames\.jsonl cannot be read"):
+        write_report(tmp_path, write_records(tmp_path / "other", records_of(street())))

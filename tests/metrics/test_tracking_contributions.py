@@ -33,10 +33,11 @@ def noisy_sequence(seed: int, frames: int = 40) -> list[FrameMatch]:
 @pytest.mark.parametrize("seed", range(4))
 def test_sums_over_all_frames_are_the_scores(seed: int) -> None:
     frames = noisy_sequence(seed)
-    tp, fn, fp, association = hota_parts(frames).sum(axis=0)
+    tp, fn, fp, association, derivative = hota_parts(frames).sum(axis=0)
     scores = hota(frames)
     np.testing.assert_array_equal([tp, fn, fp], [scores.tp, scores.fn, scores.fp])
     np.testing.assert_array_equal(association / np.maximum(1, tp), scores.ass_a_alpha)
+    np.testing.assert_allclose(derivative, association, rtol=1e-10)
     clear, ids = clear_mot(frames), identity(frames)
     assert clear_parts(frames).sum(axis=0).tolist() == [clear.tp, clear.fn, clear.fp, clear.id_switches]
     assert identity_parts(frames).sum(axis=0).tolist() == [ids.idtp, ids.idfn, ids.idfp]
@@ -52,10 +53,21 @@ def test_every_frame_accounts_for_its_own_objects_and_tracks() -> None:
 
 def test_sequences_add_up_as_combine_hota_does() -> None:
     first, second = noisy_sequence(2), noisy_sequence(3, frames=15)
-    tp, _, _, association = np.concatenate([hota_parts(first), hota_parts(second)]).sum(axis=0)
+    tp, _, _, association, _ = np.concatenate([hota_parts(first), hota_parts(second)]).sum(axis=0)
     both = combine_hota([hota(first), hota(second)])
     np.testing.assert_array_equal(both.tp, tp)
     np.testing.assert_allclose(both.ass_a_alpha, association / np.maximum(1, tp), atol=1e-12)
+
+
+def test_the_derivative_is_what_a_little_more_of_a_frame_adds() -> None:
+    # A frame that comes twice, among so many that its matches stay: the sum gains its derivative, to first order.
+    frames: list[FrameMatch] = [([7], [1] if t % 4 else [], [[0.8]] if t % 4 else [[]]) for t in range(400)]
+    parts = hota_parts(frames)
+    for t in (0, 1):
+        gain = hota_parts([*frames, frames[t]])[:, 3].sum(axis=0) - parts[:, 3].sum(axis=0)
+        np.testing.assert_allclose(gain, parts[t, 4], atol=0.01)
+    # Where the object is missed, nothing is matched, and all other frames lose.
+    assert parts[0, 3, 0] == 0 and parts[0, 4, 0] == pytest.approx(-(0.75**2))
 
 
 def test_parts_by_hand() -> None:
@@ -68,5 +80,5 @@ def test_parts_by_hand() -> None:
 
 
 def test_no_frames_give_no_parts() -> None:
-    assert hota_parts([]).shape == (0, 4, 19)
+    assert hota_parts([]).shape == (0, 5, 19)
     assert clear_parts([]).shape == (0, 4) and identity_parts([]).shape == (0, 3)

@@ -151,7 +151,7 @@ def test_a_full_queue_loses_and_counts_by_topic() -> None:
             raise OSError("no space left")
 
     said: list[str] = []
-    thread = RecordingThread(write, lambda: None, said.append, max_bytes=10)
+    thread = RecordingThread(write, lambda counts: None, said.append, max_bytes=10)
     first = Arrival("/a", "x", 1, b"bad")
     assert thread.put(first)
     while not begun:
@@ -184,7 +184,7 @@ def test_wrong_parameters_are_refused(ros: Bench, out: Path, values: dict[str, o
 
 def test_a_recording_is_not_written_over(ros: Bench, out: Path) -> None:
     ros.remove(recorder(ros, out, topics=["segmentation/mask"]))
-    with pytest.raises(SourceError, match="bag .* cannot be written"):
+    with pytest.raises(SourceError, match=r"bag .* cannot be written"):
         recorder(ros, out, topics=["segmentation/mask"])
 
 
@@ -193,9 +193,14 @@ def test_the_process_finishes_its_files_when_it_is_ended(tmp_path: Path, out: Pa
     values = {"out": str(out), "video": False, "image_topic": "/cam/image"}
     with bench(domain) as ros, Process("recorder_node", tmp_path / "log", domain, {**values, "input": True}) as process:
         process.wait_for("ready")
-        ros.publisher(Image, "/cam/image", BEST_EFFORT).publish(image(7))
-        ros.until(lambda: status(out)["messages"] >= 1)
+        camera = ros.publisher(Image, "/cam/image", BEST_EFFORT)
+
+        def recorded() -> bool:
+            camera.publish(image(7))  # again: the other end may not have found this one yet
+            return bool(status(out)["messages"])
+
+        ros.until(recorded)
         process.popen.terminate()
         assert process.end() == 0, process.output
     assert status(out)["finished"]
-    assert [m.header.stamp.nanosec for topic, _, m in messages(out) if topic == "/cam/image"] == [7]
+    assert next(m.header.stamp.nanosec for topic, _, m in messages(out) if topic == "/cam/image") == 7

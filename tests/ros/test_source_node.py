@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from ros_harness import Bench, Process, array, bench, free_domain, stamps
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.ros import source_node
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
 from cmt_seg_ros.ros.source_node import SourceNode
 from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.structures import Frame, GroundTruth
 
 SMALL = {"scene_width": 96, "scene_height": 64}
 NS = 1_000_000_000
@@ -110,3 +114,102 @@ def test_process_ends_with_0_at_the_end_and_nothing_is_lost(tmp_path: Path) -> N
             assert process.end() == 0, process.output
             assert "finished: 20 frames sent" in process.output
             ros.until(lambda: len(images) == 20)
+
+
+def clock_times(messages: list[Clock]) -> list[int]:
+    return [m.clock.sec * NS + m.clock.nanosec for m in messages]
+
+
+def rows(path: Path) -> list[list[int]]:
+    """The rows of a sent_file."""
+    header, *lines = path.read_text().splitlines()
+    assert header == "index,clip_stamp_ns,stamp_ns,sent_ns"
+    return [[int(value) for value in line.split(",")] for line in lines]
+
+
+def test_clock_runs_smoothly_at_the_playing_rate_and_images_keep_their_stamps(ros: Bench, tmp_path: Path) -> None:
+    images, clock = ros.listen(Image, "/image_raw"), ros.listen(Clock, "/clock")
+    began = time.monotonic()
+    play(ros, images=folder(tmp_path, 9), fps=8.0, rate=2.0, clock=True)
+    assert time.monotonic() - began >= 8 / 8 / 2, "it was played too fast"
+    ros.until(lambda: len(images) == 9)
+    assert stamps(images) == [n * NS // 8 for n in range(9)]
+    times = clock_times(clock)
+    assert times[0] == 0 and times == sorted(times), "it stands at the first stamp, then runs on"
+    assert times[-1] >= NS
+    running = np.diff([t for t in times if 0 < t < NS])
+    assert np.median(running) < NS / 20, "timers must run between frames"
+
+
+def test_lossless_clock_waits_for_the_frames(ros: Bench) -> None:
+    masks, clock = ros.listen(Image, "/segmentation/mask"), ros.listen(Clock, "/clock")
+    node = ros.add(SegmentationNode, device="CPU", drop_policy="none", use_sim_time=True)
+    played = {"frames": 6, "fps": 2.0, "rate": 100.0, "drop_policy": "none", "clock": True, **SMALL}
+    play(ros, **played)
+    ros.until(lambda: len(masks) == 6)
+    assert stamps(masks) == [n * NS // 2 for n in range(6)]
+    times = clock_times(clock)
+    assert times == sorted(times)
+    # No more than two frames are under way, and the clock does not pass the next one. (It runs on after the last.)
+    ages_ms = list(node._cameras[""].statistics._ages_ms)[:4]
+    assert len(ages_ms) == 4 and min(ages_ms) >= 0 and max(ages_ms) <= 1500
+
+
+def test_sent_file_says_which_frame_was_sent_under_which_stamp(ros: Bench, tmp_path: Path) -> None:
+    images, sent = ros.listen(Image, "/image_raw"), tmp_path / "sent.csv"
+    (tmp_path / "clip").mkdir()
+    before = ros.node.get_clock().now().nanoseconds
+    play(ros, images=folder(tmp_path / "clip", 3), fps=50.0, sent_file=str(sent))
+    ros.until(lambda: len(images) == 3)
+    found = rows(sent)
+    assert [row[:2] for row in found] == [[n, n * NS // 50] for n in range(3)]
+    assert [row[2] for row in found] == stamps(images)
+    assert all(before < stamp <= at for _, _, stamp, at in found)
+
+
+def test_sent_file_of_a_loop_begins_again_with_the_clip(ros: Bench, tmp_path: Path) -> None:
+    images, sent = ros.listen(Image, "/image_raw"), tmp_path / "sent.csv"
+    (tmp_path / "clip").mkdir()
+    clip = folder(tmp_path / "clip", 2)
+    ros.add(SourceNode, images=clip, fps=50.0, loop=True, sent_file=str(sent), clock=True)
+    ros.until(lambda: len(images) >= 4)
+    period = NS // 50
+    assert [row[:3] for row in rows(sent)[:4]] == [
+        [0, 0, 0],
+        [1, period, period],
+        [0, 0, 2 * period],
+        [1, period, 3 * period],
+    ]
+
+
+def test_sent_file_that_cannot_be_written_is_refused(ros: Bench, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"sent_file .* cannot be written: Is a directory; give another file"):
+        ros.add(SourceNode, sent_file=str(tmp_path), **SMALL)
+
+
+def test_truth_without_pixels_is_not_published(ros: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, truth = ros.listen(Image, "/image_raw"), ros.listen(Image, "/truth/class_ids")
+    instances = ros.listen(Image, "/truth/instances")
+    boxes = {1: (0.0, 0.0, 5.0, 5.0)}
+    clip = open_source(SourceConfig(frames=2, fps=50.0, **SMALL))
+    frames = [replace(frame, truth=GroundTruth(boxes_px=boxes)) for frame in clip]
+
+    class Boxes:
+        name, fps, labels = "boxes", 50.0, None
+
+        def __len__(self) -> int:
+            return len(frames)
+
+        def __iter__(self) -> Iterator[Frame]:
+            return iter(frames)
+
+    monkeypatch.setattr(source_node, "open_source", lambda config: Boxes())
+    play(ros)
+    ros.until(lambda: len(images) == 2)
+    assert truth == instances == []
+
+
+@pytest.mark.parametrize("rate", [0.0, float("nan"), 1000])
+def test_rate_outside_its_range_is_refused(ros: Bench, rate: float) -> None:
+    with pytest.raises(ConfigError, match=r"source.rate is .*; it must be a number from 0.01 to 100"):
+        ros.add(SourceNode, rate=rate, **SMALL)

@@ -1,55 +1,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from rosbags.rosbag1 import Writer as Writer1
+from bag_writing import PERIOD_NS, ROS1, ROS2, START_NS, compressed, image, write_bag
 from rosbags.rosbag2 import StoragePlugin
-from rosbags.rosbag2 import Writer as Writer2
-from rosbags.typesys import Stores, get_typestore
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.sources import BagSource, open_source
-
-ROS1, ROS2 = get_typestore(Stores.ROS1_NOETIC), get_typestore(Stores.ROS2_KILTED)
-START_NS = 1_700_000_000_000_000_000
-PERIOD_NS = 50_000_000
-
-
-def header(store: Any, index: int) -> Any:
-    t = store.types
-    stamp = divmod(START_NS + index * PERIOD_NS, 1_000_000_000)
-    seq = {"seq": index} if store is ROS1 else {}
-    return t["std_msgs/msg/Header"](stamp=t["builtin_interfaces/msg/Time"](*stamp), frame_id="lens", **seq)
-
-
-def image(store: Any, index: int, pixels: np.ndarray, encoding: str = "bgr8", pad: int = 0, cut: int = 0) -> Any:
-    height, width = pixels.shape[:2]
-    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, pad)), constant_values=99)
-    data = rows.ravel()[: rows.size - cut]
-    make = store.types["sensor_msgs/msg/Image"]
-    return make(header(store, index), height, width, encoding, 0, rows.shape[1], np.ascontiguousarray(data))
-
-
-def compressed(store: Any, index: int, pixels: np.ndarray, suffix: str = ".png", kind: str = "png") -> Any:
-    data = cv2.imencode(suffix, pixels)[1].ravel()
-    return store.types["sensor_msgs/msg/CompressedImage"](header(store, index), kind, data)
-
-
-def write_bag(path: Path, topics: dict[str, list[Any]], store: Any = ROS2, plugin: Any = StoragePlugin.MCAP) -> Path:
-    writer = Writer1(path) if store is ROS1 else Writer2(path, version=9, storage_plugin=plugin)
-    with writer:
-        for topic, messages in topics.items():
-            connection = writer.add_connection(topic, messages[0].__msgtype__, typestore=store)
-            for i, message in enumerate(messages):
-                serialize = store.serialize_ros1 if store is ROS1 else store.serialize_cdr
-                raw = serialize(message, message.__msgtype__)
-                writer.write(connection, START_NS + 7 + i * PERIOD_NS, raw)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +57,8 @@ def test_damaged_messages_are_skipped_and_counted(tmp_path: Path, pixels: list[n
     messages = [image(ROS2, i, p, cut=100 * (i == 1)) for i, p in enumerate(pixels)]
     source = BagSource(write_bag(tmp_path / "bag", {"/i": messages}))
     assert [f.name for f in source] == ["000000", "000002", "000003"]
-    assert source.skipped == 1
+    assert source.lost == {1: "short_data"} and source.problems.counts == {"damaged_message": 1}
+    assert "message 1 is skipped: data has 62 bytes" in source.problems.lines[0]
 
 
 def test_a_topic_is_chosen_by_name_and_errors_list_the_topics(tmp_path: Path, pixels: list[np.ndarray]) -> None:
@@ -124,3 +85,11 @@ def test_bags_that_cannot_be_played_are_refused(tmp_path: Path) -> None:
     depth = image(ROS2, 0, np.zeros((4, 8), np.uint8), "16UC1")
     with pytest.raises(SourceError, match=r"16UC1.*known are bgr8"):
         list(BagSource(write_bag(tmp_path / "depth", {"/depth": [depth]})))
+
+
+def test_an_unknown_encoding_among_others_is_skipped(tmp_path: Path, pixels: list[np.ndarray]) -> None:
+    messages = [image(ROS2, i, p) for i, p in enumerate(pixels)]
+    messages[2] = image(ROS2, 2, np.zeros((4, 8), np.uint8), "16UC1")
+    source = BagSource(write_bag(tmp_path / "bag", {"/i": messages}))
+    assert [f.name for f in source] == ["000000", "000001", "000003"]
+    assert source.lost == {2: "bad_encoding"} and source.problems.counts == {"bad_encoding": 1}

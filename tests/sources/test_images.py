@@ -32,7 +32,7 @@ def test_images_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert [f.name for f in frames] == ["a", "b", "c", "d ä"]
     assert [round(f.pixels.mean()) for f in frames] == [1, 2, 3, 4]
     assert [f.stamp_ns for f in frames] == [0, 100_000_000, 200_000_000, 300_000_000]
-    assert (len(source), source.fps, source.labels, source.skipped) == (4, 10.0, None, [])
+    assert (len(source), source.fps, source.labels, source.problems.lines) == (4, 10.0, None, [])
 
 
 def test_a_damaged_image_is_skipped_and_counted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -43,7 +43,9 @@ def test_a_damaged_image_is_skipped_and_counted_once(tmp_path: Path, caplog: pyt
     source = ImageFolderSource(tmp_path)
     for _ in range(2):
         assert [f.name for f in source] == ["0", "3"]
-    assert [p.name for p in source.skipped] == ["1.png", "2.jpg"]
+        assert source.lost == {1: "malformed", 2: "malformed"}
+    assert [("1.png" in line, "2.jpg" in line) for line in source.problems.lines] == [(True, False), (False, True)]
+    assert source.problems.counts == {"damaged_message": 2}
     assert len(caplog.records) == 2
 
 
@@ -74,9 +76,10 @@ def test_labels_beside_the_images_are_ground_truth(tmp_path: Path) -> None:
     assert first.truth.objectness[0, :6].tolist() == [255, 255, 255, 0, 0, 0]
 
 
-def test_a_label_file_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
+def test_a_label_file_that_does_not_fit_is_a_problem(tmp_path: Path) -> None:
     write(tmp_path / "images" / "a.png", grey(1))
     for label in (np.zeros((8, 11), np.uint8), grey(0), np.zeros((8, 12), np.uint16)):
         write(tmp_path / "labels" / "a.png", label)
-        with pytest.raises(SourceError, match=r"a\.png is uint"):
-            list(ImageFolderSource(tmp_path / "images"))
+        clip = open_source(SourceConfig(images=str(tmp_path / "images")))
+        assert [frame.truth for frame in clip] == [None]
+        assert clip.problems.counts == {"bad_label": 1} and "a.png is uint" in clip.problems.lines[0]

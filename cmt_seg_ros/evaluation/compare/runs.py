@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -13,11 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.evaluation.compare_figures import shapes
+from cmt_seg_ros.evaluation.checkpoint import SUMMARY, read_records
+from cmt_seg_ros.evaluation.compare.figures import shapes
+from cmt_seg_ros.evaluation.matching import confirmed_only
+from cmt_seg_ros.evaluation.records import Record
+from cmt_seg_ros.evaluation.summary import SCHEMA_VERSION, Summary
+from cmt_seg_ros.evaluation.totals import confusion_of
 from cmt_seg_ros.metrics.tracking import FrameMatch, clear_parts, hota_parts, identity_parts
 from cmt_seg_ros.structures import F64, TrackState
 
-SCHEMA_VERSION = 2
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError)
 
 
@@ -46,7 +50,7 @@ class Run:
     """
 
     name: str
-    summary: dict[str, Any]
+    summary: Summary
     classes: tuple[str, ...]
     frames: tuple[FrameName, ...]
     statistics: dict[str, F64]
@@ -63,10 +67,11 @@ def load_run(path: Path) -> Run:
     Raises:
         SourceError: a file is missing, damaged, or of another version of this software.
     """
-    file = path / "summary.json" if path.is_dir() else path
+    file = path if path.name == SUMMARY else path / SUMMARY
     summary = _read_summary(file)
-    records = sorted(_read_records(file.with_name("frames.jsonl")), key=lambda r: (r["sequence"], r["index"]))
+    records = list(read_records(file.parent))
     try:
+        records.sort(key=lambda record: (record["sequence"], record["index"]))
         classes = tuple(str(c["name"]) for c in summary["classes"])
         frames = tuple(FrameName(str(r["sequence"]), r["index"], str(r["name"]), r["stamp_ns"]) for r in records)
         infer_ms = np.array([_number((r["timing"] or {}).get("infer_ms")) for r in records], np.float64)
@@ -79,7 +84,7 @@ def load_run(path: Path) -> Run:
 _AGAIN = "make the run again with `cmt-seg evaluate`"
 
 
-def _read_summary(path: Path) -> dict[str, Any]:
+def _read_summary(path: Path) -> Summary:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -93,29 +98,11 @@ def _read_summary(path: Path) -> dict[str, Any]:
     return dict(summary)
 
 
-def _read_records(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                try:
-                    record = json.loads(line)
-                    _ = record["sequence"], record["index"] + 0, record["stamp_ns"] + 0
-                except _MALFORMED as error:
-                    raise SourceError(f"{path}, line {number} is not the record of a frame; {_AGAIN}") from error
-                yield record
-    except OSError as error:
-        raise SourceError(
-            f"{path} cannot be read: {error.strerror}; it belongs beside summary.json: {_AGAIN}"
-        ) from error
-
-
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _statistics(
-    records: Sequence[dict[str, Any]], classes: int
-) -> tuple[dict[str, F64], dict[str, npt.NDArray[np.bool_]]]:
+def _statistics(records: Sequence[Record], classes: int) -> tuple[dict[str, F64], dict[str, npt.NDArray[np.bool_]]]:
     """Arrays over all frames, and in which frames each is known."""
     arrays = {name: np.zeros((len(records), *shape)) for name, shape in shapes(classes).items()}
     known: dict[str, npt.NDArray[np.bool_]] = {name: np.zeros(len(records), np.bool_) for name in arrays}
@@ -131,13 +118,11 @@ def _statistics(
     return arrays, known
 
 
-def _of_frame(record: dict[str, Any], classes: int) -> dict[str, Any]:
+def _of_frame(record: Record, classes: int) -> dict[str, Any]:
     """Statistics of one frame that need no other frame, where it has them."""
     found: dict[str, Any] = {"result": (not record["lost"], 1)}
     if record["confusion"] is not None:
-        true, predicted, pixels = np.array(record["confusion"], np.int64).reshape(-1, 3).T
-        matrix = np.zeros((classes, classes + 1))
-        matrix[true, predicted] = pixels
+        matrix = confusion_of(record, classes)
         found["pixels"] = np.diagonal(matrix), matrix.sum(axis=1), matrix[:, :classes].sum(axis=0)
     if record["boundary_f"] is not None:
         scores = np.array(record["boundary_f"], np.float64)  # None becomes nan
@@ -152,12 +137,15 @@ def _of_frame(record: dict[str, Any], classes: int) -> dict[str, Any]:
     return found | {name: record[name] for name in ("calibration", "temporal") if record[name] is not None}
 
 
-def _confirmed_matches(records: Sequence[dict[str, Any]]) -> list[FrameMatch]:
+def _confirmed_matches(records: Sequence[Record]) -> list[FrameMatch]:
     """Of one sequence, the frames that were compared, without tracks that were never confirmed."""
     confirmed = {row[0] for record in records for row in record["tracks"] or () if row[2] == TrackState.CONFIRMED}
-    found: list[FrameMatch] = []
-    for match in (record["match"] for record in records if record["match"] is not None):
-        keep = [column for column, track in enumerate(match["tracks"]) if track in confirmed]
-        iou = np.array(match["iou"], np.float64).reshape(len(match["truth"]), len(match["tracks"]))
-        found.append((match["truth"], [match["tracks"][column] for column in keep], iou[:, keep]))
-    return found
+    matches = [record["match"] for record in records if record["match"] is not None]
+    sizes = [(len(match["truth"]), len(match["tracks"])) for match in matches]
+    return confirmed_only(
+        [
+            (m["truth"], m["tracks"], np.array(m["iou"], np.float64).reshape(size))
+            for m, size in zip(matches, sizes, strict=True)
+        ],
+        confirmed,
+    )

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 
-from cmt_seg_ros.evaluation.compare import BETTER, WORSE, Row
-from cmt_seg_ros.evaluation.plots import ACCENT, INK, MUTED, SECOND, STYLE, _figure, _svg
+from cmt_seg_ros.evaluation.compare.comparison import BETTER, WORSE, Row
+from cmt_seg_ros.evaluation.plotting import (
+    ACCENT,
+    DASHED,
+    INK,
+    MUTED,
+    NARROW_IN,
+    SECOND,
+    WIDE_IN,
+    new_figure,
+    styled,
+    svg,
+)
 from cmt_seg_ros.structures import F64
 
 _COLORS = {BETTER: ACCENT, WORSE: SECOND}
-_WIDTH_IN, _WIDE_IN = 5.4, (10.8, 2.8)
 _MOST_DOTS = 2000
 
 
@@ -22,8 +31,8 @@ def forest(rows: Sequence[Row]) -> str:
     Args:
         rows: shares that have an interval, one at least.
     """
-    with mpl.rc_context(STYLE):
-        figure, axes = _figure((_WIDTH_IN, 0.9 + 0.27 * len(rows)))
+    with styled():
+        figure, (axes,) = new_figure(NARROW_IN, 0.9 + 0.27 * len(rows))
         for y, row in enumerate(reversed(rows)):
             ends = sorted((row.low, row.high) if row.higher_is_better else (-row.low, -row.high))
             color = _COLORS.get(row.verdict, MUTED)
@@ -36,7 +45,7 @@ def forest(rows: Sequence[Row]) -> str:
         axes.tick_params(axis="y", length=0)
         if not any(row.low or row.high for row in rows):
             axes.set_xlim(-1, 1)  # equal runs: no scale of its own
-        return _svg(figure)
+        return svg(figure)
 
 
 def over_frames(differences: F64, lengths: Sequence[int], title: str) -> str:
@@ -47,8 +56,8 @@ def over_frames(differences: F64, lengths: Sequence[int], title: str) -> str:
         lengths: frames of each sequence.
         title: of the figure.
     """
-    with mpl.rc_context(STYLE):
-        figure, axes = _figure(_WIDE_IN)
+    with styled():
+        figure, (axes,) = new_figure(WIDE_IN, 2.8)
         many = len(differences) > _MOST_DOTS  # a picture is smaller than its dots, then
         axes.plot(100 * differences, ".", color=MUTED, markersize=3, label="each frame", rasterized=many)
         ends = np.cumsum(lengths)
@@ -56,12 +65,12 @@ def over_frames(differences: F64, lengths: Sequence[int], title: str) -> str:
             x, mean = _running_mean(differences[first:last])
             axes.plot(first + x, 100 * mean, color=ACCENT, linewidth=1.8, label=None if number else "running mean")
             if number:
-                axes.axvline(first - 0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+                axes.axvline(first - 0.5, color=MUTED, linewidth=1, linestyle=DASHED)
         axes.axhline(0, color=INK, linewidth=1)
         axes.set(xlabel="frame", ylabel=f"{title},\ndifference, % points")
         axes.margins(x=0.01)
         axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _running_mean(values: F64) -> tuple[F64, F64]:

@@ -53,7 +53,7 @@ def shapes(classes: int) -> dict[str, tuple[int, ...]]:
         "objects": (3,),
         "calibration": (15, 3),
         "temporal": (2,),
-        "hota": (4, 19),
+        "hota": (5, 19),
         "clear": (4,),
         "identity": (3,),
         "panoptic": (4, classes),
@@ -86,6 +86,10 @@ def _class_iou(pixels: F64) -> F64:
     return _ratio(right, true + predicted - right)
 
 
+def _mean_iou(pixels: F64) -> F64:
+    return _mean_known(_class_iou(pixels))
+
+
 def _pixel_accuracy(pixels: F64) -> F64:
     return _ratio(pixels[..., 0, :].sum(axis=-1), pixels[..., 1, :].sum(axis=-1))
 
@@ -97,7 +101,17 @@ def _calibration_error(bins: F64) -> F64:
 
 
 def _hota(sums: F64) -> F64:
-    tp, fn, fp, association = np.moveaxis(sums, -2, 0)
+    """HOTA of a draw: its association is to first order what matching over the draw alone would give."""
+    tp, fn, fp, _, association = np.moveaxis(sums, -2, 0)
+    return _mean_geometric(tp, fn, fp, np.maximum(0, association))
+
+
+def _frame_hota(sums: F64) -> F64:
+    """HOTA of single frames: how well tracks fit over the whole sequence counts where they are matched."""
+    return _mean_geometric(*np.moveaxis(sums, -2, 0)[:4])
+
+
+def _mean_geometric(tp: F64, fn: F64, fp: F64, association: F64) -> F64:
     det_a = tp / np.maximum(1, tp + fn + fp)
     score: F64 = np.sqrt(det_a * association / np.maximum(1, tp)).mean(axis=-1)
     return np.where((tp + fn + fp).any(axis=-1), score, np.nan)
@@ -120,7 +134,7 @@ def _panoptic_quality(parts: F64) -> F64:
 
 
 _MAIN = (
-    Figure("mean_iou", "Mean IoU", "pixels", lambda s: _mean_known(_class_iou(s))),
+    Figure("mean_iou", "Mean IoU", "pixels", _mean_iou),
     Figure("pixel_accuracy", "Pixel accuracy", "pixels", _pixel_accuracy),
     Figure("mean_boundary_f", "Boundary F", "boundary", lambda s: _mean_known(_ratio(s[..., 0, :], s[..., 1, :]))),
     Figure("objectness_iou", "Objectness IoU", "objects", lambda s: _ratio(s[..., 0], s[..., 1:].sum(-1) - s[..., 0])),
@@ -135,3 +149,9 @@ _MAIN = (
     Figure("pq", "Panoptic quality", "panoptic", _panoptic_quality),
     Figure("result_share", "Frames with a result", "result", lambda s: _ratio(s[..., 0], s[..., 1])),
 )
+
+FRAME_SCORES: dict[str, tuple[str, Callable[[F64], F64]]] = {
+    "mean_iou": ("pixels", _mean_iou),
+    "hota": ("hota", _frame_hota),
+}
+"""Figures that are given frame by frame, too: statistic, and the score of what one frame contributes to it."""

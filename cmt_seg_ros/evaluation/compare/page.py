@@ -12,10 +12,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.evaluation.compare import Comparison, Row, Settings
-from cmt_seg_ros.evaluation.compare_figures import SHARE
-from cmt_seg_ros.evaluation.compare_plots import forest, over_frames
-from cmt_seg_ros.evaluation.compare_text import difference_text, frames_text, interval_text, to_dict, value_text
+from cmt_seg_ros.evaluation.compare.comparison import Comparison, Row, Settings
+from cmt_seg_ros.evaluation.compare.figures import SHARE
+from cmt_seg_ros.evaluation.compare.plots import forest, over_frames
+from cmt_seg_ros.evaluation.compare.text import difference_text, frames_text, interval_text, to_dict, value_text
 
 MOST_CHANGED = 5
 
@@ -58,7 +58,7 @@ def render(comparisons: Sequence[Comparison], settings: Settings, failures: Sequ
     loader = PackageLoader("cmt_seg_ros.evaluation", ".")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.globals.update(value=value_text, difference=difference_text, interval=interval_text, frames=frames_text)
-    return environment.get_template("compare.html.j2").render(
+    return environment.get_template("compare/page.html.j2").render(
         comparisons=[(c, _plots(c), most_changed(c)) for c in comparisons], settings=settings, failures=failures
     )
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.bootstrap import count_blocks, interval, resampled_sums
-from cmt_seg_ros.evaluation.compare_figures import CLASS_IOU, MS, PER_S, Figure, figures
-from cmt_seg_ros.evaluation.compare_pairs import Pairs, pair, warnings
-from cmt_seg_ros.evaluation.compare_runs import FrameName, Run
+from cmt_seg_ros.evaluation.compare.bootstrap import count_blocks, interval, resampled_sums
+from cmt_seg_ros.evaluation.compare.figures import CLASS_IOU, FRAME_SCORES, MS, PER_S, Figure, figures
+from cmt_seg_ros.evaluation.compare.pairs import Pairs, pair, warnings
+from cmt_seg_ros.evaluation.compare.runs import FrameName, Run
 from cmt_seg_ros.structures import F64
 
 BETTER, WORSE, SAME = "better", "worse", "no difference seen"
@@ -19,9 +19,6 @@ FEW, MISSING, NOT_JUDGED = "too few frames", "not in both", "not judged"
 
 MIN_BLOCKS = 5
 """Draws of fewer blocks, or of fewer frames that have a figure, repeat each other: their spread tells nothing."""
-
-PER_FRAME = ("mean_iou", "hota")
-"""Figures of which the difference is given frame by frame, too."""
 
 TIMES = ("infer_p50_ms", "infer_mean_ms", "frames_per_s")
 """Figures of speed. They have no interval: that of the frames would say nothing of the noise between two runs."""
@@ -101,7 +98,7 @@ class Comparison:
         frames: the N frames that both have, sequence after sequence.
         lengths: number of frames of each sequence.
         rows: of each figure that one of the two has: main figures, times, classes.
-        per_frame: by name of :data:`PER_FRAME` (N,) float64, difference in each frame; nan where not known.
+        per_frame: by name of :data:`FRAME_SCORES` (N,) float64, difference in each frame; nan where not known.
         warnings: a sentence on each thing that makes the comparison less fair.
     """
 
@@ -122,7 +119,8 @@ def figure_names(classes: Sequence[str]) -> list[str]:
 def compare(baseline: Run, run: Run, settings: Settings) -> Comparison:
     """Compare two runs over the frames that both have.
 
-    Tracks are matched with true objects over each run as a whole; the draws then weigh what each frame contributed.
+    Tracks are matched with true objects over each run as a whole; the draws then weigh what each frame contributed, of
+    HOTA's association the derivative: see :func:`~cmt_seg_ros.metrics.tracking.hota_parts`.
 
     Args:
         baseline: what the other is compared with.
@@ -144,7 +142,7 @@ def compare(baseline: Run, run: Run, settings: Settings) -> Comparison:
         frames=pairs.frames,
         lengths=lengths,
         rows=tuple(row for row in rows if not np.isnan([row.baseline, row.value]).all()),
-        per_frame={f.name: _in_each_frame(f, pairs, parts) for f in figures(()) if f.name in PER_FRAME},
+        per_frame={name: _in_each_frame(name, pairs, parts) for name in FRAME_SCORES},
         warnings=warnings(pairs),
     )
 
@@ -224,6 +222,7 @@ def _times(pairs: Pairs) -> list[Row]:
     return found
 
 
-def _in_each_frame(figure: Figure, pairs: Pairs, parts: Sequence[dict[str, F64]]) -> F64:
-    baseline, value = (figure.score(of_run[figure.statistic]) for of_run in parts)
-    return np.where(pairs.known[figure.statistic], value - baseline, np.nan)
+def _in_each_frame(name: str, pairs: Pairs, parts: Sequence[dict[str, F64]]) -> F64:
+    statistic, score = FRAME_SCORES[name]
+    baseline, value = (score(of_run[statistic]) for of_run in parts)
+    return np.where(pairs.known[statistic], value - baseline, np.nan)

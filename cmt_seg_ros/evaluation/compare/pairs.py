@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.compare_runs import FrameName, Run
+from cmt_seg_ros.evaluation.compare.runs import FrameName, Run
 from cmt_seg_ros.structures import F64
 
 _Key = tuple[str, int]

@@ -1,4 +1,4 @@
-"""Node processes of the demo: start, wait for "ready", stop; nothing of them outlives the demo."""
+"""Nodes as processes of a command: start, wait for "ready", stop; nothing of them outlives the command."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,18 +31,21 @@ class NodeProcess:
 
     Args:
         name: of the module in cmt_seg_ros.ros.
+        namespace: of the node.
         parameters: ROS parameters.
         logs: folder of the logs.
         environment: of the process.
     """
 
-    def __init__(self, name: str, parameters: Mapping[str, Any], logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, namespace: str, parameters: Mapping[str, Any], logs: Path, environment: Mapping[str, str]
+    ) -> None:
         self.name, self.log = name, logs / f"{name}.log"
-        command = [sys.executable, "-u", "-m", f"cmt_seg_ros.ros.{name}", "--ros-args", "-r", f"__ns:={NAMESPACE}"]
+        command = [sys.executable, "-u", "-m", f"cmt_seg_ros.ros.{name}", "--ros-args", "-r", f"__ns:={namespace}"]
         for key, value in parameters.items():
             command += ["-p", f"{key}:={json.dumps(value)}"]  # JSON is YAML: strings stay strings
         with self.log.open("wb") as log:
-            # A session of its own: Ctrl-C reaches the demo alone, which then ends the nodes in order.
+            # A session of its own: Ctrl-C reaches the command alone, which then ends the nodes in order.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -94,10 +98,15 @@ class NodeProcess:
 
 
 class NodeGroup:
-    """The nodes of one demo; leaving the ``with`` block ends them all, whatever happened."""
+    """The nodes of one command; leaving the ``with`` block ends them all, whatever happened.
 
-    def __init__(self, logs: Path) -> None:
-        self._logs, self._environment = logs, environment(logs)
+    Args:
+        logs: folder of their logs.
+        environment: of the processes; None: a ROS domain of their own, on this machine only.
+    """
+
+    def __init__(self, logs: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._logs, self._environment = logs, environment or private_environment(logs)
         self._nodes: list[NodeProcess] = []
 
     def __enter__(self) -> NodeGroup:
@@ -110,9 +119,11 @@ class NodeGroup:
         # A process of its own, as everything of ROS: the command line does not import cmt_seg_ros.ros.
         subprocess.run([sys.executable, "-c", _CLEAN], stdout=subprocess.DEVNULL, check=False)
 
-    def start(self, name: str, parameters: Mapping[str, Any]) -> NodeProcess:
-        """Start a node."""
-        node = NodeProcess(name, parameters, self._logs, self._environment)
+    def start(
+        self, name: str, parameters: Mapping[str, Any], namespace: str = NAMESPACE, logs: Path | None = None
+    ) -> NodeProcess:
+        """Start a node; ``logs`` is the folder of its log, if it is not that of all."""
+        node = NodeProcess(name, namespace, parameters, logs or self._logs, self._environment)
         self._nodes.append(node)
         return node
 
@@ -155,7 +166,7 @@ class NodeGroup:
         return [node for node in self._nodes if node.status != 0]
 
 
-def environment(logs: Path) -> dict[str, str]:
+def private_environment(logs: Path) -> dict[str, str]:
     """What the nodes' processes get: ROS that stays on this machine, in a domain of its own."""
     return {
         **os.environ,
@@ -167,7 +178,7 @@ def environment(logs: Path) -> dict[str, str]:
 
 
 def domain_id() -> int:
-    """ROS domain of this demo: 1 to 101, by process id, so that two demos rarely meet; 0 is everybody's."""
+    """ROS domain of this process: 1 to 101, by its id, so that two of them rarely meet; 0 is everybody's."""
     return 1 + os.getpid() % 101
 
 
@@ -181,9 +192,23 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
     return True
 
 
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does, with its nodes."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 _LIBC = ctypes.CDLL(None)
 
 
 def _die_with_parent() -> None:
-    """Have the kernel end this process if the demo is killed; Linux."""
+    """Have the kernel end this process if the command is killed; Linux."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.compare import Comparison, figure_names
-from cmt_seg_ros.evaluation.compare_figures import SHARE
-from cmt_seg_ros.evaluation.compare_text import value_text
+from cmt_seg_ros.evaluation.compare.comparison import Comparison, figure_names
+from cmt_seg_ros.evaluation.compare.figures import SHARE
+from cmt_seg_ros.evaluation.compare.text import value_text
 
 
 def parse_limits(texts: Sequence[str], classes: Sequence[str]) -> dict[str, float]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from cmt_seg_ros.evaluation.compare import Comparison, Row, Settings
-from cmt_seg_ros.evaluation.compare_figures import COUNT, SHARE
+from cmt_seg_ros.evaluation.compare.comparison import Comparison, Row, Settings
+from cmt_seg_ros.evaluation.compare.figures import COUNT, SHARE
 
 SCHEMA_VERSION = 1
 

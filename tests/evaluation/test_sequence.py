@@ -1,0 +1,158 @@
+"""One sequence, from the clip to its files: complete, the same each time, and resumed without loss."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from clips import job, scene, write_bag
+from rosbags.highlevel import AnyReader
+
+from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.sequence import evaluate
+from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.metrics.segmentation import MaskMeter
+
+FILES = {"annotated", "examples", "frames.csv", "frames.jsonl", "report.html", "summary.json", "tracks.txt"}
+
+
+def without_times(summary: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in summary.items() if key != "timing"}
+
+
+def masks_in(folder: Path) -> list[np.ndarray]:
+    with AnyReader([folder / "annotated"]) as reader:
+        connections = [c for c in reader.connections if c.topic.endswith("segmentation/mask")]
+        messages = [reader.deserialize(raw, c.msgtype) for c, _, raw in reader.messages(connections)]
+    return [m.data.reshape(m.height, m.width) for m in messages]
+
+
+def test_all_files_are_there_and_agree(tmp_path: Path, tiny: str) -> None:
+    seen: list[tuple[int, int]] = []
+    summary = evaluate(job(tmp_path / "out", tiny), lambda done, total: seen.append((done, total)))
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == FILES and json.loads((out / "summary.json").read_text()) == summary
+    assert seen == [(k, 12) for k in range(1, 13)]
+    assert summary["frames"]["in"] == summary["frames"]["evaluated"] == summary["frames"]["with_truth"] == 12
+    meter = MaskMeter(CAMVID)
+    for frame, mask in zip(scene(12), masks_in(out), strict=True):
+        assert frame.truth is not None and frame.truth.class_ids is not None
+        meter.add(frame.truth.class_ids, mask, None)
+    expected = meter.to_dict()
+    for name, ours in (("miou", "mean_iou"), ("pixel_accuracy", "pixel_accuracy"), ("boundary_f", "mean_boundary_f")):
+        assert summary["masks"][ours] == pytest.approx(expected[name], abs=5e-5)
+    rows = list(csv.DictReader((out / "frames.csv").open()))
+    assert [row["index"] for row in rows] == [str(k) for k in range(12)]
+    assert float(rows[3]["infer_ms"]) > 0 and 0 <= float(rows[3]["mean_iou"]) <= 1
+    assert summary["tracks"]["frames"] == summary["panoptic"]["frames"] == summary["calibration"]["frames"] == 12
+    assert summary["temporal"]["frames"] == 11 and summary["problems"]["counts"] == {}
+
+
+def test_two_runs_give_the_same_but_for_times(tmp_path: Path, tiny: str) -> None:
+    first, second = (evaluate(job(tmp_path / name, tiny, annotate=False)) for name in "ab")
+    assert without_times(first) == without_times(second) and first["tracks"] is not None
+    tables = [[r | {"timing": None} for r in checkpoint.read_records(tmp_path / name)] for name in "ab"]
+    assert tables[0] == tables[1]
+    assert (tmp_path / "a" / "tracks.txt").read_bytes() == (tmp_path / "b" / "tracks.txt").read_bytes()
+
+
+@pytest.mark.parametrize("use_images", [False, True])
+def test_a_killed_run_goes_on_without_loss(tmp_path: Path, tiny: str, use_images: bool) -> None:
+    whole = evaluate(job(tmp_path / "whole", tiny, 30, use_images=use_images))
+    script = f"""
+import os, signal, sys
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]}
+from pathlib import Path
+from clips import job
+from cmt_seg_ros.evaluation import run_files
+from cmt_seg_ros.evaluation.sequence import evaluate
+run_files.CHECKPOINT_FRAMES = 7
+def progress(done, total):
+    if done == 18:
+        os.kill(os.getpid(), signal.SIGKILL)
+evaluate(job(Path({str(tmp_path / "killed")!r}), {tiny!r}, 30, use_images={use_images}), progress)
+"""
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    out = tmp_path / "killed"
+    assert not (out / "summary.json").exists() and (out / "state.pickle").exists()
+    seen: list[int] = []
+    summary = evaluate(job(out, tiny, 30, use_images=use_images), lambda done, total: seen.append(done))
+    assert seen == list(range(15, 31)), "it begins behind the last checkpoint, frame 14"
+    assert without_times(summary) == without_times(whole) and {path.name for path in out.iterdir()} == FILES
+    np.testing.assert_array_equal(masks_in(out), masks_in(tmp_path / "whole"))
+    assert (out / "tracks.txt").read_bytes() == (tmp_path / "whole" / "tracks.txt").read_bytes()
+
+
+def test_what_is_finished_is_not_done_again_and_other_results_are_not_overwritten(tmp_path: Path, tiny: str) -> None:
+    first = evaluate(job(tmp_path, tiny, 4, annotate=False))
+    assert evaluate(job(tmp_path, tiny, 4, annotate=False), lambda done, total: pytest.fail("again")) == first
+    with pytest.raises(ConfigError, match="has results of other input or settings"):
+        evaluate(job(tmp_path, tiny, 5, annotate=False))
+    checkpoint.clear(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ConfigError, match="files that are no results"):
+        evaluate(job(tmp_path, tiny, 5, annotate=False))
+
+
+def test_a_bag_with_bad_stamps_is_evaluated_with_a_line_for_each(tmp_path: Path, tiny: str) -> None:
+    frames = scene(8)
+    stamps = [frame.stamp_ns for frame in frames]
+    stamps[3], stamps[5] = stamps[2], stamps[1]
+    bag = write_bag(tmp_path / "bag", frames, stamps)
+    found = evaluate(job(tmp_path / "out", tiny, source=SourceConfig(bag=str(bag)), annotate=False))
+    assert found["frames"]["in"] == 8 and found["frames"]["evaluated"] == 6
+    assert found["frames"]["lost_by_reason"] == {"out_of_order": 2} == found["problems"]["counts"]
+    assert [line.split(" is lost")[0] for line in found["problems"]["lines"]] == ["frame 3 of bag", "frame 5 of bag"]
+    assert found["masks"]["frames"] == 6
+
+
+def test_given_masks_are_tracked_and_scored_against_boxes(tmp_path: Path) -> None:
+    """Two squares that pass each other on a video; the truth is theirs, but for one frame."""
+    video = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (160, 96))
+    (tmp_path / "masks").mkdir()
+    rows = []
+    for k in range(12):
+        mask = np.zeros((96, 160), np.uint8)
+        for number, (x, y) in enumerate(((10 + 5 * k, 20), (120 - 5 * k, 60)), start=1):
+            mask[y : y + 16, x : x + 12] = 255
+            rows.append(f"{k + 1},{number},{x},{y},12,16,{int(k != 3)},-1,-1,-1")
+        cv2.imwrite(str(tmp_path / "masks" / f"{k:03d}.png"), mask)
+        video.write(cv2.merge([mask] * 3))
+    video.release()
+    (tmp_path / "gt.txt").write_text("\n".join(rows))
+    source = SourceConfig(video=str(tmp_path / "clip.avi"), ground_truth=str(tmp_path / "gt.txt"))
+    found = evaluate(job(tmp_path / "out", "unused", source=source, masks=str(tmp_path / "masks")))
+    tracks = found["tracks"]
+    assert tracks["truth"] == "boxes" and tracks["true_objects"] == tracks["tracks"] == 2
+    assert tracks["id_switches"] == 0 and tracks["idf1"] == pytest.approx(44 / 46) and found["masks"] is None
+    lines = (tmp_path / "out" / "tracks.txt").read_text().splitlines()
+    assert len(lines) == 24 and lines[0] == "1,1,10.00,20.00,12.00,16.00,1.00,-1,-1,-1"
+    (tmp_path / "masks" / "000.png").unlink()
+    with pytest.raises(SourceError, match="there are 11 masks and clip.avi has 12 frames"):
+        evaluate(job(tmp_path / "less", "unused", source=source, masks=str(tmp_path / "masks")))
+
+
+def test_states_of_other_jobs_and_broken_ones_are_not_used(tmp_path: Path, tiny: str) -> None:
+    state = checkpoint.resume(tmp_path, "mine")
+    (tmp_path / "frames.jsonl").write_text("{}\n{}\n")
+    checkpoint.save(tmp_path, replace(state, frames=2, record_bytes=6))
+    assert checkpoint.resume(tmp_path, "mine").frames == 2
+    (tmp_path / "frames.jsonl").write_text("{}\n")  # shorter than the state says
+    assert checkpoint.resume(tmp_path, "mine").frames == 0 and (tmp_path / "frames.jsonl").read_text() == ""
+    checkpoint.save(tmp_path, replace(state, frames=2))
+    assert checkpoint.resume(tmp_path, "another").frames == 0
+    (tmp_path / "state.pickle").write_bytes(b"rubbish")
+    assert checkpoint.resume(tmp_path, "mine").frames == 0
