@@ -25,7 +25,7 @@ from support.report import parser, run, save
 
 from cmt_seg_ros.config import SegmentationConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError
-from cmt_seg_ros.evaluation.score import MIN_OBJECT_FRACTION, match_instances
+from cmt_seg_ros.evaluation.matching import MIN_OBJECT_FRACTION, match_instances
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.tracking import FrameMatch, hota, identity
 from cmt_seg_ros.runtime.pipeline import Pipeline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    if importlib.util.find_spec("jinja2") is None or importlib.util.find_spec("matplotlib") is None:
+        raise ConfigError("the report needs jinja2 and matplotlib; pip install 'cmt_seg_ros[demo]'")
     jobs, failed = _jobs(args)
     if args.live:
         from cmt_seg_ros.cli.live import evaluate_live

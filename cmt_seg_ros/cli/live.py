@@ -19,7 +19,7 @@ from cmt_seg_ros.config import SourceConfig, changed
 from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.job import Job
-from cmt_seg_ros.evaluation.live import ARRIVALS, BAG, LOGS, SENT, joined
+from cmt_seg_ros.evaluation.live import ARRIVALS, BAG, LIVE_TIMES, LOGS, SENT, joined, played_s
 from cmt_seg_ros.evaluation.outputs import facts_of, finish
 from cmt_seg_ros.evaluation.recording import Recording
 from cmt_seg_ros.evaluation.records import Recorder
@@ -77,11 +77,15 @@ def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems) -> Summar
     recorder, state.problems = Recorder(job.name, labels, job.truth_labels or labels), problems
     with closing(RunFiles(job.folder, state, labels, header.model, job.annotate)) as files:
         for result in tqdm(joined(clip, job.folder), total=len(clip), unit="frame", desc="scoring", dynamic_ncols=True):
-            files.add(result, recorder.record(result))
+            record = recorder.record(result)
+            # Times of this process say nothing of the nodes.
+            record["timing"] = {name: record["timing"].get(name) for name in LIVE_TIMES}
+            files.add(result, record)
         files.checkpoint()
     device = next((status["device"] for status in header.diagnostics.values() if "device" in status), "")
     offline = facts_of(job, state, clip, header.model, device)
-    facts = replace(offline, mode="live", diagnostics=header.diagnostics, wall_s=math.nan, cpu_s=math.nan)
+    wall_s = played_s(job.folder)
+    facts = replace(offline, mode="live", diagnostics=header.diagnostics, wall_s=wall_s, cpu_s=math.nan)
 
     def again(wanted: Collection[int]) -> Iterator[Result]:
         return (result for result in joined(clip, job.folder) if result.index in wanted)

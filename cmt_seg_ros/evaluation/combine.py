@@ -14,8 +14,7 @@ from cmt_seg_ros.evaluation.checkpoint import RECORDS, TABLE, read_records
 from cmt_seg_ros.evaluation.frame_scores import write_csv
 from cmt_seg_ros.evaluation.outputs import write_summary
 from cmt_seg_ros.evaluation.records import Record
-from cmt_seg_ros.evaluation.report import write_report
-from cmt_seg_ros.evaluation.summary import Facts, Summary, summarise
+from cmt_seg_ros.evaluation.summary import NO_TRUTH, Facts, Summary, summarise
 from cmt_seg_ros.evaluation.workers import Outcome
 from cmt_seg_ros.labels import LabelSet
 
@@ -36,6 +35,8 @@ def combine(out: Path, outcomes: Sequence[Outcome]) -> Summary:
         ConfigError: models with different classes.
         SourceError: the folder cannot be written.
     """
+    from cmt_seg_ros.evaluation.report import write_report  # needs an extra
+
     done = [(outcome.job, outcome.summary) for outcome in outcomes if outcome.summary is not None]
     labels = [LabelSet.from_list(summary["classes"]) for _, summary in done]
     if any(other != labels[0] for other in labels):
@@ -64,13 +65,13 @@ def _facts(out: Path, summaries: Sequence[Summary], outcomes: Sequence[Outcome])
     counts: Counter[str] = Counter()
     lost: Counter[str] = Counter()
     lines: list[str] = []
-    truth: dict[str, Any] = {"frames_without_truth": [], "truth_without_frame": []}
+    truth: Summary = {}
     for summary in summaries:
         counts += Counter(summary["problems"]["counts"])
         lost += Counter(summary["frames"]["damaged"])
         lines += summary["problems"]["lines"]
-        for name, values in truth.items():
-            values += summary["frames"][name]
+        for name in NO_TRUTH:
+            truth[name] = truth[name] + summary["frames"][name] if name in truth else summary["frames"][name]
     failed = sum(outcome.summary is None for outcome in outcomes)
     if failed:
         counts["not_evaluated"] = failed
@@ -92,7 +93,7 @@ def _facts(out: Path, summaries: Sequence[Summary], outcomes: Sequence[Outcome])
 
 def _row(outcome: Outcome) -> dict[str, Any]:
     """A sequence in the summary of all: its main figures without tables of classes, or why it has none."""
-    row: dict[str, Any] = {"name": outcome.job.name, "folder": outcome.job.folder.name, "error": outcome.error}
+    row: dict[str, Any] = {"name": outcome.job.name, "error": outcome.error}
     for name in MAIN_FIGURES:
         figures = None if outcome.summary is None else outcome.summary[name]
         if isinstance(figures, dict):

@@ -14,6 +14,8 @@ from cmt_seg_ros.evaluation.result import Result
 from cmt_seg_ros.structures import Frame, Segmentation, Track, TrackEvent, TrackState
 
 BAG, ARRIVALS, SENT, LOGS = "bag", "arrivals.csv", "sent.csv", "logs"
+LIVE_TIMES = ("age_ms", "tracks_age_ms")
+"""What is known of a frame's time: how old its image was when its mask and its tracks arrived."""
 _SENT_COLUMNS = ("index", "clip_stamp_ns", "stamp_ns", "sent_ns")
 _ARRIVAL_COLUMNS = ("topic", "stamp_ns", "received_ns")
 
@@ -47,6 +49,13 @@ def joined(clip: Iterable[Frame], folder: Path) -> Iterator[Result]:
         while found is not None and found.stamp_ns < one.stamp_ns:
             found = next(recorded, None)
         yield _result(index, frame, one, found if found and found.stamp_ns == one.stamp_ns else None, arrivals)
+
+
+def played_s(folder: Path) -> float:
+    """Seconds from the first frame that was sent to the last result; nan if nothing came."""
+    sent, arrivals = read_sent(folder / SENT), read_arrivals(folder / ARRIVALS)
+    received = [time for times in arrivals.values() for time in times.values()]
+    return (max(received) - sent[0].sent_ns) / 1e9 if received and sent else float("nan")
 
 
 def read_sent(path: Path) -> list[Sent]:

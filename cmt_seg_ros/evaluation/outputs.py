@@ -27,9 +27,8 @@ from cmt_seg_ros.evaluation.examples import draw_examples, save_examples
 from cmt_seg_ros.evaluation.frame_scores import write_csv
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.records import known_ids, track_of
-from cmt_seg_ros.evaluation.report import write_report
 from cmt_seg_ros.evaluation.result import Result
-from cmt_seg_ros.evaluation.summary import Facts, Summary, summarise
+from cmt_seg_ros.evaluation.summary import NO_TRUTH, Facts, Summary, summarise
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.sources.clip import Clip
 from cmt_seg_ros.sources.ground_truth import WithTruth
@@ -59,6 +58,8 @@ def finish(
     Raises:
         SourceError: the folder cannot be written.
     """
+    from cmt_seg_ros.evaluation.report import write_report  # needs an extra
+
     summary = summarise(read_records(folder), labels, facts)
     try:
         write_csv(folder / TABLE, read_records(folder), labels)
@@ -138,5 +139,10 @@ def _partners(clip: Clip) -> dict[str, Any]:
     """Names of frames without truth and of truth without a frame, of a clip that was read to its end."""
     truth = clip.source
     if not isinstance(truth, WithTruth):
-        return {"frames_without_truth": [], "truth_without_frame": []}
-    return {"frames_without_truth": truth.first_without_truth, "truth_without_frame": truth.truth_without_frame}
+        return NO_TRUTH
+    return {
+        "without_truth": truth.frames_without_truth,
+        "first_without_truth": truth.first_without_truth,
+        "truth_without_frame": truth.truth_without_frame_count,
+        "first_truth_without_frame": truth.truth_without_frame,
+    }

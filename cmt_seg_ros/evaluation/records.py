@@ -133,12 +133,12 @@ def track_of(row: Sequence[Any]) -> Track:
     return Track(track_id, class_id, box, (0.0, 0.0), score, TrackState(state), 0.0, 0.0)
 
 
-def memory_mb() -> float:
-    """Memory of this process that is in use now, 1e6 bytes; nan where /proc does not say."""
+def memory_mb() -> float | None:
+    """Memory of this process that is in use now, 1e6 bytes; None where /proc does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
-        return float("nan")
+        return None
     return round(pages * 4096 / 1e6, 1)
 
 

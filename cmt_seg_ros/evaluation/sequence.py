@@ -113,7 +113,9 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
         labels = masks.labels
         clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)
         if len(masks) > len(clip) and not job.source.frames:
-            raise SourceError(f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own")
+            raise SourceError(
+                f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
+            )
         return clip, labels, _given(clip, masks, start)
     pipeline = _pipeline(job.segmentation)
     clip = open_source(job.source, legend=job.truth_labels or pipeline.labels, problems=problems)

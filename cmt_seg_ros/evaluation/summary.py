@@ -23,6 +23,13 @@ SCHEMA_VERSION = 2
 STAGES = tuple(name for name in TIMES if name.endswith("_ms"))
 
 Summary = dict[str, Any]
+NO_TRUTH: Summary = {
+    "without_truth": 0,
+    "first_without_truth": [],
+    "truth_without_frame": 0,
+    "first_truth_without_frame": [],
+}
+"""Of "frames": counts of frames without truth and of truth without a frame, and the first names of both."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Facts:
         fingerprint: of the job.
         lost: damaged frames that never became records, by reason.
         problems: what was wrong with the input: ``counts`` by kind and ``lines``.
-        truth: ``frames_without_truth`` and ``truth_without_frame``, names.
+        truth: what of frames and ground truth has no partner, keys as in NO_TRUTH.
         device: what inferred.
         wall_s, cpu_s: time spent by the process, seconds; nan where unknown.
         diagnostics: last values of the nodes by status name (live).
@@ -50,7 +57,7 @@ class Facts:
     fingerprint: str = ""
     lost: dict[str, int] = field(default_factory=dict)
     problems: dict[str, Any] = field(default_factory=lambda: {"counts": {}, "lines": []})
-    truth: dict[str, Any] = field(default_factory=dict)
+    truth: dict[str, Any] = field(default_factory=lambda: dict(NO_TRUTH))
     device: str = ""
     wall_s: float = math.nan
     cpu_s: float = math.nan

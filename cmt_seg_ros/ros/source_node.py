@@ -89,7 +89,8 @@ class SourceNode(Node):
                 self._wait_for_listener()
             sent = 0 if first is None else self._send_all(first, frames)
             self._wait_for_masks(0)
-            self._image.wait_for_all_acked(Duration(seconds=DELIVERY_TIMEOUT_S))
+            if not self._closed:  # else the listeners may be ending, too, and never answer
+                self._image.wait_for_all_acked(Duration(seconds=DELIVERY_TIMEOUT_S))
             if self._clip_clock is not None:  # others have no time but this one, and still work on the last frames
                 self._wait_until(lambda: False, SETTLE_S)
             self.get_logger().info(f"finished: {sent} frames sent")
