@@ -40,11 +40,11 @@ from support.link_counts import LINKS, VISIBLE, Counts, count
 from support.links import F32, Links, Objects, chained, components, flow, followed, mutual, tracked
 from support.report import DATA_VARIABLE, add_data, parser, run, save
 
-from cmt_seg_ros.config import SegmentationConfig, TrackerConfig
+from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.sources.images import ImageFolderSource
+from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 from cmt_seg_ros.tracking.tracker import Tracker
 
@@ -146,7 +146,8 @@ def table(title: str, counts: Counts) -> Table:
 
 def measure(console: Console, args: Namespace) -> dict[str, Any]:
     """Run everything; prints a table each."""
-    frames = list(ImageFolderSource(args.data / "camvid" / "val" / "images", FPS))
+    folder = args.data / "camvid" / "val" / "images"
+    frames = list(open_source(SourceConfig(images=str(folder), fps=FPS)))
     images = [frame.pixels for frame in frames]
     truth = Stream([true_masks(frame) for frame in frames], images)
     whole = truth if args.truth else Stream(predicted(frames, args.model), images)

@@ -56,17 +56,17 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CmtSegError: ROS or the clip is missing, a node failed, nothing came out.
     """
-    from cmt_seg_ros.cli.live import OWN, evaluate_live
+    from cmt_seg_ros.cli.live import evaluate_live
     from cmt_seg_ros.cli.results import print_results
     from cmt_seg_ros.evaluation import checkpoint
 
     source = SourceConfig(video=args.video, images=args.images, bag=args.bag, frames=args.frames, scene_seed=args.seed)
     drop_policy = "none" if args.every_frame else SegmentationConfig.drop_policy
     segmentation = SegmentationConfig(model=args.model, device=args.device, drop_policy=drop_policy)
-    present = [name for name in (*checkpoint.RESULTS, *OWN) if (args.out / name).exists()]
+    present = [name for name in checkpoint.RESULTS if (args.out / name).exists()]
     if present and not (args.out / MARK).exists():
         raise ConfigError(f"{args.out} has {', '.join(present)}, not written by a demo; give another folder with --out")
-    checkpoint.clear(args.out, (*checkpoint.RESULTS, *OWN))
+    checkpoint.clear(args.out)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / MARK).touch()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
+from cmt_seg_ros.cli.progress import frame_bar
 from cmt_seg_ros.cli.results import print_results
 from cmt_seg_ros.cli.settings import with_settings
 from cmt_seg_ros.cli.track_input import legend
@@ -19,7 +17,7 @@ from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation import checkpoint, workers
 from cmt_seg_ros.evaluation.combine import combine
-from cmt_seg_ros.evaluation.inputs import Input, find_inputs
+from cmt_seg_ros.evaluation.inputs import find_inputs
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.summary import Summary
 from cmt_seg_ros.evaluation.workers import Outcome
@@ -115,7 +113,8 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
             "--live runs one sequence at a time in real time; it goes without --workers, --cluster, --masks"
         )
     clip = {"fps": args.fps, "frames": args.frames, "scene_seed": args.seed}
-    source = SourceConfig(**clip, instances=args.instances, tolerance_ms=args.tolerance_ms)
+    truth = {"ground_truth": args.ground_truth, "instances": args.instances}
+    source = SourceConfig(**clip, **truth, tolerance_ms=args.tolerance_ms)
     base = SegmentationConfig(model=args.model, device=args.device, drop_policy="oldest" if args.live else "none")
     segmentation, tracker = with_settings([base, TrackerConfig()], args.settings)
     if args.workers > 1 and not segmentation.num_threads:
@@ -127,7 +126,7 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
         job = Job(
             name=one.name,
             out=str(args.out.resolve() if len(inputs) == 1 else args.out.resolve() / one.name),
-            source=_with_truth(one, args.ground_truth),
+            source=one.source,
             segmentation=segmentation,
             tracker=tracker,
             use_images=args.use_images,
@@ -146,17 +145,11 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
     return jobs, failed
 
 
-def _with_truth(one: Input, truth: str) -> SourceConfig:
-    return replace(one.source, ground_truth=truth.replace("{name}", one.name))
-
-
 def _evaluate(args: argparse.Namespace, jobs: list[Job]) -> Iterator[Outcome]:
     """Evaluate with a progress bar over all frames; prints a line for each sequence of several."""
     done: dict[str, int] = {}
     totals: dict[str, int] = {}
-    # In a file or a CI log a line every few seconds is enough.
-    period_s = 0.2 if sys.stderr.isatty() else 5.0
-    with tqdm(total=None, unit="frame", desc="evaluating", dynamic_ncols=True, mininterval=period_s) as bar:
+    with frame_bar(None, "evaluating") as bar:
 
         def progress(job: Job, frames: int, total: int) -> None:
             done[job.name], totals[job.name] = frames, total

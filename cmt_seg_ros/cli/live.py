@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import sys
 import time
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -12,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from cmt_seg_ros.cli.node_processes import NodeGroup, NodeProcess, domain_id, terminable, wait_until
+from cmt_seg_ros.cli.progress import frame_bar
 from cmt_seg_ros.config import SourceConfig, changed
 from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.checkpoint import LIVE
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.live import ARRIVALS, BAG, LIVE_TIMES, LOGS, SENT, joined, played_s
 from cmt_seg_ros.evaluation.outputs import facts_of, finish
@@ -36,8 +35,6 @@ RECORDED = (
     *("segmentation/mask", "segmentation/objectness", "segmentation/confidence", "segmentation/label_info"),
     *("tracking/tracks", "tracking/instances", "/diagnostics"),
 )
-OVERLAY = "overlay.mp4"
-OWN = (BAG, ARRIVALS, SENT, LOGS, OVERLAY, "recording.json")
 DRAIN_S, QUIET_S = 20.0, 1.0
 
 
@@ -62,7 +59,11 @@ def evaluate_live(job: Job, video: bool = False) -> Summary:
     problems = Problems()
     labels = ModelPackage.load(job.segmentation.model).labels
     clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)  # fails here, not in a node
-    _prepare(job.folder)
+    checkpoint.clear(job.folder)
+    try:
+        (job.folder / LIVE / LOGS).mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(f"{job.folder} cannot be written: {error}; give another folder with --out") from error
     with terminable():
         _play(job, len(clip), video)
     return _score(job, clip, labels, problems)
@@ -71,24 +72,26 @@ def evaluate_live(job: Job, video: bool = False) -> Summary:
 def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems) -> Summary:
     """What the nodes made of it, against the truth."""
     state = checkpoint.resume(job.folder, job.fingerprint())
-    header = Recording(job.folder / BAG).header
+    header = Recording(job.folder / LIVE / BAG).header
     if header.labels is not None and header.labels != labels:
         raise SourceError("the recorded masks are of other classes than the model's; were other nodes running?")
     recorder, state.problems = Recorder(job.name, labels, job.truth_labels or labels), problems
-    with closing(RunFiles(job.folder, state, labels, header.model, job.annotate)) as files:
-        for result in tqdm(joined(clip, job.folder), total=len(clip), unit="frame", desc="scoring", dynamic_ncols=True):
+    files = RunFiles(job.folder, state, labels, header.model, job.annotate)
+    with closing(files), frame_bar(len(clip), "scoring") as bar:
+        for result in joined(clip, job.folder / LIVE):
             record = recorder.record(result)
             # Times of this process say nothing of the nodes.
             record["timing"] = {name: record["timing"].get(name) for name in LIVE_TIMES}
             files.add(result, record)
+            bar.update()
         files.checkpoint()
     device = next((status["device"] for status in header.diagnostics.values() if "device" in status), "")
     offline = facts_of(job, state, clip, header.model, device)
-    wall_s = played_s(job.folder)
+    wall_s = played_s(job.folder / LIVE)
     facts = replace(offline, mode="live", diagnostics=header.diagnostics, wall_s=wall_s, cpu_s=math.nan)
 
     def again(wanted: Collection[int]) -> Iterator[Result]:
-        return (result for result in joined(clip, job.folder) if result.index in wanted)
+        return (result for result in joined(clip, job.folder / LIVE) if result.index in wanted)
 
     return finish(job.folder, labels, job.truth_labels or labels, facts, state, again)
 
@@ -96,7 +99,7 @@ def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems) -> Summar
 def _play(job: Job, total: int, video: bool) -> None:
     """Run the nodes until the clip is over."""
     print(f"starting the nodes (ROS domain {domain_id()}, this machine only)", flush=True)
-    lossless, folder = job.segmentation.drop_policy == "none", job.folder.resolve()
+    lossless, folder = job.segmentation.drop_policy == "none", job.folder.resolve() / LIVE
     source = replace(job.source, drop_policy=job.segmentation.drop_policy, sent_file=str(folder / SENT))
     with NodeGroup(folder / LOGS) as nodes:
         first = [
@@ -122,9 +125,7 @@ def _watch(nodes: NodeGroup, player: NodeProcess, arrivals: Path, total: int) ->
         CmtSegError: a node ended before.
     """
     counter = _Counter(arrivals)
-    # In a file or a CI log a line every few seconds is enough.
-    period_s = 0.2 if sys.stderr.isatty() else 5.0
-    with tqdm(total=total, unit="frame", desc="masks", dynamic_ncols=True, mininterval=period_s) as bar:
+    with frame_bar(total, "masks") as bar:
 
         def step() -> bool:
             nodes.check(but=player)
@@ -159,15 +160,6 @@ class _Counter:
     def quiet_s(self) -> float:
         """Seconds since the last row."""
         return time.monotonic() - self._changed
-
-
-def _prepare(folder: Path) -> None:
-    """Empty the folder of what an earlier run left unfinished, and of nothing else."""
-    try:
-        checkpoint.clear(folder, (*checkpoint.RESULTS, *OWN))
-        (folder / LOGS).mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written: {error}; give another folder with --out") from error
 
 
 def _absolute(source: SourceConfig) -> SourceConfig:

@@ -11,7 +11,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from cmt_seg_ros.evaluation.records import Record
 
 RECORDS, STATE, PARTS, SUMMARY = "frames.jsonl", "state.pickle", "parts", "summary.json"
 ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT = "annotated", "examples", "frames.csv", "tracks.txt", "report.html"
-RESULTS = (RECORDS, STATE, PARTS, SUMMARY, ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT)
+LIVE = "live"
+RESULTS = (RECORDS, STATE, PARTS, SUMMARY, ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT, LIVE)
 """What lies in the folder of a sequence, at its end or while it runs."""
 
 
@@ -58,7 +59,8 @@ def finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / RECORDS).exists():
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        if any(not name.startswith(".") for name in names) and not names & set(RESULTS):
             raise ConfigError(f"{folder} has files that are no results; give another folder") from None
         summary = None
     except (OSError, ValueError):
@@ -70,9 +72,9 @@ def finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
     )
 
 
-def clear(folder: Path, names: Sequence[str] = RESULTS) -> None:
+def clear(folder: Path) -> None:
     """Delete what an earlier run wrote, and nothing else."""
-    for name in names:
+    for name in RESULTS:
         path = folder / name
         if path.is_dir():
             shutil.rmtree(path)

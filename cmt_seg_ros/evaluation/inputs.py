@@ -31,7 +31,7 @@ def find_inputs(paths: Sequence[str], topics: Sequence[str], common: SourceConfi
     Args:
         paths: as the user gives them; "scene" is the synthetic street.
         topics: of bags: these alone; none: all topics that look like cameras.
-        common: everything else about the sources.
+        common: everything else about the sources; {name} in the places of ground truth stands for the sequence's.
 
     Returns:
         The sequences, with names that are all different and can be names of folders. A bag that cannot be
@@ -43,7 +43,7 @@ def find_inputs(paths: Sequence[str], topics: Sequence[str], common: SourceConfi
     found: list[Input] = []
     for path in paths:
         found += _inputs(path, topics, common)
-    return _distinct(found)
+    return [replace(one, source=_named(one.source, one.name)) for one in _distinct(found)]
 
 
 def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Input]:
@@ -69,11 +69,17 @@ def _of_bag(bag: Path, root: Path, topics: Sequence[str], common: SourceConfig) 
         known = [topic.name for topic in image_topics(bag)]
     except SourceError as error:
         return [Input(name, source, str(error))]
-    chosen = list(topics) or known
+    chosen = list(topics) or [topic for topic in known if topic not in (common.ground_truth, common.instances)]
     if not chosen:
         return [Input(name, source, f"bag {bag} has no topic with camera images")]
     several = len(chosen) > 1
     return [Input(f"{name}_{_camera(t)}" if several else name, replace(source, bag_topic=t)) for t in chosen]
+
+
+def _named(source: SourceConfig, name: str) -> SourceConfig:
+    """With the name of the sequence in the places of its ground truth."""
+    truth, instances = (place.replace("{name}", name) for place in (source.ground_truth, source.instances))
+    return replace(source, ground_truth=truth, instances=instances)
 
 
 def _folder_name(path: Path) -> str:

@@ -34,7 +34,7 @@ def joined(clip: Iterable[Frame], folder: Path) -> Iterator[Result]:
 
     Args:
         clip: the frames that were played, with their ground truth.
-        folder: what recorder_node and source_node wrote: bag, arrivals.csv, sent.csv.
+        folder: where recorder_node and source_node wrote bag, arrivals.csv and sent.csv.
 
     Raises:
         SourceError: one of the files is missing or damaged.

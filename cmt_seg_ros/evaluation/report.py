@@ -20,7 +20,7 @@ from cmt_seg_ros.evaluation.tables import STAGES, figure_rows, percent, stage_ro
 from cmt_seg_ros.evaluation.timeline import MAX_TRACKS, timeline, track_strip
 from cmt_seg_ros.labels import LabelSet
 
-VIDEO = "overlay.mp4"
+VIDEO = "live/overlay.mp4"
 _LEAST_VIDEO_BYTES = 1000
 _FILES = {
     SUMMARY: "all figures",

@@ -14,15 +14,20 @@ from cmt_seg_ros.sources.problems import Problems
 ImageTopic = BagTopic
 """``name``, ``type`` ("sensor_msgs/msg/Image" or ".../CompressedImage") and ``count`` of messages of an image topic."""
 
-_NOT_CAMERAS = ("segmentation", "tracking", "truth", "depth", "aligned_depth_to_color")
+_NOT_CAMERAS = (
+    *("segmentation", "tracking", "truth", "depth", "aligned_depth_to_color", "compressedDepth", "theora"),
+    *("label", "labels", "mask", "masks", "instances", "ground_truth"),
+)
+"""Names in topics of images that are no pictures of a camera."""
+
 _COMPRESSED = "/compressed"
 
 
 def image_topics(path: str | Path, problems: Problems | None = None) -> list[ImageTopic]:
     """The topics of a bag that are a camera's colour images, by name.
 
-    Left out are what this package publishes (``segmentation/*``, ``tracking/*``, ``truth/*``), depth, topics without
-    messages, and ``<topic>/compressed`` where ``<topic>`` has the same images raw.
+    Left out are what this package publishes (``segmentation/*``, ``tracking/*``, ``truth/*``), what is called a label
+    or a mask, depth, topics without messages, and ``<topic>/compressed`` where ``<topic>`` has the same images raw.
 
     Args:
         path: as of :class:`~cmt_seg_ros.sources.BagSource`.
@@ -63,8 +68,7 @@ def bags_in(folder: str | Path) -> list[Path]:
 
 
 def _is_camera(topic: str) -> bool:
-    *parts, last = topic.split("/")
-    return not set(parts) & set(_NOT_CAMERAS) and last not in ("compressedDepth", "theora")
+    return not set(topic.split("/")) & set(_NOT_CAMERAS)
 
 
 def _is_rosbag2(folder: Path, files: list[Path]) -> bool:

@@ -103,8 +103,6 @@ def street(bag: Bag, frames: int = 10) -> None:
         tracked[2:6, 0:5], tracked[8:12, 8:13] = (11 if i < frames // 2 else 13), 12
         mask = classes.copy()
         mask[0, 0], mask[15, 15], mask[0, 1:15] = 3, 3, 4
-        bag.image(i, "truth/class_ids", classes)
-        bag.image(i, "truth/instances", objects)
         if i == frames - 1:
             break
         bag.image(i, "segmentation/mask", mask, age_ms=20.0 + i)

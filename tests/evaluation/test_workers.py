@@ -1,4 +1,4 @@
-"""Many sequences: the same results in turn, in processes and on a cluster; crashes and damage cost only what is lost."""
+"""Many sequences: the same results in turn, in processes and on a cluster; crashes and damage cost little."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_a_cluster_gives_the_same(tmp_path: Path, tiny: str, cluster: str) -> No
 def test_no_scheduler_is_said_at_once(tmp_path: Path, tiny: str) -> None:
     pytest.importorskip("distributed", reason="Dask is not installed: make test installs it")
     began = time.monotonic()
-    with pytest.raises(ConfigError, match="no Dask scheduler answers at tcp://127.0.0.1:1"):
+    with pytest.raises(ConfigError, match="no Dask scheduler answers at tcp"):
         list(on_cluster(jobs(tmp_path, tiny, 1), "tcp://127.0.0.1:1", nothing))
     assert time.monotonic() - began < 60
 
