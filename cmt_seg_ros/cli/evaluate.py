@@ -109,9 +109,7 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
     if args.workers < 1:
         raise ConfigError(f"--workers is {args.workers}; it must be 1 or more")
     if args.live and (args.workers > 1 or args.cluster or args.masks):
-        raise ConfigError(
-            "--live runs one sequence at a time in real time; it goes without --workers, --cluster, --masks"
-        )
+        raise ConfigError("--live plays one clip after the other, through the model: no --workers, --cluster, --masks")
     clip = {"fps": args.fps, "frames": args.frames, "scene_seed": args.seed}
     truth = {"ground_truth": args.ground_truth, "instances": args.instances}
     source = SourceConfig(**clip, **truth, tolerance_ms=args.tolerance_ms)

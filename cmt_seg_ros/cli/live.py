@@ -20,7 +20,7 @@ from cmt_seg_ros.evaluation.checkpoint import LIVE
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.live import ARRIVALS, BAG, LIVE_TIMES, LOGS, SENT, joined, played_s
 from cmt_seg_ros.evaluation.outputs import facts_of, finish
-from cmt_seg_ros.evaluation.recording import Recording
+from cmt_seg_ros.evaluation.recording import Header, Recording
 from cmt_seg_ros.evaluation.records import Recorder
 from cmt_seg_ros.evaluation.result import Result
 from cmt_seg_ros.evaluation.run_files import RunFiles
@@ -88,12 +88,28 @@ def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems) -> Summar
     device = next((status["device"] for status in header.diagnostics.values() if "device" in status), "")
     offline = facts_of(job, state, clip, header.model, device)
     wall_s = played_s(job.folder / LIVE)
-    facts = replace(offline, mode="live", diagnostics=header.diagnostics, wall_s=wall_s, cpu_s=math.nan)
+    live: dict[str, Any] = {
+        "mode": "live",
+        "diagnostics": header.diagnostics,
+        "dropped": _dropped(header),
+        "wall_s": wall_s,
+    }
+    facts = replace(offline, **live, cpu_s=math.nan)
 
     def again(wanted: Collection[int]) -> Iterator[Result]:
         return (result for result in joined(clip, job.folder / LIVE) if result.index in wanted)
 
     return finish(job.folder, labels, job.truth_labels or labels, facts, state, again)
+
+
+def _dropped(header: Header) -> dict[str, int]:
+    """What segmentation_node says to have given up, by reason."""
+    start = "dropped."
+    found: dict[str, int] = {}
+    for name, values in header.diagnostics.items():
+        if "segmentation_node" in name:
+            found |= {k[len(start) :]: int(v) for k, v in values.items() if k.startswith(start) and v.isdigit()}
+    return found
 
 
 def _play(job: Job, total: int, video: bool) -> None:

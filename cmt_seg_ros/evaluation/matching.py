@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cmt_seg_ros.labels import IGNORE_ID
-from cmt_seg_ros.metrics.similarity import box_iou, mask_iou
+from cmt_seg_ros.metrics.similarity import box_iou, iou_of, shared_pixels
 from cmt_seg_ros.metrics.tracking import FrameMatch
 from cmt_seg_ros.structures import U8, U16, Box
 
@@ -32,17 +32,17 @@ def match_instances(truth: U16, tracks: U16, min_px: int, truth_classes: U8 | No
     Returns:
         (true ids, track ids, IoU of their masks), and how many true objects did not count.
     """
-    truth_ids, track_ids, iou = mask_iou(truth, tracks)
-    areas = np.bincount(truth.ravel(), minlength=65536)
-    counts = areas[truth_ids] >= min_px
-    small = np.zeros(65536, bool)
-    small[truth_ids[~counts]] = True
-    outside = small[truth]
-    if truth_classes is not None and truth_classes.shape == truth.shape:
-        outside |= truth_classes == IGNORE_ID
-    total = np.bincount(tracks.ravel(), minlength=65536)[track_ids]
-    keep = 2 * np.bincount(tracks[outside], minlength=65536)[track_ids] <= total
-    return (truth_ids[counts], track_ids[keep], iou[np.ix_(counts, keep)]), int(np.count_nonzero(~counts))
+    truth_ids, track_ids, joint = shared_pixels(truth, tracks)
+    small = joint.sum(axis=1) < min_px
+    small[0] = False  # no object
+    outside = joint[small].sum(axis=0)
+    unlabelled = None if truth_classes is None or truth_classes.shape != truth.shape else truth_classes == IGNORE_ID
+    if unlabelled is not None and unlabelled.any():
+        others = ~np.isin(truth[unlabelled], truth_ids[small])  # the rest is counted already
+        outside = outside + np.bincount(tracks[unlabelled][others], minlength=65536)[track_ids]
+    counts, keep = ~small[1:], (2 * outside <= joint.sum(axis=0))[1:]
+    match = truth_ids[1:][counts], track_ids[1:][keep], iou_of(joint)[np.ix_(counts, keep)]
+    return match, int(np.count_nonzero(small))
 
 
 def match_boxes(truth: Mapping[int, Box], rows: Sequence[Sequence[Any]]) -> FrameMatch:

@@ -7,6 +7,7 @@ on time is under "timing"; the rest is the same in every run.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,7 @@ class Facts:
         truth: what of frames and ground truth has no partner, keys as in NO_TRUTH.
         device: what inferred.
         wall_s, cpu_s: time spent by the process, seconds; nan where unknown.
+        dropped: what the nodes gave up, by reason (live); frames lost beyond that never reached them.
         diagnostics: last values of the nodes by status name (live).
     """
 
@@ -61,6 +63,7 @@ class Facts:
     device: str = ""
     wall_s: float = math.nan
     cpu_s: float = math.nan
+    dropped: dict[str, int] = field(default_factory=dict)
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -76,7 +79,7 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
         size = record["size_px"] or size
         with_truth += any(record[key] is not None for key in ("confusion", "objects", "match"))
     damaged = sum(facts.lost.values())
-    lost = {reason: totals.lost[reason] + facts.lost.get(reason, 0) for reason in {*totals.lost, *facts.lost}}
+    lost = _reasons(totals.lost, facts)
     summary = {
         "schema_version": SCHEMA_VERSION,
         "clip": facts.clip,
@@ -90,7 +93,7 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
             "in": totals.frames + damaged,
             "evaluated": totals.with_masks,
             "lost": totals.frames - totals.with_masks + damaged,
-            "lost_by_reason": dict(sorted(lost.items())),
+            "lost_by_reason": lost,
             "damaged": facts.lost,
             "with_truth": with_truth,
             **facts.truth,
@@ -108,6 +111,14 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
         },
     }
     return dict(plain(summary))
+
+
+def _reasons(lost: Counter[str], facts: Facts) -> dict[str, int]:
+    """Frames lost by reason."""
+    if not facts.dropped:
+        return dict(sorted((lost + Counter(facts.lost)).items()))
+    not_received = Counter(not_received=lost.total() - sum(facts.dropped.values()))
+    return dict(sorted((Counter(facts.dropped) + not_received).items()))
 
 
 class _Examples:

@@ -45,16 +45,41 @@ def mask_iou(
     Raises:
         ValueError: shapes differ.
     """
+    truth_ids, other_ids, joint = shared_pixels(truth, prediction)
+    return truth_ids[1:], other_ids[1:], iou_of(joint)
+
+
+def shared_pixels(
+    truth: npt.NDArray[np.unsignedinteger], prediction: npt.NDArray[np.unsignedinteger]
+) -> tuple[I64, I64, I64]:
+    """How many pixels each pair of instances shares.
+
+    Args:
+        truth: (H, W) unsigned integers, instance id per pixel, 0 = none.
+        prediction: (H, W) unsigned integers, likewise.
+
+    Returns:
+        Ids in the truth (N + 1,) and in the prediction (M + 1,), int64 and ascending, 0 first even if no pixel has
+        it; and (N + 1, M + 1) int64, the number of pixels of each pair.
+
+    Raises:
+        ValueError: shapes differ.
+    """
     if truth.shape != prediction.shape:
         raise ValueError(f"truth is {truth.shape}, prediction {prediction.shape}; both must have one shape")
     truth_ids, rows = _dense(truth)
     other_ids, columns = _dense(prediction)
     shape = (len(truth_ids), len(other_ids))
     joint = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
-    areas, other_areas = joint.sum(axis=1)[1:, None], joint.sum(axis=0)[None, 1:]
+    return truth_ids, other_ids, joint.astype(np.int64, copy=False)
+
+
+def iou_of(joint: I64) -> F64:
+    """(N, M) float64 IoU in 0-1 of all pairs but those of 0, from what :func:`shared_pixels` counted."""
     inter = joint[1:, 1:].astype(np.float64)
-    union = areas + other_areas - inter
-    return truth_ids[1:], other_ids[1:], np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    union = joint.sum(axis=1)[1:, None] + joint.sum(axis=0)[None, 1:] - inter
+    iou: F64 = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return iou
 
 
 def _dense(ids: npt.NDArray[np.unsignedinteger]) -> tuple[I64, I64]:
@@ -63,4 +88,4 @@ def _dense(ids: npt.NDArray[np.unsignedinteger]) -> tuple[I64, I64]:
     used = np.zeros(int(ids.max(initial=0)) + 1, bool)
     used[ids.ravel()] = True
     used[0] = True
-    return np.flatnonzero(used).astype(np.int64), (np.cumsum(used) - 1)[ids.ravel()]
+    return np.flatnonzero(used).astype(np.int64), (np.cumsum(used) - 1).take(ids.ravel())

@@ -39,17 +39,17 @@ def scene_demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
 
 def test_every_frame_comes_back_and_is_scored(scene_demo: tuple[Path, dict[str, dict[str, object]]]) -> None:
     _, summary = scene_demo
-    assert summary["frames"] == {"in": FRAMES, "out": FRAMES, "dropped": 0}
+    assert summary["frames"]["in"] == summary["frames"]["evaluated"] == FRAMES and summary["mode"] == "live"
     assert summary["masks"]["frames"] == summary["tracks"]["frames"] == FRAMES
-    assert summary["masks"]["mean_iou"] > 0.4 and summary["masks"]["objectness_iou"] > 0.5  # type: ignore[operator]
+    assert summary["masks"]["mean_iou"] > 0.4 and summary["objectness"]["iou"] > 0.5  # type: ignore[operator]
 
 
 def test_video_bag_and_report_are_whole(scene_demo: tuple[Path, dict[str, dict[str, object]]]) -> None:
     out, _ = scene_demo
-    video = list(VideoSource(str(out / "overlay.mp4")))
+    video = list(VideoSource(str(out / "live" / "overlay.mp4")))
     # The tracker receives images only once it has seen that somebody looks: the first may be missing.
     assert FRAMES - 3 <= len(video) <= FRAMES and video[0].size == (360, 640)
-    masks = [frame.class_ids for frame in Recording(out / "bag")]
+    masks = [frame.class_ids for frame in Recording(out / "live" / "bag")]
     assert len(masks) == FRAMES and all(mask is not None and mask.shape == (360, 640) for mask in masks)
     page = (out / "report.html").read_text()
     assert page.count("data:image/") >= 3 and "http://" not in page and "https://" not in page
@@ -65,7 +65,7 @@ def test_own_images_with_labels(tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "images" / f"{k:03d}.png"), frame.pixels)
         cv2.imwrite(str(tmp_path / "labels" / f"{k:03d}.png"), frame.truth.class_ids)
     summary = demo(tmp_path / "out", "--images", str(tmp_path / "images"))
-    assert summary["frames"]["out"] == 5 and summary["masks"]["frames"] == 5
+    assert summary["frames"]["evaluated"] == 5 and summary["masks"]["frames"] == 5
 
 
 def test_own_video_and_then_its_bag(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_own_video_and_then_its_bag(tmp_path: Path) -> None:
         writer.write(np.full((180, 320, 3), 30 * k, np.uint8))
     writer.release()
     summary = demo(tmp_path / "out", "--video", str(tmp_path / "clip.avi"))
-    assert summary["frames"] == {"in": 6, "out": 6, "dropped": 0} and summary["masks"] is None
-    bag = tmp_path / "out" / "bag"
+    assert summary["frames"]["in"] == summary["frames"]["evaluated"] == 6 and summary["masks"] is None
+    bag = tmp_path / "out" / "live" / "bag"
     assert len(BagSource(str(bag), "/camera/segmentation/mask")) == 6
     again = demo(tmp_path / "again", "--bag", str(bag))
-    assert again["frames"]["out"] == 6
+    assert again["frames"]["evaluated"] == 6

@@ -1,0 +1,72 @@
+"""`cmt-seg evaluate --live`: real processes, at the clip's own pace; what came, when, and what was dropped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny_package import write_package
+
+from cmt_seg_ros.evaluation.checkpoint import read_records
+
+sys.path.append(str(Path(__file__).parents[1] / "evaluation"))
+from clips import scene, write_bag
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: make test installs it")
+
+FRAMES = 20
+
+
+def command(tmp_path: Path, *arguments: str) -> list[str]:
+    bag = write_bag(tmp_path / "drive", scene(FRAMES))
+    model = str(write_package(tmp_path / "models" / "tiny").folder)
+    start = [
+        sys.executable,
+        "-m",
+        "cmt_seg_ros.cli.main",
+        "evaluate",
+        str(bag),
+        "--live",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    return [*start, "--model", model, "--device", "CPU", *arguments]
+
+
+def test_frames_ages_and_losses_add_up(tmp_path: Path) -> None:
+    done = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    frames, ages = summary["frames"], summary["timing"]["stages_ms"]["age"]
+    assert summary["mode"] == "live" and frames["in"] == FRAMES and frames["evaluated"] + frames["lost"] == FRAMES
+    assert sum(frames["lost_by_reason"].values()) == frames["lost"] and frames["evaluated"] > 0
+    assert 0 < ages["p50"] <= ages["p99"] <= ages["max"] < 10_000
+    # The bag's own pace: 20 frames at 15 Hz.
+    assert summary["timing"]["wall_s"] > 0.9 * (FRAMES - 1) / 15
+    records = list(read_records(tmp_path / "out"))
+    assert [record["index"] for record in records] == list(range(FRAMES))
+    judged = [record for record in records if not record["lost"]]
+    assert all(record["confusion"] and record["match"] and record["timing"]["age_ms"] > 0 for record in judged)
+    assert summary["masks"]["frames"] == len(judged) == frames["evaluated"]
+
+
+def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
+    with subprocess.Popen(command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "out" / "live" / "sent.csv").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        started = _children(process.pid)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "stopped" in errors and len(started) == 4, errors
+    assert not [pid for pid in started if os.path.exists(f"/proc/{pid}")]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(p) for path in Path(f"/proc/{pid}/task").glob("*/children") for p in path.read_text().split()]
