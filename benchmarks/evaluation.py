@@ -5,8 +5,9 @@ scores. Against it, in turns and on the same frames, from a bag of the synthetic
 
     replay     read and decode, infer; nothing else
     tracks     and track
-    scores     all that cmt-seg evaluate --no-annotate does
-    annotated  all that cmt-seg evaluate does
+    scores     all that cmt-seg evaluate --no-annotate does with a frame
+    annotated  all that cmt-seg evaluate does with a frame
+    report     seconds that summary, pictures and report take at the end, whatever the length
 
 once with all cores for the model, where everything else takes time from it, and once with a core less, which then is
 there for everything else. --long measures the memory over a long bag instead. Prints a table and writes
@@ -63,19 +64,25 @@ class Runs:
         self._source, self._folder = SourceConfig(bag=str(bag)), folder
         self._pipeline = Pipeline(self._config)
         self._frames: Sequence[Frame] = list(open_source(self._source))
-        self.stages: dict[str, Callable[[], None]] = {
-            "bare": self._bare,
-            "replay": self._replay,
-            "tracks": self._tracks,
-            "scores": lambda: self._evaluate(False),
-            "annotated": lambda: self._evaluate(True),
-        }
         self._pipeline.process(self._frames[:3])
 
-    def fps(self, stage: str) -> float:
-        """Frames a second of one of STAGES."""
+    def round(self) -> dict[str, float]:
+        """Frames a second of each of STAGES, and seconds for the report."""
+        found = {
+            "bare": self._timed(self._bare),
+            "replay": self._timed(self._replay),
+            "tracks": self._timed(self._tracks),
+        }
+        for name, annotate in (("scores", False), ("annotated", True)):
+            begun = time.perf_counter()
+            timing = evaluate(Job("bag", str(self._folder), self._source, self._config, annotate=annotate))["timing"]
+            found[name], found["report"] = timing["frames_per_s"], time.perf_counter() - begun - timing["wall_s"]
+            shutil.rmtree(self._folder)
+        return found
+
+    def _timed(self, what: Callable[[], None]) -> float:
         begun = time.perf_counter()
-        self.stages[stage]()
+        what()
         return len(self._frames) / (time.perf_counter() - begun)
 
     def _bare(self) -> None:
@@ -91,10 +98,6 @@ class Runs:
         tracked = Tracked(Tracker(self._pipeline.labels, TrackerConfig()), False)
         for result in Replay(open_source(self._source), self._pipeline, 0, lambda index, error: None):
             tracked.track(result)
-
-    def _evaluate(self, annotate: bool) -> None:
-        evaluate(Job("bag", str(self._folder), self._source, self._config, annotate=annotate))
-        shutil.rmtree(self._folder)
 
 
 def memory(bag: Path, folder: Path) -> dict[str, Any]:
@@ -116,8 +119,8 @@ def print_table(console: Console, rows: list[dict[str, Any]]) -> None:
         "", *STAGES, title="frames a second, and in brackets the ratio to the bare model; median of the rounds"
     )
     for row in rows:
-        cells = [f"{Median(**row[s]['fps']).text(1)} ({Median(**row[s]['ratio']).text(2)})" for s in STAGES]
-        table.add_row(f"model on {row['threads']} of {row['cores']} cores", *cells)
+        cells = [f"{Median(**row[s]['fps']).text(1)}\n({Median(**row[s]['ratio']).text(2)})" for s in STAGES]
+        table.add_row(f"model on {row['threads']} of {row['cores']} cores", *cells, f"{row['report_s']:.1f} s")
     console.print(table)
 
 
@@ -139,7 +142,7 @@ def main() -> None:
         for threads in sorted({cores, max(1, cores - 1)}, reverse=True):
             runs = Runs(bag, threads, Path(place) / "out")
             numbers = track(range(args.rounds), f"rounds with {threads} threads", transient=True)
-            rounds = [{stage: runs.fps(stage) for stage in STAGES} for _ in numbers]
+            rounds = [runs.round() for _ in numbers]
             figures = {
                 stage: {
                     "fps": Median.of([r[stage] for r in rounds]).as_dict(),
@@ -147,7 +150,8 @@ def main() -> None:
                 }
                 for stage in STAGES
             }
-            rows.append({"threads": threads, "cores": cores, **figures})
+            report_s = float(np.median([r["report"] for r in rounds]))
+            rows.append({"threads": threads, "cores": cores, "report_s": report_s, **figures})
     print_table(Console(), rows)
     save(args.out, "evaluation", {"frames": args.frames, "rows": rows})
 

@@ -65,11 +65,11 @@ def evaluate_live(job: Job, video: bool = False) -> Summary:
     except OSError as error:
         raise ConfigError(f"{job.folder} cannot be written: {error}; give another folder with --out") from error
     with terminable():
-        _play(job, len(clip), video)
-    return _score(job, clip, labels, problems)
+        used = _play(job, len(clip), video)
+    return _score(job, clip, labels, problems, used)
 
 
-def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems) -> Summary:
+def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems, used: dict[str, dict[str, float]]) -> Summary:
     """What the nodes made of it, against the truth."""
     state = checkpoint.resume(job.folder, job.fingerprint())
     header = Recording(job.folder / LIVE / BAG).header
@@ -87,14 +87,15 @@ def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems) -> Summar
         files.checkpoint()
     device = next((status["device"] for status in header.diagnostics.values() if "device" in status), "")
     offline = facts_of(job, state, clip, header.model, device)
-    wall_s = played_s(job.folder / LIVE)
-    live: dict[str, Any] = {
-        "mode": "live",
-        "diagnostics": header.diagnostics,
-        "dropped": _dropped(header),
-        "wall_s": wall_s,
-    }
-    facts = replace(offline, **live, cpu_s=math.nan)
+    facts = replace(
+        offline,
+        mode="live",
+        wall_s=played_s(job.folder / LIVE),
+        cpu_s=math.nan,
+        dropped=_dropped(header),
+        nodes=used,
+        diagnostics=header.diagnostics,
+    )
 
     def again(wanted: Collection[int]) -> Iterator[Result]:
         return (result for result in joined(clip, job.folder / LIVE) if result.index in wanted)
@@ -112,8 +113,8 @@ def _dropped(header: Header) -> dict[str, int]:
     return found
 
 
-def _play(job: Job, total: int, video: bool) -> None:
-    """Run the nodes until the clip is over."""
+def _play(job: Job, total: int, video: bool) -> dict[str, dict[str, float]]:
+    """Run the nodes until the clip is over; what each of them used, see NodeProcess.usage."""
     print(f"starting the nodes (ROS domain {domain_id()}, this machine only)", flush=True)
     lossless, folder = job.segmentation.drop_policy == "none", job.folder.resolve() / LIVE
     source = replace(job.source, drop_policy=job.segmentation.drop_policy, sent_file=str(folder / SENT))
@@ -128,10 +129,12 @@ def _play(job: Job, total: int, video: bool) -> None:
         player = nodes.start("source_node", {**changed(_absolute(source)), "keep_stamps": lossless})
         nodes.wait_ready([player])
         _watch(nodes, player, folder / ARRIVALS, total)
+        used = {node.name: node.usage() for node in first}
         if player.status != 0:
             raise CmtSegError(f"source_node ended with status {player.status}; its last lines:\n{player.tail()}")
         for node in nodes.stop():
             raise CmtSegError(f"{node.name} ended with status {node.status}; its last lines:\n{node.tail()}")
+    return used
 
 
 def _watch(nodes: NodeGroup, player: NodeProcess, arrivals: Path, total: int) -> None:

@@ -66,6 +66,17 @@ class NodeProcess:
         """Exit status; None while it runs."""
         return self._process.poll()
 
+    def usage(self) -> dict[str, float]:
+        """Since its start: CPU time ``cpu_s``, and ``memory_peak_mb`` (1e6 bytes); empty if it has ended."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            peak = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        except OSError:
+            return {}
+        ticks = int(fields[11]) + int(fields[12])  # user and system, see proc(5)
+        memory = {"memory_peak_mb": round(int(peak[1]) * 1024 / 1e6, 1)} if peak else {}
+        return {"cpu_s": ticks / os.sysconf("SC_CLK_TCK"), **memory}
+
     def output(self) -> str:
         """All it has printed so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")

@@ -49,6 +49,7 @@ class Facts:
         device: what inferred.
         wall_s, cpu_s: time spent by the process, seconds; nan where unknown.
         dropped: what the nodes gave up, by reason (live); frames lost beyond that never reached them.
+        nodes: CPU time ``cpu_s`` and ``memory_peak_mb`` of each node since its start (live).
         diagnostics: last values of the nodes by status name (live).
     """
 
@@ -64,6 +65,7 @@ class Facts:
     wall_s: float = math.nan
     cpu_s: float = math.nan
     dropped: dict[str, int] = field(default_factory=dict)
+    nodes: dict[str, dict[str, float]] = field(default_factory=dict)
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
@@ -107,6 +109,7 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
             "machine": machine(),
             "device": facts.device,
             **times.figures(totals.with_masks, facts),
+            "nodes": facts.nodes,
             "diagnostics": facts.diagnostics,
         },
     }

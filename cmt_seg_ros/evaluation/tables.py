@@ -139,16 +139,20 @@ def _panoptic_rows(s: Summary) -> list[Row]:
 
 def _speed_rows(s: Summary) -> list[Row]:
     t, rows, frames = s["timing"], [], f"{s['frames']['evaluated']} frames"
+    live = s["mode"] == "live"
+    whole = "from the first image sent to the last result" if live else "everything but summary and report at the end"
     if t["frames_per_s"] is not None:
-        rows.append(Row("Speed", f"{number(t['frames_per_s'])} frames/s", f"{frames}; everything, also the scoring"))
+        rows.append(Row("Speed", f"{number(t['frames_per_s'])} frames/s", f"{frames}; {whole}"))
     if t["wall_s"] is not None:
-        rows.append(Row("Time", f"{number(t['wall_s'])} s", f"{frames}; by the clock on the wall"))
+        rows.append(Row("Time", f"{number(t['wall_s'])} s", f"{frames}; {whole}"))
     if t["cpu_ms_per_frame"] is not None:
         rows.append(Row("CPU time per frame", f"{number(t['cpu_ms_per_frame'])} ms", f"{frames}; all threads together"))
     if t["memory_peak_mb"] is not None:
-        whose = ", of the process that compares, not of the nodes" if s["mode"] == "live" else ""
-        on = f"{frames}; looked at after each one{whose}"
-        rows.append(Row("Memory, peak", f"{number(t['memory_peak_mb'])} MB", on))
+        rows.append(Row("Memory, peak", f"{number(t['memory_peak_mb'])} MB", f"{frames}; looked at after each one"))
+    for name, used in t["nodes"].items():
+        if used:
+            values = f"{number(used['cpu_s'])} s / {number(used.get('memory_peak_mb'))} MB"
+            rows.append(Row(f"CPU time / memory, peak: {name}", values, "the whole process from its start"))
     return rows
 
 

@@ -105,7 +105,12 @@ def test_what_was_wrong_with_the_input_is_listed(tmp_path: Path) -> None:
     records = records_of([*without_truth(results[:1]), *results[1:]])
     lines = [f"message {i} is damaged" for i in range(60)]
     problems = {"counts": {"damaged_message": 60}, "lines": lines}
-    found = page(tmp_path, records, problems=problems, truth={"truth_without_frame": ["labels/77.png"]}).text
+    found = page(
+        tmp_path,
+        records,
+        problems=problems,
+        truth={"truth_without_frame": 1, "first_truth_without_frame": ["labels/77.png"]},
+    ).text
     assert "Problems: 60 (damaged message: 60)" in found and "message 49 is damaged and 10 more" in found
     assert "street: frame 9 (000009): malformed" in found
     assert "not in the scores: 1 street: frame 0 (000000)" in found
@@ -144,10 +149,11 @@ def test_a_live_run_without_truth_shows_ages_and_drops(tmp_path: Path) -> None:
 
 def test_files_that_lie_beside_the_page_are_named(tmp_path: Path) -> None:
     (tmp_path / "annotated").mkdir()
-    (tmp_path / "overlay.mp4").write_bytes(bytes(2000))
+    (tmp_path / "live").mkdir()
+    (tmp_path / "live" / "overlay.mp4").write_bytes(bytes(2000))
     (tmp_path / "tracks.txt").touch()
     found = page(tmp_path, records_of(street()))
-    assert {"annotated/", "overlay.mp4", "tracks.txt"} <= set(found.refers) and "frames.csv" not in found.refers
+    assert {"annotated/", "live/overlay.mp4", "tracks.txt"} <= set(found.refers) and "frames.csv" not in found.refers
     assert "config/foxglove.json" in found.text
 
 
