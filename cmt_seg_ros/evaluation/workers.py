@@ -7,6 +7,7 @@ begun again where its last checkpoint was.
 from __future__ import annotations
 
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -50,18 +51,16 @@ def in_processes(jobs: Sequence[Job], workers: int, progress: Callable[[Job, int
 
     Outcomes come in the order in which they are done; see :func:`in_turn` for the arguments.
     """
-    running: set[Any] = set()
-    pool = ThreadPoolExecutor(workers, "worker")
+    stop, pool = threading.Event(), ThreadPoolExecutor(workers, "worker")
     try:
-        waiting = {pool.submit(_attend, job, progress, running) for job in jobs}
+        waiting = {pool.submit(_attend, job, progress, stop) for job in jobs}
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in list(running):
-            process.terminate()
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def on_cluster(jobs: Sequence[Job], address: str, progress: Callable[[Job, int, int], None]) -> Iterator[Outcome]:
@@ -99,36 +98,41 @@ def _attempt(job: Job) -> Outcome:
     return next(in_turn([job], lambda job, done, total: None))
 
 
-def _attend(job: Job, progress: Callable[[Job, int, int], None], running: set[Any]) -> Outcome:
-    """Runs in a thread: start a process for a job, and another one if it crashes."""
-    code: int | None = 0
+def _attend(job: Job, progress: Callable[[Job, int, int], None], stop: threading.Event) -> Outcome:
+    """Runs in a thread: start a process for a job, and another one if it crashes; end it when told to stop."""
+    # Spawned: a fork would copy the threads of OpenVINO and OpenCV in whatever state they are.
+    context = multiprocessing.get_context("spawn")
+    code: int | None = None
     for _ in range(ATTEMPTS):
-        # Spawned: a fork would copy the threads of OpenVINO and OpenCV in whatever state they are.
-        context = multiprocessing.get_context("spawn")
         receive, send = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(job, send), daemon=True)
         process.start()
-        running.add(process)
         send.close()
-        outcome = _listen(job, receive, progress)
+        outcome = _listen(job, receive, progress, stop)
+        if stop.is_set():
+            process.terminate()
         process.join()
-        running.discard(process)
-        if outcome is not None:
-            return outcome
+        if outcome is not None or stop.is_set():
+            return outcome or Outcome(job, None, "stopped")
         code = process.exitcode
     return Outcome(job, None, f"its process ended {ATTEMPTS} times without a result, last with exit status {code}")
 
 
-def _listen(job: Job, receive: Connection, progress: Callable[[Job, int, int], None]) -> Outcome | None:
-    """Pass progress on; the outcome, or None if the process ends without one."""
-    while True:
+def _listen(
+    job: Job, receive: Connection, progress: Callable[[Job, int, int], None], stop: threading.Event
+) -> Outcome | None:
+    """Pass progress on; the outcome, or None if the process ends without one, or all shall stop."""
+    while not stop.is_set():
         try:
+            if not receive.poll(REPORT_S):
+                continue
             told = receive.recv()
         except (EOFError, OSError):
             return None
         if isinstance(told, Outcome):
             return told
         progress(job, *told)
+    return None
 
 
 def _work(job: Job, send: Connection) -> None:

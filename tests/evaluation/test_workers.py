@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -109,6 +110,7 @@ def cluster() -> Iterator[str]:
     pytest.importorskip("distributed", reason="Dask is not installed: make test installs it")
     script = """
 import sys
+import threading
 from distributed import LocalCluster
 if __name__ == "__main__":
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
@@ -146,3 +148,12 @@ def _children(pid: int) -> list[int]:
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         found += [int(child) for child in path.read_text().split()]
     return found
+
+
+def test_who_stops_early_leaves_no_process(tmp_path: Path, tiny: str) -> None:
+    long = [replace(one, source=replace(one.source, frames=5000)) for one in jobs(tmp_path, tiny, 2)]
+    seen = threading.Event()
+    outcomes = in_processes([*jobs(tmp_path / "short", tiny, 1), *long], 3, lambda job, done, total: seen.set())
+    assert next(outcomes).job.name == "s0" and seen.is_set()  # type: ignore[call-overload]
+    outcomes.close()  # type: ignore[attr-defined]
+    assert [pid for pid in _children(os.getpid()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()] == []
