@@ -127,7 +127,7 @@ def print_table(console: Console, rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, default=3, help="rounds of each (%(default)s)")
-    arguments.add_argument("--frames", type=int, default=300, help="of the bag (%(default)s)")
+    arguments.add_argument("--frames", type=int, default=200, help="of the bag (%(default)s)")
     arguments.add_argument("--long", type=int, default=0, metavar="N", help="measure memory over N frames instead")
     args = arguments.parse_args()
     cores = len(os.sched_getaffinity(0))

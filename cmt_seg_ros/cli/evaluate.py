@@ -128,7 +128,7 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
             segmentation=segmentation,
             tracker=tracker,
             use_images=args.use_images,
-            masks=args.masks.replace("{name}", one.name),
+            masks=args.masks and str(Path(args.masks.replace("{name}", one.name)).expanduser().resolve()),
             truth_labels=legend(args.legend),
             annotate=not args.no_annotate,
         )

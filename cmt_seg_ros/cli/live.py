@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from cmt_seg_ros.cli.node_processes import NodeGroup, NodeProcess, domain_id, terminable, wait_until
 from cmt_seg_ros.cli.progress import frame_bar
-from cmt_seg_ros.config import SourceConfig, changed
+from cmt_seg_ros.config import changed
 from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.checkpoint import LIVE
+from cmt_seg_ros.evaluation.inputs import absolute
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.live import ARRIVALS, BAG, LIVE_TIMES, LOGS, SENT, joined, played_s
 from cmt_seg_ros.evaluation.outputs import facts_of, finish
@@ -126,7 +126,7 @@ def _play(job: Job, total: int, video: bool) -> dict[str, dict[str, float]]:
         ]
         nodes.wait_ready(first)
         # Live, a stamp is the time of sending; if the source waits, the clip's own stamps keep its speed.
-        player = nodes.start("source_node", {**changed(_absolute(source)), "keep_stamps": lossless})
+        player = nodes.start("source_node", {**changed(absolute(source)), "keep_stamps": lossless})
         nodes.wait_ready([player])
         _watch(nodes, player, folder / ARRIVALS, total)
         used = {node.name: node.usage() for node in first}
@@ -179,11 +179,3 @@ class _Counter:
     def quiet_s(self) -> float:
         """Seconds since the last row."""
         return time.monotonic() - self._changed
-
-
-def _absolute(source: SourceConfig) -> SourceConfig:
-    """With paths that are right in any working directory."""
-    names = ("video", "images", "bag", "ground_truth", "instances")
-    paths = {name: Path(getattr(source, name)) for name in names if getattr(source, name)}
-    found: dict[str, Any] = {name: str(path.resolve()) for name, path in paths.items() if path.exists()}
-    return replace(source, **found)

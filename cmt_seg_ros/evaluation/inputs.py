@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
@@ -43,7 +44,15 @@ def find_inputs(paths: Sequence[str], topics: Sequence[str], common: SourceConfi
     found: list[Input] = []
     for path in paths:
         found += _inputs(path, topics, common)
-    return [replace(one, source=_named(one.source, one.name)) for one in _distinct(found)]
+    return [replace(one, source=absolute(_named(one.source, one.name))) for one in _distinct(found)]
+
+
+def absolute(source: SourceConfig) -> SourceConfig:
+    """With paths that are right in any working directory; what is no file or folder may be a topic."""
+    names = ("video", "images", "bag", "ground_truth", "instances")
+    paths = {name: Path(getattr(source, name)).expanduser() for name in names if getattr(source, name)}
+    found: dict[str, Any] = {name: str(path.resolve()) for name, path in paths.items() if path.exists()}
+    return replace(source, **found)
 
 
 def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Input]:
