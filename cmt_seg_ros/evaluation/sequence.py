@@ -55,7 +55,14 @@ class Tracked:
         if self.newest_ns is not None and stamp_ns < self.newest_ns:
             self.tracker.reset()  # the clock was set back: a bag in a loop
         image = to_bgr(result.frame) if self.use_images else None
-        tracks = self.tracker.update(result.segmentation, image)
+        try:
+            tracks = self.tracker.update(result.segmentation, image)
+        except TrackingError:
+            raise
+        except Exception as error:  # as in tracker_node: an error of ours must not end everything
+            self.tracker.reset()
+            what = f"the tracker failed and begins anew ({type(error).__name__}: {error}); please report that"
+            raise TrackingError(what) from error
         self.newest_ns = stamp_ns
         height, width = result.segmentation.class_ids.shape
         instances = instance_image(tracks, (height, width))
