@@ -13,7 +13,7 @@ from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.sources.bag_topics import bags_in, image_topics
 from cmt_seg_ros.sources.images import SUFFIXES
 
-BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".active")
+BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".active", ".zstd")
 SCENE = "scene"
 
 
@@ -72,7 +72,8 @@ def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Inpu
 
 
 def _of_bag(bag: Path, root: Path, topics: Sequence[str], common: SourceConfig) -> list[Input]:
-    name = bag.stem if bag == root else str(bag.relative_to(root).with_suffix(""))
+    short = bag if bag.is_dir() else bag.with_name(bag.name.partition(".")[0])
+    name = short.name if bag == root else str(short.relative_to(root))
     source = replace(common, bag=str(bag))
     try:
         known = [topic.name for topic in image_topics(bag)]
