@@ -11,6 +11,7 @@ from rosbags.typesys.store import Typestore
 
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.structures import U8, Frame, Track, TrackState
+from cmt_seg_ros.tracking.fields import track_fields
 
 IMAGE, JPEG, TEXT, NUMBER = (
     "sensor_msgs/msg/Image",
@@ -114,7 +115,7 @@ class Messages:
 
     def tracks(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int]) -> Any:
         """All tracks of a frame of (height, width) pixels, as the live tracker publishes them."""
-        made = [self._track(track, labels) for track in tracks]
+        made = [self._types["cmt_seg_ros/msg/Track"](**track_fields(track, labels)) for track in tracks]
         return self._make(TRACKS, self._header, size[1], size[0], made)
 
     def annotations(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int]) -> Any:
@@ -124,27 +125,6 @@ class Messages:
         boxes = [self._box(track, labels, 2 * unit) for track in shown]
         names = [self._name(track, labels, 12 * unit) for track in shown]
         return self._make(ANNOTATIONS, [], boxes, names)
-
-    def _track(self, track: Track, labels: LabelSet) -> Any:
-        left, top, right, bottom = map(float, track.box_px)
-        return self._types["cmt_seg_ros/msg/Track"](
-            id=track.track_id,
-            class_id=track.class_id,
-            class_name=labels.name_of(track.class_id),
-            state=int(track.state),
-            event=int(track.event),
-            score=float(track.score),
-            left_px=left,
-            top_px=top,
-            width_px=right - left,
-            height_px=bottom - top,
-            area_px=0.0 if track.segment is None else float(track.segment.area_px),
-            velocity_x_px_s=float(track.velocity_px_s[0]),
-            velocity_y_px_s=float(track.velocity_px_s[1]),
-            age_s=float(track.age_s),
-            unseen_s=float(track.unseen_s),
-            covariance=np.asarray(track.covariance, np.float64).ravel(),
-        )
 
     def _box(self, track: Track, labels: LabelSet, thickness_px: float) -> Any:
         left, top, right, bottom = track.box_px

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -17,6 +16,7 @@ from cmt_seg_ros.msg import TrackArray
 from cmt_seg_ros.ros import qos, vision
 from cmt_seg_ros.ros.images import image_from_array
 from cmt_seg_ros.structures import U8, Track
+from cmt_seg_ros.tracking.fields import track_fields
 from cmt_seg_ros.tracking.render import instance_image
 
 
@@ -62,7 +62,7 @@ class TrackPublishers:
 def track_array(tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int], header: Header) -> TrackArray:
     """The message for the tracks of one frame of (height, width) pixels."""
     message = TrackArray(header=header, image_height=size[0], image_width=size[1])
-    message.tracks = [_track_message(track, labels) for track in tracks]
+    message.tracks = [TrackMessage(**track_fields(track, labels)) for track in tracks]
     return message
 
 
@@ -71,25 +71,3 @@ def _send(publisher: Any, message: Any) -> None:
         publisher.publish(message)
     except RuntimeError as error:  # RCLError, which rclpy does not export: when flooded it refuses now and then
         raise FrameError(f"{publisher.topic_name} could not be published: {error}", "publish") from error
-
-
-def _track_message(track: Track, labels: LabelSet) -> TrackMessage:
-    left, top, right, bottom = map(float, track.box_px)
-    return TrackMessage(
-        id=track.track_id,
-        class_id=track.class_id,
-        class_name=labels.name_of(track.class_id),
-        state=int(track.state),
-        event=int(track.event),
-        score=float(track.score),
-        left_px=left,
-        top_px=top,
-        width_px=right - left,
-        height_px=bottom - top,
-        area_px=0.0 if track.segment is None else float(track.segment.area_px),
-        velocity_x_px_s=float(track.velocity_px_s[0]),
-        velocity_y_px_s=float(track.velocity_px_s[1]),
-        age_s=float(track.age_s),
-        unseen_s=float(track.unseen_s),
-        covariance=np.asarray(track.covariance, np.float64).ravel(),
-    )
