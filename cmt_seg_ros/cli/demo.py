@@ -8,6 +8,8 @@ from pathlib import Path
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.results_folder import clear
+from cmt_seg_ros.sources.bag_topics import RESULTS_MARK
 
 EXAMPLES = """examples:
   cmt-seg demo                         the synthetic street: 300 frames, exact ground truth
@@ -57,21 +59,21 @@ def run(args: argparse.Namespace) -> int:
         CmtSegError: ROS or the clip is missing, a node failed, nothing came out.
     """
     from cmt_seg_ros.cli.live import evaluate_live
+    from cmt_seg_ros.cli.node_processes import terminable
     from cmt_seg_ros.cli.results import print_results
-    from cmt_seg_ros.evaluation import checkpoint
 
     source = SourceConfig(video=args.video, images=args.images, bag=args.bag, frames=args.frames, scene_seed=args.seed)
     drop_policy = "none" if args.every_frame else SegmentationConfig.drop_policy
     segmentation = SegmentationConfig(model=args.model, device=args.device, drop_policy=drop_policy)
-    present = [name for name in checkpoint.RESULTS if (args.out / name).exists()]
-    if present and not (args.out / MARK).exists():
-        raise ConfigError(f"{args.out} has {', '.join(present)}, not written by a demo; give another folder with --out")
-    checkpoint.clear(args.out)
+    if (args.out / RESULTS_MARK).exists() and not (args.out / MARK).exists():
+        raise ConfigError(f"{args.out} has results that are not a demo's; give another folder with --out")
+    clear(args.out)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / MARK).touch()
     except OSError as error:
         raise ConfigError(f"{args.out} cannot be written: {error}; give another folder with --out") from error
-    summary = evaluate_live(Job("demo", str(args.out.resolve()), source, segmentation), video=True)
+    with terminable():
+        summary = evaluate_live(Job("demo", str(args.out.resolve()), source, segmentation), video=True)
     print_results(summary, args.out / "report.html")
     return 0

@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from cmt_seg_ros.cli.node_processes import terminable
 from cmt_seg_ros.cli.progress import frame_bar
 from cmt_seg_ros.cli.results import print_results
 from cmt_seg_ros.cli.settings import with_settings
 from cmt_seg_ros.cli.track_input import legend
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
-from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation import checkpoint, workers
+from cmt_seg_ros.errors import CmtSegError, ConfigError
+from cmt_seg_ros.evaluation import workers
 from cmt_seg_ros.evaluation.combine import combine
 from cmt_seg_ros.evaluation.inputs import find_inputs
 from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.results_folder import SEVERAL, claimed, clear
 from cmt_seg_ros.evaluation.summary import Summary
 from cmt_seg_ros.evaluation.workers import Outcome
 
@@ -40,8 +42,8 @@ examples/, annotated/ (a bag for Foxglove: annotated/annotated.mcap with the lay
 sequences: a folder each, and report, summary and tables of all. A run that was stopped goes on where it was when it
 is started again.
 
-exit status: 0 everything was evaluated; 3 part of the input was damaged or lost (the report lists it), the rest was
-evaluated; 1 nothing could be evaluated, or an option is wrong.
+exit status: 0 everything was evaluated; 3 part of the input was damaged or refused (the report lists it), the rest was
+evaluated; 1 nothing could be evaluated, or an option is wrong. Frames that live nodes drop are counted, no damage.
 """
 
 
@@ -60,8 +62,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--topic", action="append", default=[], help="image topic; can be repeated (all cameras)")
     truth = parser.add_argument_group("ground truth")
     truth.add_argument("--ground-truth", default="", metavar="TRUTH",
-                       help="topic of label images, folder of label images, or MOTChallenge text; {name} in it stands "
-                       "for the name of the sequence (what lies in or beside the input by its usual name)")  # fmt: skip
+                       help="topic or folder of label images, or MOTChallenge text; {name} in it stands for the name of "
+                       "the sequence, {camera} for the namespace of its topic (default: what lies in or beside the input "
+                       "by its usual name)")  # fmt: skip
     truth.add_argument("--instances", default="", metavar="TRUTH", help="topic or folder of instance-id images")
     truth.add_argument("--legend", default="", metavar="NAME", help="what the true class ids mean: camvid, a model, a "
                        "folder with classes.yaml (the same as the model's)")  # fmt: skip
@@ -92,12 +95,11 @@ def run(args: argparse.Namespace) -> int:
     if importlib.util.find_spec("jinja2") is None or importlib.util.find_spec("matplotlib") is None:
         raise ConfigError("the report needs jinja2 and matplotlib; pip install 'cmt_seg_ros[demo]'")
     jobs, failed = _jobs(args)
-    if args.live:
-        from cmt_seg_ros.cli.live import evaluate_live
-
-        outcomes = [Outcome(job, evaluate_live(job)) for job in jobs]
-    else:
-        outcomes = list(_evaluate(args, jobs))
+    if len(jobs) + len(failed) > 1:
+        with claimed(args.out, SEVERAL):
+            pass  # better refused now than after hours
+    with terminable():
+        outcomes = list(_evaluate_live(jobs) if args.live else _evaluate(args, jobs))
     outcomes += [Outcome(job, None, error) for job, error in failed]
     order = {job.name: number for number, job in enumerate([*jobs, *(job for job, _ in failed)])}
     outcomes.sort(key=lambda outcome: order[outcome.job.name])
@@ -133,13 +135,13 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
             annotate=not args.no_annotate,
         )
         if args.fresh:
-            checkpoint.clear(job.folder)
+            clear(job.folder)
         if one.error:
             failed.append((job, one.error))
         else:
             jobs.append(job)
     if args.fresh:
-        checkpoint.clear(args.out)
+        clear(args.out)
     return jobs, failed
 
 
@@ -165,7 +167,22 @@ def _evaluate(args: argparse.Namespace, jobs: list[Job]) -> Iterator[Outcome]:
             if len(jobs) > 1:
                 result = outcome.error or _headline(outcome.summary)
                 bar.write(f"[{number}/{len(jobs)}] {outcome.job.name}: {result}")
+            if outcome.summary is not None and outcome.job.name not in done:
+                bar.write(f"{outcome.job.name} was evaluated before; --fresh does it again")
             yield outcome
+
+
+def _evaluate_live(jobs: list[Job]) -> Iterator[Outcome]:
+    """Play one clip after the other; one that cannot be played does not stop the others."""
+    from cmt_seg_ros.cli.live import evaluate_live
+
+    for job in jobs:
+        if len(jobs) > 1:
+            print(job.name, flush=True)
+        try:
+            yield Outcome(job, evaluate_live(job))
+        except CmtSegError as error:
+            yield Outcome(job, None, str(error))
 
 
 def _headline(summary: Summary | None) -> str:

@@ -10,12 +10,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from cmt_seg_ros.cli.node_processes import NodeGroup, NodeProcess, domain_id, terminable, wait_until
+from cmt_seg_ros.cli.node_processes import NodeGroup, NodeProcess, domain_id, wait_until
 from cmt_seg_ros.cli.progress import frame_bar
 from cmt_seg_ros.config import changed
 from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
-from cmt_seg_ros.evaluation.checkpoint import LIVE
 from cmt_seg_ros.evaluation.inputs import absolute
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.live import ARRIVALS, BAG, LIVE_TIMES, LOGS, SENT, joined, played_s
@@ -23,6 +22,7 @@ from cmt_seg_ros.evaluation.outputs import facts_of, finish
 from cmt_seg_ros.evaluation.recording import Header, Recording
 from cmt_seg_ros.evaluation.records import Recorder
 from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.results_folder import LIVE, claimed, clear
 from cmt_seg_ros.evaluation.run_files import RunFiles
 from cmt_seg_ros.evaluation.summary import Summary
 from cmt_seg_ros.labels import LabelSet
@@ -53,25 +53,24 @@ def evaluate_live(job: Job, video: bool = False) -> Summary:
     """
     if importlib.util.find_spec("rclpy") is None:
         raise ConfigError("playing live needs ROS 2 (rclpy); run `make setup`, or source your ROS distribution")
-    done = checkpoint.finished(job.folder, job.fingerprint())
-    if done is not None:
-        return done
+    with claimed(job.folder, job.fingerprint(live=True)):
+        return checkpoint.finished(job.folder) or _evaluate(job, video)
+
+
+def _evaluate(job: Job, video: bool) -> Summary:
+    """See :func:`evaluate_live`; the folder is claimed and not finished."""
     problems = Problems()
     labels = ModelPackage.load(job.segmentation.model).labels
     clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)  # fails here, not in a node
-    checkpoint.clear(job.folder)
-    try:
-        (job.folder / LIVE / LOGS).mkdir(parents=True)
-    except OSError as error:
-        raise ConfigError(f"{job.folder} cannot be written: {error}; give another folder with --out") from error
-    with terminable():
-        used = _play(job, len(clip), video)
+    clear(job.folder, claimed=True)
+    (job.folder / LIVE / LOGS).mkdir(parents=True)
+    used = _play(job, len(clip), video)
     return _score(job, clip, labels, problems, used)
 
 
 def _score(job: Job, clip: Clip, labels: LabelSet, problems: Problems, used: dict[str, dict[str, float]]) -> Summary:
     """What the nodes made of it, against the truth."""
-    state = checkpoint.resume(job.folder, job.fingerprint())
+    state = checkpoint.resume(job.folder, job.fingerprint(live=True))
     header = Recording(job.folder / LIVE / BAG).header
     if header.labels is not None and header.labels != labels:
         raise SourceError("the recorded masks are of other classes than the model's; were other nodes running?")

@@ -16,14 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.records import Record
-
-RECORDS, STATE, PARTS, SUMMARY = "frames.jsonl", "state.pickle", "parts", "summary.json"
-ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT = "annotated", "examples", "frames.csv", "tracks.txt", "report.html"
-LIVE = "live"
-RESULTS = (RECORDS, STATE, PARTS, SUMMARY, ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT, LIVE)
-"""What lies in the folder of a sequence, at its end or while it runs."""
+from cmt_seg_ros.evaluation.results_folder import PARTS, RECORDS, STATE, SUMMARY
 
 
 @dataclass
@@ -50,36 +45,17 @@ class State:
     cpu_s: float = 0.0
 
 
-def finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
-    """The summary of an earlier run of the same job that came to its end; None if there is none.
-
-    Raises:
-        ConfigError: the folder has results of another job, or files that are no results.
-    """
+def finished(folder: Path) -> dict[str, Any] | None:
+    """The summary of an earlier run in a claimed folder that came to its end; None if there is none."""
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-        if any(not name.startswith(".") for name in names) and not names & set(RESULTS):
-            raise ConfigError(f"{folder} has files that are no results; give another folder") from None
-        summary = None
     except (OSError, ValueError):
-        summary = {}
-    if summary is None or summary.get("fingerprint") == fingerprint:
-        return summary
-    raise ConfigError(
-        f"{folder} has results of other input or settings; give another folder, or --fresh to replace them"
-    )
-
-
-def clear(folder: Path) -> None:
-    """Delete what an earlier run wrote, and nothing else."""
-    for name in RESULTS:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        return None
+    if not isinstance(summary, dict):
+        return None
+    (folder / STATE).unlink(missing_ok=True)  # of one that was killed at the very end
+    shutil.rmtree(folder / PARTS, ignore_errors=True)
+    return summary
 
 
 def save(folder: Path, state: State) -> None:
@@ -90,9 +66,13 @@ def save(folder: Path, state: State) -> None:
 
 
 def resume(folder: Path, fingerprint: str) -> State:
-    """The state of an earlier run of the same job, with its files cut to it; of another or none, a new one.
+    """The state of an earlier run of the same job, with its files cut to it; if there is none, a new one.
 
     Only for folders that this program wrote: a state is a pickle, which can run any code when it is read.
+
+    Args:
+        folder: claimed (see results_folder.py).
+        fingerprint: of the job.
     """
     state = State(fingerprint)
     try:
@@ -101,7 +81,6 @@ def resume(folder: Path, fingerprint: str) -> State:
             state = found
     except Exception:  # none, or of another version of the program: begin anew
         pass
-    folder.mkdir(parents=True, exist_ok=True)
     with (folder / RECORDS).open("ab") as records:
         if records.tell() < state.record_bytes:  # somebody has changed the file
             state = State(fingerprint)

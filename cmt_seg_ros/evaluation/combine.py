@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.errors import ConfigError, SourceError
-from cmt_seg_ros.evaluation.checkpoint import RECORDS, TABLE, read_records
+from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.frame_scores import write_csv
 from cmt_seg_ros.evaluation.outputs import write_summary
 from cmt_seg_ros.evaluation.records import Record
+from cmt_seg_ros.evaluation.results_folder import RECORDS, SEVERAL, TABLE, claimed
 from cmt_seg_ros.evaluation.summary import NO_TRUTH, Facts, Summary, summarise
 from cmt_seg_ros.evaluation.workers import Outcome
 from cmt_seg_ros.labels import LabelSet
@@ -32,8 +33,7 @@ def combine(out: Path, outcomes: Sequence[Outcome]) -> Summary:
         The content of summary.json; "sequences" has a row for each outcome.
 
     Raises:
-        ConfigError: models with different classes.
-        SourceError: the folder cannot be written.
+        ConfigError: models with different classes; the folder has other files, or cannot be written.
     """
     from cmt_seg_ros.evaluation.report import write_report  # needs an extra
 
@@ -42,16 +42,14 @@ def combine(out: Path, outcomes: Sequence[Outcome]) -> Summary:
     if any(other != labels[0] for other in labels):
         raise ConfigError("the sequences were evaluated with models of different classes; they have no common scores")
     folders = [job.folder for job, _ in done]
-    try:
-        with (out / RECORDS).open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(record, separators=(",", ":")) + "\n" for record in _records(folders))
-        summary = summarise(read_records(out), labels[0], _facts(out, [s for _, s in done], outcomes))
+    with claimed(out, SEVERAL), (out / RECORDS).open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record, separators=(",", ":")) + "\n" for record in _records(folders))
+        file.flush()
+        summary = summarise(read_records(out), labels[0], _facts([s for _, s in done], outcomes))
         summary["sequences"] = [_row(outcome) for outcome in outcomes]
         write_csv(out / TABLE, read_records(out), labels[0])
         write_report(out, summary)
         write_summary(out, summary)
-    except OSError as error:
-        raise SourceError(f"{out} cannot be written: {error}; is the disk full?") from error
     return summary
 
 
@@ -60,15 +58,13 @@ def _records(folders: Sequence[Path]) -> Iterator[Record]:
         yield from read_records(folder)
 
 
-def _facts(out: Path, summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> Facts:
+def _facts(summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> Facts:
     first = summaries[0]
     counts: Counter[str] = Counter()
-    lost: Counter[str] = Counter()
     lines: list[str] = []
     truth: Summary = {}
     for summary in summaries:
         counts += Counter(summary["problems"]["counts"])
-        lost += Counter(summary["frames"]["damaged"])
         lines += summary["problems"]["lines"]
         for name in NO_TRUTH:
             truth[name] = truth[name] + summary["frames"][name] if name in truth else summary["frames"][name]
@@ -78,17 +74,22 @@ def _facts(out: Path, summaries: Sequence[Summary], outcomes: Sequence[Outcome])
         lines += [f"{o.job.name} was not evaluated: {o.error}" for o in outcomes if o.summary is None]
     timing = [summary["timing"] for summary in summaries]
     return Facts(
-        clip=f"{out.resolve().name}: {len(outcomes)} sequences",
+        clip=_names([outcome.job.name for outcome in outcomes]),
         mode=first["mode"],
         model=first["model"],
         settings={k: v for k, v in first["settings"].items() if k != "source"},
-        lost=dict(lost),
         problems={"counts": dict(counts), "lines": lines},
         truth=truth,
         device=first["timing"]["device"],
         wall_s=sum(t["wall_s"] or math.nan for t in timing),
         cpu_s=sum(t["cpu_s"] or math.nan for t in timing),
     )
+
+
+def _names(names: Sequence[str]) -> str:
+    """What to call all sequences together."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{len(names)} sequences: {', '.join(names[:3])}{more}"
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

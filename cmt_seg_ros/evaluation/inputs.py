@@ -32,18 +32,21 @@ def find_inputs(paths: Sequence[str], topics: Sequence[str], common: SourceConfi
     Args:
         paths: as the user gives them; "scene" is the synthetic street.
         topics: of bags: these alone; none: all topics that look like cameras.
-        common: everything else about the sources; {name} in the places of ground truth stands for the sequence's.
+        common: everything else about the sources; in the places of ground truth {name} stands for the sequence's name
+            and {camera} for the namespace of its topic, such as /front.
 
     Returns:
         The sequences, with names that are all different and can be names of folders. A bag that cannot be
         opened is among them with its error.
 
     Raises:
-        ConfigError: a path is missing, or nothing in it can be evaluated.
+        ConfigError: a path is missing, nothing in it can be evaluated, or one ground truth is given for several.
     """
     found: list[Input] = []
     for path in paths:
         found += _inputs(path, topics, common)
+    if len(found) > 1 and any(Path(place).exists() for place in (common.ground_truth, common.instances) if place):
+        _check_truth(common, ("{name}",), f"there are {len(found)} sequences")
     return [replace(one, source=absolute(_named(one.source, one.name))) for one in _distinct(found)]
 
 
@@ -63,12 +66,12 @@ def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Inpu
         raise ConfigError(f"{path} does not exist; give a bag, a folder of bags or of images, or a video")
     if path.is_file() and path.suffix.lower() not in BAG_SUFFIXES:
         return [Input(path.stem, replace(common, video=str(path)))]
-    if path.is_dir() and any(p.suffix.lower() in SUFFIXES for p in path.iterdir()):
-        return [Input(_folder_name(path), replace(common, images=str(path)))]
     bags = bags_in(path)
-    if not bags:
-        raise ConfigError(f"{path} has neither bags ({', '.join(BAG_SUFFIXES[:3])}) nor images; give another folder")
-    return [one for bag in bags for one in _of_bag(bag, path, topics, common)]
+    if bags:
+        return [one for bag in bags for one in _of_bag(bag, path, topics, common)]
+    if any(p.suffix.lower() in SUFFIXES for p in path.iterdir()):
+        return [Input(_folder_name(path), replace(common, images=str(path)))]
+    raise ConfigError(f"{path} has neither bags ({', '.join(BAG_SUFFIXES[:3])}) nor images; give another folder")
 
 
 def _of_bag(bag: Path, root: Path, topics: Sequence[str], common: SourceConfig) -> list[Input]:
@@ -83,7 +86,30 @@ def _of_bag(bag: Path, root: Path, topics: Sequence[str], common: SourceConfig) 
     if not chosen:
         return [Input(name, source, f"bag {bag} has no topic with camera images")]
     several = len(chosen) > 1
-    return [Input(f"{name}_{_camera(t)}" if several else name, replace(source, bag_topic=t)) for t in chosen]
+    if several:
+        _check_truth(common, ("{camera}", "{name}"), f"bag {bag} has the cameras {', '.join(chosen)}")
+    return [
+        Input(f"{name}_{_camera(topic)}" if several else name, _of_camera(replace(source, bag_topic=topic)))
+        for topic in chosen
+    ]
+
+
+def _check_truth(common: SourceConfig, words: Sequence[str], why: str) -> None:
+    """Refuse one ground truth for several sequences.
+
+    Raises:
+        ConfigError: one of its places has none of the words.
+    """
+    for place in (common.ground_truth, common.instances):
+        if place and not any(word in place for word in words):
+            raise ConfigError(f"ground truth {place} is one, but {why}; write {' or '.join(words)} for what differs")
+
+
+def _of_camera(source: SourceConfig) -> SourceConfig:
+    """With the camera's namespace in the places of its ground truth."""
+    camera = source.bag_topic.removesuffix("/compressed").rpartition("/")[0]
+    truth, instances = (place.replace("{camera}", camera) for place in (source.ground_truth, source.instances))
+    return replace(source, ground_truth=truth, instances=instances)
 
 
 def _named(source: SourceConfig, name: str) -> SourceConfig:

@@ -11,6 +11,7 @@ from typing import Any
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig, changed
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.model_package import find
+from cmt_seg_ros.sources.truth_places import INSTANCE_FOLDER, LABEL_FOLDER
 
 _TIMING = ("device", "num_requests", "num_threads", "cpu_pinning", "cache_dir", "autotune", "max_latency_ms")
 
@@ -53,14 +54,21 @@ class Job:
         told["segmentation"] = {k: v for k, v in told["segmentation"].items() if k not in _TIMING}
         return {**told, "use_images": self.use_images, "masks": self.masks}
 
-    def fingerprint(self) -> str:
-        """Short text that is another one if the job, its model or its clip's files are others."""
+    def fingerprint(self, live: bool = False) -> str:
+        """Short text that is another one if the job, its model or its clip's files are others.
+
+        Args:
+            live: through the nodes; then also what only changes the speed counts.
+        """
         source = self.source
-        inputs = (source.video, source.images, source.bag, source.ground_truth, source.instances, self.masks)
+        inputs = [source.video, source.images, source.bag, source.ground_truth, source.instances, self.masks]
+        if source.images:  # where ground truth usually lies
+            inputs += [str(Path(source.images).parent / folder) for folder in (LABEL_FOLDER, INSTANCE_FOLDER)]
         folders = [] if self.masks else [find(self.segmentation.model)]
         files = [_state(path) for path in [*map(Path, filter(None, inputs)), *folders]]
         labels = None if self.truth_labels is None else self.truth_labels.to_list()
-        told = json.dumps([self.name, self.settings(), labels, self.annotate, files])
+        mode = changed(self.segmentation) if live else "offline"
+        told = json.dumps([self.name, self.settings(), labels, self.annotate, files, mode])
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,21 +12,13 @@ from typing import Any
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.annotated import merge
-from cmt_seg_ros.evaluation.checkpoint import (
-    ANNOTATED,
-    PARTS,
-    STATE,
-    SUMMARY,
-    TABLE,
-    TRACKS,
-    State,
-    read_records,
-)
+from cmt_seg_ros.evaluation.checkpoint import State, read_records
 from cmt_seg_ros.evaluation.examples import draw_examples, save_examples
 from cmt_seg_ros.evaluation.frame_scores import write_csv
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.records import known_ids, track_of
 from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.results_folder import ANNOTATED, PARTS, STATE, SUMMARY, TABLE, TRACKS
 from cmt_seg_ros.evaluation.summary import NO_TRUTH, Facts, Summary, summarise
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.sources.clip import Clip
@@ -119,6 +110,7 @@ def write_tracks(folder: Path) -> None:
 
 def facts_of(job: Job, state: State, clip: Clip, model: str, device: str) -> Facts:
     """What the records do not say of an offline run."""
+    partners = _partners(clip)
     problems: Problems = state.problems
     return Facts(
         clip=clip.name,
@@ -126,9 +118,8 @@ def facts_of(job: Job, state: State, clip: Clip, model: str, device: str) -> Fac
         model=model,
         settings=job.settings(),
         fingerprint=state.fingerprint,
-        lost=dict(Counter(clip.lost.values())),
         problems={"counts": dict(problems.counts), "lines": list(problems.lines)},
-        truth=_partners(clip),
+        truth=partners,
         device=device,
         wall_s=state.wall_s,
         cpu_s=state.cpu_s,
@@ -140,6 +131,9 @@ def _partners(clip: Clip) -> dict[str, Any]:
     truth = clip.source
     if not isinstance(truth, WithTruth):
         return NO_TRUTH
+    if truth.truth_without_frame_count and not truth.frames_with_truth:
+        clip.problems.add("no_truth_matched", f"none of {truth.truth_without_frame_count} ground truths has a frame; "
+                          "are names or stamps those of the frames? See --tolerance-ms")  # fmt: skip
     return {
         "without_truth": truth.frames_without_truth,
         "first_without_truth": truth.first_without_truth,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.result import Result, lost_result
 from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.runtime.engine import default_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
@@ -30,7 +30,7 @@ class Replay:
     """Iterating gives a result for each frame of a clip, without tracks.
 
     Args:
-        frames: the clip, of one camera.
+        frames: the clip, of one camera, as ``sources.clip.numbered`` gives it.
         pipeline: infers.
         start: the first so many frames are read and not inferred: an earlier run did that.
         refused: called as ``refused(index, error)`` for each frame that is lost, with its number.
@@ -38,7 +38,7 @@ class Replay:
 
     def __init__(
         self,
-        frames: Iterable[Frame],
+        frames: Iterable[tuple[int, Frame | str]],
         pipeline: Pipeline,
         start: int,
         refused: Callable[[int, FrameError], None],
@@ -86,18 +86,25 @@ class Replay:
 
     def _read(self) -> None:
         """Runs in a thread: hand every frame to the batcher."""
-        index, failure, frames = 0, None, iter(self._frames)
+        end, failure, frames, last = 0, None, iter(self._frames), None
+        unread: list[tuple[int, str]] = []  # more than one only before the first frame
         try:
             while not self._closed:
                 begun = time.perf_counter()
-                frame = next(frames, None)
+                index, frame = next(frames, (end, None))
                 if frame is None:
                     break
-                self._put(index, frame, 1e3 * (time.perf_counter() - begun))
-                index += 1
+                end = index + 1
+                if isinstance(frame, Frame):
+                    self._put(index, frame, 1e3 * (time.perf_counter() - begun))
+                    last = frame
+                else:
+                    unread.append((index, frame))
+                if last is not None:
+                    self._lose_unread(unread, last)
         except Exception as error:  # to be raised where the frames are wanted
             failure = error
-        self._send((index, failure))
+        self._send((0 if last is None else end, failure))
 
     def _put(self, index: int, frame: Frame, read_ms: float) -> None:
         if index < self._start:
@@ -126,6 +133,13 @@ class Replay:
     def _lose(self, index: int, frame: Frame, error: FrameError, read_ms: float) -> None:
         self._refused(index, error)
         self._send((index, Result(index, frame, lost=error.reason, timing_ms={"read": read_ms})))
+
+    def _lose_unread(self, unread: list[tuple[int, str]], near: Frame) -> None:
+        """Give up frames that could not be read; nobody knows their stamps, but those of the frames beside them."""
+        for index, reason in unread:
+            if index >= self._start:
+                self._send((index, lost_result(index, near.camera, near.stamp_ns, reason)))
+        unread.clear()
 
     def _send(self, event: _Event) -> None:
         """Wait for room, unless nobody wants results any more."""

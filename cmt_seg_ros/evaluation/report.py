@@ -11,16 +11,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation import plots
-from cmt_seg_ros.evaluation.checkpoint import ANNOTATED, RECORDS, REPORT, SUMMARY, TABLE, TRACKS, read_records
+from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.course import MAX_LISTED, Course, read_course
 from cmt_seg_ros.evaluation.examples import PANELS, load_examples
 from cmt_seg_ros.evaluation.page_tables import class_rows, sequence_table, tiles
+from cmt_seg_ros.evaluation.results_folder import ANNOTATED, LIVE, RECORDS, REPORT, SUMMARY, TABLE, TRACKS
 from cmt_seg_ros.evaluation.summary import Summary
 from cmt_seg_ros.evaluation.tables import STAGES, figure_rows, percent, stage_rows
 from cmt_seg_ros.evaluation.timeline import MAX_TRACKS, timeline, track_strip
 from cmt_seg_ros.labels import LabelSet
 
-VIDEO = "live/overlay.mp4"
+VIDEO = f"{LIVE}/overlay.mp4"
 _LEAST_VIDEO_BYTES = 1000
 _FILES = {
     SUMMARY: "all figures",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from cmt_seg_ros.structures import U16, Frame, Segmentation, Track
 
 
@@ -29,3 +31,16 @@ class Result:
     instances: U16 | None = None
     lost: str = ""
     timing_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+def lost_result(index: int, camera: str, stamp_ns: int, reason: str) -> Result:
+    """The result of a frame that could not be read.
+
+    Args:
+        index: its number.
+        camera: its name.
+        stamp_ns: nobody knows it: that of a frame beside it.
+        reason: why there is none.
+    """
+    nothing = np.zeros((0, 0, 3), np.uint8)
+    return Result(index, Frame(camera, stamp_ns, nothing, name=f"{index:06d}"), lost=reason)

@@ -10,10 +10,11 @@ from pathlib import Path
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.annotated import AnnotatedBag
-from cmt_seg_ros.evaluation.checkpoint import PARTS, RECORDS, State
+from cmt_seg_ros.evaluation.checkpoint import State
 from cmt_seg_ros.evaluation.frame_scores import frame_scores
 from cmt_seg_ros.evaluation.records import Record
 from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.results_folder import PARTS, RECORDS
 from cmt_seg_ros.labels import LabelSet
 
 CHECKPOINT_FRAMES, CHECKPOINT_S = 250, 20.0

@@ -18,16 +18,18 @@ from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.outputs import facts_of, finish
 from cmt_seg_ros.evaluation.records import Recorder
 from cmt_seg_ros.evaluation.replay import Replay
-from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.result import Result, lost_result
+from cmt_seg_ros.evaluation.results_folder import claimed
 from cmt_seg_ros.evaluation.run_files import RunFiles
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.pixels import to_bgr
 from cmt_seg_ros.sources import open_source
-from cmt_seg_ros.sources.clip import Clip
+from cmt_seg_ros.sources.clip import Clip, numbered
 from cmt_seg_ros.sources.masks import MaskFolder
 from cmt_seg_ros.sources.pictures import check_size
 from cmt_seg_ros.sources.problems import Problems
+from cmt_seg_ros.structures import Frame
 from cmt_seg_ros.tracking.render import instance_image
 from cmt_seg_ros.tracking.tracker import Tracker
 
@@ -81,14 +83,17 @@ def evaluate(job: Job, progress: Progress = lambda done, total: None) -> dict[st
         The content of summary.json.
 
     Raises:
-        SourceError: nothing of the clip can be read, or the folder cannot be written.
+        SourceError: nothing of the clip can be read, or the disk is full.
+        ConfigError: the folder has other files or results, another run is writing to it, or it cannot be written.
         ModelError: the model is missing or damaged.
     """
-    fingerprint = job.fingerprint()
-    done = checkpoint.finished(job.folder, fingerprint)
-    if done is not None:
-        return done
-    state = checkpoint.resume(job.folder, fingerprint)
+    with claimed(job.folder, job.fingerprint()):
+        return checkpoint.finished(job.folder) or _evaluate(job, progress)
+
+
+def _evaluate(job: Job, progress: Progress) -> dict[str, Any]:
+    """See :func:`evaluate`; the folder is claimed and not finished."""
+    state = checkpoint.resume(job.folder, job.fingerprint())
     problems: Problems = state.problems or Problems()
     clip, labels, results = _open(job, problems, state.frames)
     model, device = _model(job)
@@ -130,7 +135,7 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
     def refused(index: int, error: FrameError) -> None:
         problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")
 
-    return clip, pipeline.labels, iter(Replay(clip, pipeline, start, refused))
+    return clip, pipeline.labels, iter(Replay(numbered(clip), pipeline, start, refused))
 
 
 def _model(job: Job) -> tuple[str, str]:
@@ -148,8 +153,8 @@ def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[Result]:
         masks = MaskFolder(Path(job.masks), 1.0)
         yield from (r for r in islice(_given(clip, masks, 0), last + 1) if r.index in wanted)
         return
-    for index, frame in enumerate(islice(clip, last + 1)):
-        if index in wanted:
+    for index, frame in islice(numbered(clip), last + 1):
+        if index in wanted and isinstance(frame, Frame):
             (segmentation,) = _pipeline(job.segmentation).process([frame])
             yield Result(index, frame, segmentation)
 
@@ -166,12 +171,16 @@ def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[Result]:
         SourceError: there are fewer masks than frames, or fewer frames than the clip promised, or a mask has another
             size.
     """
-    pairs = enumerate(zip_longest(clip, islice(masks, len(clip))))
-    for index, (frame, mask) in islice(pairs, start, None):
-        if frame is None or mask is None:
+    pairs = zip_longest(numbered(clip), islice(masks, len(clip)))
+    for place, mask in islice(pairs, start, None):
+        if place is None or mask is None:
             raise SourceError(
                 f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
             )
+        index, frame = place
+        if not isinstance(frame, Frame):
+            yield lost_result(index, "camera", mask.segmentation.stamp_ns, frame)
+            continue
         segmentation = replace(mask.segmentation, stamp_ns=frame.stamp_ns, name=frame.name)
         check_size(f"mask {mask.segmentation.name}", segmentation.class_ids, frame.size)
         yield Result(index, frame, segmentation)

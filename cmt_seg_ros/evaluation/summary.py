@@ -43,7 +43,6 @@ class Facts:
         model: name of the model package; "given masks" where there is none.
         settings: what differs from the defaults.
         fingerprint: of the job.
-        lost: damaged frames that never became records, by reason.
         problems: what was wrong with the input: ``counts`` by kind and ``lines``.
         truth: what of frames and ground truth has no partner, keys as in NO_TRUTH.
         device: what inferred.
@@ -58,7 +57,6 @@ class Facts:
     model: str
     settings: dict[str, Any]
     fingerprint: str = ""
-    lost: dict[str, int] = field(default_factory=dict)
     problems: dict[str, Any] = field(default_factory=lambda: {"counts": {}, "lines": []})
     truth: dict[str, Any] = field(default_factory=lambda: dict(NO_TRUTH))
     device: str = ""
@@ -80,7 +78,6 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
         examples.add(record)
         size = record["size_px"] or size
         with_truth += any(record[key] is not None for key in ("confusion", "objects", "match"))
-    damaged = sum(facts.lost.values())
     lost = _reasons(totals.lost, facts)
     summary = {
         "schema_version": SCHEMA_VERSION,
@@ -92,11 +89,10 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
         "classes": labels.to_list(),
         "image_size_px": None if size is None else {"height": size[0], "width": size[1]},
         "frames": {
-            "in": totals.frames + damaged,
+            "in": totals.frames,
             "evaluated": totals.with_masks,
-            "lost": totals.frames - totals.with_masks + damaged,
+            "lost": totals.frames - totals.with_masks,
             "lost_by_reason": lost,
-            "damaged": facts.lost,
             "with_truth": with_truth,
             **facts.truth,
         },
@@ -118,10 +114,11 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
 
 def _reasons(lost: Counter[str], facts: Facts) -> dict[str, int]:
     """Frames lost by reason."""
-    if not facts.dropped:
-        return dict(sorted((lost + Counter(facts.lost)).items()))
-    not_received = Counter(not_received=lost.total() - sum(facts.dropped.values()))
-    return dict(sorted((Counter(facts.dropped) + not_received).items()))
+    reasons = Counter(lost)
+    if facts.dropped:  # the nodes know why
+        without_mask = reasons.pop("dropped", 0)
+        reasons += Counter(facts.dropped) + Counter(not_received=without_mask - sum(facts.dropped.values()))
+    return dict(sorted(reasons.items()))
 
 
 class _Examples:

@@ -140,7 +140,8 @@ def _panoptic_rows(s: Summary) -> list[Row]:
 def _speed_rows(s: Summary) -> list[Row]:
     t, rows, frames = s["timing"], [], f"{s['frames']['evaluated']} frames"
     live = s["mode"] == "live"
-    whole = "from the first image sent to the last result" if live else "everything but summary and report at the end"
+    whole = "from the first image sent to the last result" if live else "all but summary and report at the end"
+    whole += "; the sequences' times added up, though some may have run at once" if s["sequences"] else ""
     if t["frames_per_s"] is not None:
         rows.append(Row("Speed", f"{number(t['frames_per_s'])} frames/s", f"{frames}; {whole}"))
     if t["wall_s"] is not None:

@@ -6,7 +6,10 @@ begun again where its last checkpoint was.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +21,8 @@ from typing import Any
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.sequence import evaluate
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 REPORT_S = 0.2
@@ -44,6 +49,9 @@ def in_turn(jobs: Sequence[Job], progress: Callable[[Job, int, int], None]) -> I
             yield Outcome(job, evaluate(job, lambda done, total, job=job: progress(job, done, total)))  # type: ignore[misc]
         except CmtSegError as error:
             yield Outcome(job, None, str(error))
+        except Exception as error:  # an error of ours in one job must not end the others
+            log.exception("evaluating %s failed", job.name)
+            yield Outcome(job, None, f"{type(error).__name__}: {error}; please report that")
 
 
 def in_processes(jobs: Sequence[Job], workers: int, progress: Callable[[Job, int, int], None]) -> Iterator[Outcome]:
@@ -137,12 +145,19 @@ def _listen(
 
 def _work(job: Job, send: Connection) -> None:
     """Runs in the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the command ends its processes
     reported_s = 0.0
 
     def progress(job: Job, done: int, total: int) -> None:
         nonlocal reported_s
         if time.monotonic() - reported_s > REPORT_S:
             reported_s = time.monotonic()
-            send.send((done, total))
+            tell((done, total))
 
-    send.send(next(in_turn([job], progress)))
+    def tell(what: object) -> None:
+        try:
+            send.send(what)
+        except OSError:  # the command is gone
+            sys.exit(1)
+
+    tell(next(in_turn([job], progress)))

@@ -29,30 +29,10 @@ def box_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> F64:
     return iou
 
 
-def mask_iou(
-    truth: npt.NDArray[np.unsignedinteger], prediction: npt.NDArray[np.unsignedinteger]
-) -> tuple[I64, I64, F64]:
-    """Intersection over union of every pair of instances of two instance-id images.
-
-    Args:
-        truth: (H, W) unsigned integers, instance id per pixel, 0 = none.
-        prediction: (H, W) unsigned integers, likewise.
-
-    Returns:
-        ids in the truth (N,) and in the prediction (M,), int64 and ascending, and the (N, M)
-        float64 IoU in 0-1: a frame as the functions of :mod:`cmt_seg_ros.metrics.tracking` take it.
-
-    Raises:
-        ValueError: shapes differ.
-    """
-    truth_ids, other_ids, joint = shared_pixels(truth, prediction)
-    return truth_ids[1:], other_ids[1:], iou_of(joint)
-
-
 def shared_pixels(
     truth: npt.NDArray[np.unsignedinteger], prediction: npt.NDArray[np.unsignedinteger]
 ) -> tuple[I64, I64, I64]:
-    """How many pixels each pair of instances shares.
+    """How many pixels each pair of instances of two instance-id images shares.
 
     Args:
         truth: (H, W) unsigned integers, instance id per pixel, 0 = none.

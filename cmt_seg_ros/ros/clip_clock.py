@@ -34,11 +34,12 @@ class ClipClock:
         self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
         self._thread.start()
 
-    def run_to(self, limit_ns: int | None) -> None:
-        """Let the time run on, up to this one, ns; None: for ever."""
+    def run_on(self, step_ns: int | None) -> None:
+        """Let the time run on, by this much after where it was to end or, without an end, now, ns; None: for ever."""
         with self._lock:
             self._set(self._now_ns())
-            self._limit_ns = None if limit_ns is None else max(limit_ns, self._base_ns)
+            end_ns = self._base_ns if self._limit_ns is None else self._limit_ns
+            self._limit_ns = None if step_ns is None else end_ns + step_ns
 
     def reach(self, stamp_ns: int) -> None:
         """Publish a time that is not before this one, ns."""

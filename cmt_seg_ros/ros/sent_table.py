@@ -12,9 +12,9 @@ HEADER = "index,clip_stamp_ns,stamp_ns,sent_ns"
 class SentTable:
     """A CSV file, one row a frame, written just before the frame is sent.
 
-    index: of the frame in the clip, from 0, in each round of a loop anew; clip_stamp_ns: its stamp in the clip;
-    stamp_ns: under which it was sent; sent_ns: ROS time of sending (system time, or with ``use_sim_time`` that of
-    /clock).
+    index: of the frame among those of the clip that can be read, from 0, in each round of a loop anew;
+    clip_stamp_ns: its stamp in the clip; stamp_ns: under which it was sent; sent_ns: ROS time of sending (system time,
+    or with ``use_sim_time`` that of /clock).
 
     Args:
         path: the file; overwritten.

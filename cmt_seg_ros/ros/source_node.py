@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,14 +17,16 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from cmt_seg_ros.config import SourceConfig
-from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.errors import CmtSegError, FrameError
 from cmt_seg_ros.ros import parameters, qos
 from cmt_seg_ros.ros.clip_clock import ClipClock
 from cmt_seg_ros.ros.clip_frames import ClipFrame, clip_frames
 from cmt_seg_ros.ros.images import NS, image_from_array, stamp_ns
 from cmt_seg_ros.ros.process import run
 from cmt_seg_ros.ros.sent_table import SentTable
+from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.structures import Frame
 
 IN_FLIGHT = 2  # lossless: frames sent whose masks have not come back
 MASK_TIMEOUT_S = 30.0
@@ -58,7 +61,9 @@ class SourceNode(Node):
         self._truth = self.create_publisher(Image, "truth/class_ids", qos.RESULT)
         self._instances = self.create_publisher(Image, "truth/instances", qos.RESULT)
         self._changed = threading.Condition()
-        self._in_flight: set[int] = set()
+        self._in_flight: list[int] = []  # stamps; with those that a clip keeps, one may be there twice
+        # As segmentation_node has it: frames whose stamps go back are refused there, and no mask is due.
+        self._order = Batcher(1, 0.0, True, on_drop=lambda frame, reason: None)
         self._closed = False
         if self._lossless:
             self._masks = self.create_subscription(Image, "segmentation/mask", self._on_mask, qos.LOSSLESS)
@@ -105,26 +110,32 @@ class SourceNode(Node):
     def _send_all(self, first: ClipFrame, rest: Iterator[ClipFrame]) -> int:
         """Send every frame when it is due (lossless: when there is room); returns how many."""
         # The time starts when the first frame is there: nothing has to be caught up.
-        sent, began, clip_began = 0, time.monotonic(), first.frame.stamp_ns
+        sent, due = 0, time.monotonic()
         for item in chain([first], rest):
-            stamp = item.frame.stamp_ns
             if self._lossless:
-                self._run_clock(stamp)  # and no further: this frame is still to be sent
+                self._run_clock(item.step_ns)  # and no further: this frame is still to be sent
                 self._wait_for_masks(IN_FLIGHT - 1)
             else:
                 self._run_clock(None)
-                due = began + (stamp - clip_began) / NS / self._config.rate
+                due += item.step_ns / NS / self._config.rate
                 self._wait_until(lambda: False, due - time.monotonic())
             if self._closed:
                 break
+            self._tell_jump(item)
             self._send(item)
             sent += 1
         self._run_clock(None)  # the last results are still under way
         return sent
 
-    def _run_clock(self, limit_ns: int | None) -> None:
+    def _run_clock(self, step_ns: int | None) -> None:
         if self._clip_clock is not None:
-            self._clip_clock.run_to(limit_ns)
+            self._clip_clock.run_on(step_ns)
+
+    def _tell_jump(self, item: ClipFrame) -> None:
+        if item.jump_ns is not None:
+            what = f"the stamp of frame {item.index} is {item.jump_ns / NS:.3f} s after that of the frame before"
+            counts = f"such a step counts as {item.step_ns / NS:.3f} s"
+            self.get_logger().warning(f"{what}; {counts} (said once)", once=True)
 
     def _send(self, item: ClipFrame) -> None:
         frame = item.frame
@@ -135,8 +146,8 @@ class SourceNode(Node):
         header = Header(frame_id=frame.frame_id or "camera_optical_frame")
         header.stamp.sec, header.stamp.nanosec = divmod(stamp, NS)
         with self._changed:
-            if self._lossless:
-                self._in_flight.add(stamp)
+            if self._lossless and self._is_in_order(frame, stamp):
+                self._in_flight.append(stamp)
         if self._sent is not None:
             self._sent.add(item.index, item.clip_stamp_ns, stamp, now)
         # Images last: who measures by the image has the truth already.
@@ -146,9 +157,18 @@ class SourceNode(Node):
             self._instances.publish(image_from_array(frame.truth.instance_ids, "mono16", header))
         self._image.publish(image_from_array(frame.pixels, frame.encoding, header))
 
+    def _is_in_order(self, frame: Frame, stamp: int) -> bool:
+        """False where segmentation_node refuses a frame of this stamp, ns. To be asked once a frame."""
+        try:
+            self._order.check_order(replace(frame, stamp_ns=stamp))
+        except FrameError:
+            return False
+        return True
+
     def _on_mask(self, message: Image) -> None:
         with self._changed:
-            self._in_flight.discard(stamp_ns(message.header))
+            if (stamp := stamp_ns(message.header)) in self._in_flight:
+                self._in_flight.remove(stamp)
             self._changed.notify_all()
 
     def _wait_for_masks(self, missing: int) -> None:

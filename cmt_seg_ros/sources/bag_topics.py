@@ -21,6 +21,8 @@ _NOT_CAMERAS = (
 """Names in topics of images that are no pictures of a camera."""
 
 _COMPRESSED = "/compressed"
+RESULTS_MARK = ".cmt-seg-results"
+"""File in folders that cmt-seg evaluate wrote: the bags in them are results, no input."""
 
 
 def image_topics(path: str | Path, problems: Problems | None = None) -> list[ImageTopic]:
@@ -46,7 +48,8 @@ def bags_in(folder: str | Path) -> list[Path]:
     """All bags in a folder and the folders below it, by path; of a path that is a bag itself that one.
 
     A rosbag2 folder is one bag, whatever is in it: one with metadata.yaml or, as that is missing after a crash, with
-    ``<name>.mcap`` or ``<name>_0.mcap`` (or .db3) for a folder called ``<name>``. Damaged bags are in the list.
+    ``<name>.mcap`` or ``<name>_0.mcap`` (or .db3) for a folder called ``<name>``. Damaged bags are in the list, those
+    in folders with results of cmt-seg evaluate are not.
 
     Raises:
         SourceError: no such folder.
@@ -58,10 +61,13 @@ def bags_in(folder: str | Path) -> list[Path]:
         raise SourceError(f"{folder} is not a folder; give a folder with bags, or a bag")
     bags: list[Path] = []
     for place, below, names in os.walk(folder):
+        if RESULTS_MARK in names:
+            below.clear()  # os.walk then goes no deeper
+            continue
         files = [Path(place) / name for name in sorted(names)]
         if _is_rosbag2(Path(place), files):
             bags.append(Path(place))
-            below.clear()  # os.walk then goes no deeper
+            below.clear()
         else:
             bags += [file for file in files if file.name.endswith(ROS1_SUFFIXES + ROS2_SUFFIXES)]
     return sorted(bags)

@@ -75,3 +75,19 @@ class Clip:
         if not self._restamp:
             return frames
         return (dataclasses.replace(f, stamp_ns=round(i * 1e9 / self.fps)) for i, f in enumerate(frames))
+
+
+def numbered(source: Source) -> Iterator[tuple[int, Frame | str]]:
+    """Every place of a clip in its order, 0 and up, with its frame, or with the reason why there is none.
+
+    A frame that could not be read keeps its place: ground truth and results of other programs count it.
+    """
+    place = 0
+    for frame in source:
+        while place in source.lost:
+            yield place, source.lost[place]
+            place += 1
+        yield place, frame
+        place += 1
+    for lost in sorted(number for number in source.lost if number >= place):
+        yield lost, source.lost[lost]

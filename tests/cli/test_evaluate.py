@@ -57,6 +57,7 @@ def test_a_folder_of_bags_one_of_them_damaged(tmp_path: Path, tiny: str, capsys:
     found = summary_in(tmp_path / "out")
     assert sorted(row["name"] for row in found["sequences"]) == ["bad", "day_one", "two"]
     assert found["frames"]["evaluated"] == 8 and found["problems"]["counts"] == {"not_evaluated": 1}
+    (tmp_path / "bags" / "preview.png").touch()
     # Again: what is finished is not done once more, and the status stays what it was.
     before = (tmp_path / "out" / "two" / "frames.jsonl").stat().st_mtime_ns
     assert run(*arguments) == 3 and (tmp_path / "out" / "two" / "frames.jsonl").stat().st_mtime_ns == before
@@ -125,9 +126,16 @@ def test_sequences_have_names_that_are_folders(tmp_path: Path) -> None:
     names = [one.name for one in find_inputs([str(tmp_path / "a"), str(tmp_path / "b"), "scene"], [], SourceConfig())]
     assert names == ["drive", "drive_2", "scene"]
     topics = ["/left/image_raw", "/right/cam/image_raw"]
-    several = find_inputs([str(tmp_path / "a")], topics, SourceConfig(ground_truth="labels/{name}"))
+    several = find_inputs(
+        [str(tmp_path / "a")], topics, SourceConfig(ground_truth="labels/{name}", instances="{camera}/i")
+    )
+    assert [one.source.instances for one in several] == ["/left/i", "/right/cam/i"]
     assert [one.name for one in several] == ["drive_left", "drive_right_cam"]
     assert [one.source.ground_truth for one in several] == ["labels/drive_left", "labels/drive_right_cam"]
     assert [one.source.bag_topic for one in several] == topics
+    with pytest.raises(ConfigError, match="ground truth /left/labels is one, but bag"):
+        find_inputs([str(tmp_path / "a")], topics, SourceConfig(ground_truth="/left/labels"))
+    with pytest.raises(ConfigError, match="is one, but there are 2 sequences"):
+        find_inputs([str(tmp_path / "a"), str(tmp_path / "b")], [], SourceConfig(ground_truth=str(tmp_path)))
     with pytest.raises(ConfigError, match="neither bags"):
         find_inputs([str(tmp_path / "stereo")], [], SourceConfig())

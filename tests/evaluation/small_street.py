@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from cmt_seg_ros.evaluation.checkpoint import RECORDS, read_records
+from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.records import Recorder
 from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.results_folder import RECORDS
 from cmt_seg_ros.evaluation.summary import Facts, Summary, plain, summarise
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import Frame, GroundTruth, Segmentation, Track, TrackState

@@ -29,7 +29,7 @@ def replay(pipeline: Pipeline, frames: Sequence[Frame], start: int = 0) -> tuple
     def note(index: int, error: FrameError) -> None:
         refused[index] = error.reason
 
-    return list(Replay(frames, pipeline, start, note)), refused
+    return list(Replay(enumerate(frames), pipeline, start, note)), refused
 
 
 def test_masks_are_those_of_the_pipeline_in_the_order_of_the_frames(pipeline: Pipeline) -> None:
@@ -78,7 +78,7 @@ def test_an_error_of_the_source_comes_after_all_results_before_it(pipeline: Pipe
 
     seen = []
     with pytest.raises(SourceError, match="the disk is gone"):
-        for result in Replay(broken(), pipeline, 0, lambda index, error: None):  # type: ignore[arg-type]
+        for result in Replay(enumerate(broken()), pipeline, 0, lambda index, error: None):
             seen.append(result.index)
     assert seen == [0, 1, 2, 3]
 
@@ -89,7 +89,34 @@ def test_an_empty_clip_and_one_shorter_than_before_give_nothing(pipeline: Pipeli
 
 def test_who_stops_early_leaves_no_threads(pipeline: Pipeline) -> None:
     before = threading.active_count()
-    results = iter(Replay(scene(40), pipeline, 0, lambda index, error: None))
+    results = iter(Replay(enumerate(scene(40)), pipeline, 0, lambda index, error: None))
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("start", [0, 2, 4])
+def test_frames_that_could_not_be_read_have_a_place_too(pipeline: Pipeline, start: int) -> None:
+    a, b, c = scene(3)
+    places: list[tuple[int, Frame | str]] = [
+        (0, "malformed"),
+        (1, a),
+        (2, "short_data"),
+        (3, b),
+        (4, c),
+        (5, "malformed"),
+    ]
+    results = list(Replay(places, pipeline, start, lambda index, error: None))
+    assert [r.index for r in results] == list(range(start, 6))
+    assert {r.index: r.lost for r in results if r.lost} == {
+        k: v for k, v in places if isinstance(v, str) and k >= start
+    }
+
+
+def test_a_clip_without_any_frame_ends(pipeline: Pipeline) -> None:
+    def broken() -> Iterator[tuple[int, Frame | str]]:
+        yield 0, "malformed"
+        raise SourceError("nothing can be read")
+
+    with pytest.raises(SourceError, match="nothing can be read"):
+        list(Replay(broken(), pipeline, 0, lambda index, error: None))

@@ -17,14 +17,24 @@ import pytest
 from clips import job, scene, write_bag
 from rosbags.highlevel import AnyReader
 
-from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.config import SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.results_folder import RESULTS_MARK, SEVERAL, claimed, clear
 from cmt_seg_ros.evaluation.sequence import evaluate
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.segmentation import MaskMeter
 
-FILES = {"annotated", "examples", "frames.csv", "frames.jsonl", "report.html", "summary.json", "tracks.txt"}
+FILES = {
+    RESULTS_MARK,
+    "annotated",
+    "examples",
+    "frames.csv",
+    "frames.jsonl",
+    "report.html",
+    "summary.json",
+    "tracks.txt",
+}
 
 
 def without_times(summary: dict[str, Any]) -> dict[str, Any]:
@@ -100,11 +110,61 @@ def test_what_is_finished_is_not_done_again_and_other_results_are_not_overwritte
     assert evaluate(job(tmp_path, tiny, 4, annotate=False), lambda done, total: pytest.fail("again")) == first
     with pytest.raises(ConfigError, match="has results of other input or settings"):
         evaluate(job(tmp_path, tiny, 5, annotate=False))
-    checkpoint.clear(tmp_path)
-    assert list(tmp_path.iterdir()) == []
     (tmp_path / "thesis.tex").touch()
+    clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    for name in ("examples", "live"):
+        (tmp_path / name).mkdir()
+    clear(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3, "without our mark they are somebody else's"
     with pytest.raises(ConfigError, match="files that are no results"):
         evaluate(job(tmp_path, tiny, 5, annotate=False))
+
+
+def test_one_folder_belongs_to_one_run_of_one_job(tmp_path: Path, tiny: str) -> None:
+    one = job(tmp_path / "out", tiny, 4)
+    with claimed(one.folder, one.fingerprint()), pytest.raises(ConfigError, match="another evaluation is writing"):
+        evaluate(one)
+    # An unfinished one of another job is not lost either.
+    with pytest.raises(ConfigError, match="other input or settings"), claimed(one.folder, SEVERAL):
+        pass
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ConfigError, match="cannot be written"):
+            evaluate(replace(one, out=str(place)))
+
+
+def test_live_and_offline_are_different_jobs_and_labels_beside_the_images_count(tmp_path: Path, tiny: str) -> None:
+    one = job(tmp_path / "out", tiny, source=SourceConfig(images=str(tmp_path / "images")))
+    faster = replace(one, segmentation=replace(one.segmentation, num_threads=1))
+    assert len({one.fingerprint(), one.fingerprint(live=True), faster.fingerprint(live=True)}) == 3
+    assert faster.fingerprint() == one.fingerprint()
+    before = one.fingerprint()
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "0.png").write_bytes(b"another label")
+    assert one.fingerprint() != before
+
+
+def test_damaged_images_are_rows_too_and_the_others_keep_their_places(tmp_path: Path) -> None:
+    """Six images, the third cannot be read; masks and MOTChallenge rows belong to places, not to what came."""
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for k in range(6):
+        mask = np.zeros((96, 160), np.uint8)
+        mask[20:36, 10 + 5 * k : 22 + 5 * k] = 255
+        cv2.imwrite(str(tmp_path / "masks" / f"{k}.png"), mask)
+        cv2.imwrite(str(tmp_path / "images" / f"{k}.png"), cv2.merge([mask] * 3))
+    (tmp_path / "images" / "2.png").write_bytes(b"no image")
+    (tmp_path / "gt.txt").write_text("\n".join(f"{k + 1},1,{10 + 5 * k},20,12,16,1,-1,-1,-1" for k in range(6)))
+    source = SourceConfig(images=str(tmp_path / "images"), ground_truth=str(tmp_path / "gt.txt"))
+    tracker = TrackerConfig(min_hits=1)
+    one = job(tmp_path / "out", "unused", source=source, masks=str(tmp_path / "masks"), tracker=tracker)
+    found = evaluate(one)
+    assert found["frames"] == found["frames"] | {"in": 6, "evaluated": 5, "lost_by_reason": {"malformed": 1}}
+    rows = list(csv.DictReader((tmp_path / "out" / "frames.csv").open()))
+    assert [row["lost"] for row in rows] == ["", "", "malformed", "", "", ""]
+    frames = [line.split(",")[0] for line in (tmp_path / "out" / "tracks.txt").read_text().splitlines()]
+    assert frames == ["1", "2", "4", "5", "6"] and found["tracks"]["mota"] == 1.0
 
 
 def test_a_bag_with_bad_stamps_is_evaluated_with_a_line_for_each(tmp_path: Path, tiny: str) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmt_seg_ros.metrics.similarity import box_iou, mask_iou
+from cmt_seg_ros.metrics.similarity import box_iou, iou_of, shared_pixels
+
+
+def mask_iou(truth: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ids, other, joint = shared_pixels(truth, prediction)
+    assert ids[0] == other[0] == 0 and joint.sum() == truth.size
+    return ids[1:], other[1:], iou_of(joint)
 
 
 def test_box_iou_by_hand() -> None:

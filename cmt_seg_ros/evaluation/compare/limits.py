@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.compare.comparison import Comparison, figure_names
+from cmt_seg_ros.evaluation.compare.comparison import MISSING, Comparison, figure_names
 from cmt_seg_ros.evaluation.compare.figures import SHARE
 from cmt_seg_ros.evaluation.compare.text import value_text
 
@@ -49,6 +49,9 @@ def broken_limits(comparison: Comparison, limits: Mapping[str, float]) -> list[s
             runs = zip((comparison.baseline, comparison.run), values, strict=True)
             missing = " and in ".join(run for run, value in runs if math.isnan(value))
             found.append(f"{name} is missing in {missing}; its limit is {limit:+g}")
+            continue
+        if row.verdict == MISSING:
+            found.append(f"{name} is known in both runs, but not of the same frames; its limit is {limit:+g}")
             continue
         change, unit = (100 * row.change, "% points") if row.unit == SHARE else (row.change, row.unit)
         if change < limit:
