@@ -15,7 +15,7 @@ from cmt_seg_ros.sources.clip import DEFAULT_FPS
 from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import Frame
 
-_SAMPLE = 64  # messages looked at to learn the rate
+_SAMPLE = 64  # messages read to learn the rate
 _MAX_FPS = 1000.0
 
 
@@ -36,7 +36,7 @@ class BagSource:
         name: the bag's name.
         topic: the topic that is read.
         image_topics: names of all topics with images, cameras' and others.
-        fps: mean rate of the first messages by their stamps; 15 where these say nothing.
+        fps: mean rate of the first messages that can be read, by their stamps; 15 where these say nothing.
         labels: None, see :class:`~cmt_seg_ros.sources.ground_truth.WithTruth`.
         problems: what was wrong with the bag so far.
         lost: messages that gave no frame in the current or last iteration, why by number: "malformed" or another
@@ -61,8 +61,8 @@ class BagSource:
         self._length = sum(t.count for t in topics if t.name == self.topic)
         stamps = self._first_stamps()
         # Drivers that leave the header empty leave it empty always; a clip's first stamp may really be 0.
-        self._stamped = any(stamp for stamp, _ in stamps)
-        self.fps = _rate([stamp if self._stamped else received for stamp, received in stamps])
+        self._stamped = any(header_ns for _, header_ns, _ in stamps)
+        self.fps = _rate([(i, header_ns if self._stamped else received_ns) for i, header_ns, received_ns in stamps])
 
     def __len__(self) -> int:
         return self._length
@@ -97,22 +97,26 @@ class BagSource:
         self.problems.add(kind, f"bag {self.path}, topic {self.topic}: {text}")
         return text
 
-    def _first_stamps(self) -> list[tuple[int, int]]:
-        """Stamps of header and recording of the first messages, ns."""
-        stamps = []
-        for message in islice(bag_messages(self.path, self.topic, self.problems), _SAMPLE):
-            try:
-                stamps.append((header_stamp_ns(message.read()), message.received_ns))
-            except Exception:  # as above; said when the frames are read
-                continue
+    def _first_stamps(self) -> list[tuple[int, int, int]]:
+        """Of the first messages that can be read: number, stamp of the header, stamp of the recording (ns)."""
+        stamps = list(islice(self._stamps(), _SAMPLE))
         if not stamps:
             raise SourceError(f"topic {self.topic} of bag {self.path} has no message that can be read")
         return stamps
 
+    def _stamps(self) -> Iterator[tuple[int, int, int]]:
+        for index, message in enumerate(bag_messages(self.path, self.topic, self.problems)):
+            try:
+                header_ns = header_stamp_ns(message.read())
+            except Exception:  # as above; said when the frames are read
+                continue
+            yield index, header_ns, message.received_ns
 
-def _rate(stamps: list[int]) -> float:
-    span_s = (stamps[-1] - stamps[0]) / 1e9
-    fps = (len(stamps) - 1) / span_s if span_s > 0 else 0.0
+
+def _rate(stamps: list[tuple[int, int]]) -> float:
+    """Frames per second, from numbers of messages and their stamps in ns: damaged ones between count."""
+    (first, begin_ns), (last, end_ns) = stamps[0], stamps[-1]
+    fps = (last - first) * 1e9 / (end_ns - begin_ns) if end_ns > begin_ns else 0.0
     return fps if 0 < fps <= _MAX_FPS else DEFAULT_FPS
 
 

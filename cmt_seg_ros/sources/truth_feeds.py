@@ -22,7 +22,7 @@ from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.sources.truth_images import LabelImage, message_labels
 from cmt_seg_ros.sources.truth_matching import ByKey, ByStamp, Matcher, file_stamp_ns
 from cmt_seg_ros.sources.truth_motchallenge import read_boxes
-from cmt_seg_ros.structures import Box, Frame
+from cmt_seg_ros.structures import Box
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -52,7 +52,7 @@ class TopicFeed:
 
     def start(self) -> Matcher[LabelImage]:
         """As of :class:`Feed`."""
-        return ByStamp(self._labels(), self._tolerance_ns)
+        return ByStamp(self._labels, self._tolerance_ns)
 
     def _labels(self) -> Iterator[tuple[int, str, LabelImage]]:
         for index, message in enumerate(bag_messages(self._bag, self._topic, self._problems)):
@@ -101,8 +101,8 @@ class FolderFeed:
         return ByKey(images, lambda frame, _: frame.name, lambda stem: self._files[stem].name)
 
     def _stamp_matcher(self) -> ByStamp[LabelImage]:
-        labels = ((stamp, path.name, _file_label(path)) for stamp, path in self._stamps)
-        return ByStamp(labels, self._tolerance_ns, window=len(self._stamps))
+        labels = [(stamp, path.name, _file_label(path)) for stamp, path in self._stamps]
+        return ByStamp(lambda: labels, self._tolerance_ns, window=len(self._stamps))
 
     def _probe(self, source: Source) -> bool:
         """Whether more frames are matched by stamp than by name."""
@@ -116,7 +116,7 @@ class FolderFeed:
 
 
 class BoxFeed:
-    """Boxes of a MOTChallenge file: frame 1 is the clip's first.
+    """Boxes of a MOTChallenge file: frame 1 is the clip's first; frames that the file does not name show no object.
 
     Args:
         path: the file.
@@ -127,15 +127,11 @@ class BoxFeed:
     """
 
     def __init__(self, path: Path, problems: Problems) -> None:
-        self._boxes = {str(number): boxes for number, boxes in read_boxes(path, problems).items()}
+        self._boxes = read_boxes(path, problems)
 
     def start(self) -> Matcher[dict[int, Box]]:
         """As of :class:`Feed`."""
-        return ByKey(self._boxes, _number_from_one, lambda number: f"frame {number}")
-
-
-def _number_from_one(frame: Frame, number: int) -> str:
-    return str(number + 1)
+        return ByKey(self._boxes, lambda _, number: number + 1, lambda number: f"frame {number}", missing={})
 
 
 def _file_label(path: Path) -> LabelImage:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from cmt_seg_ros.structures import Frame
 
+K = TypeVar("K")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 WINDOW = 64
-"""Label messages that wait for their frame at most."""
+"""Label messages that wait for their frame at most: each may have megabytes."""
 
 _SECONDS = re.compile(r"(\d+)(?:([._])(\d{1,9})\d*)?")
 
@@ -28,51 +32,80 @@ class Matcher(Protocol[T_co]):
         """Names of the truth that no frame had, once the clip has ended."""
 
 
-class ByKey(Generic[T]):
+class ByKey(Generic[K, T]):
     """Truth whose frame is known beforehand, by a name or a number.
 
     Args:
         truth: by key.
         key: a frame's key, from the frame and its number.
         name: what to call the truth of a key.
+        missing: the truth of frames whose key is not there.
     """
 
-    def __init__(self, truth: dict[str, T], key: Callable[[Frame, int], str], name: Callable[[str], str]) -> None:
-        self._truth, self._key, self._name = dict(truth), key, name
+    def __init__(
+        self,
+        truth: Mapping[K, T],
+        key: Callable[[Frame, int], K],
+        name: Callable[[K], str],
+        missing: T | None = None,
+    ) -> None:
+        self._truth, self._key, self._name, self._missing = dict(truth), key, name, missing
 
     def find(self, frame: Frame, number: int) -> T | None:
         """As of :class:`Matcher`."""
-        return self._truth.pop(self._key(frame, number), None)
+        return self._truth.pop(self._key(frame, number), self._missing)
 
     def unused(self) -> Iterator[str]:
         """As of :class:`Matcher`."""
-        return (self._name(key) for key, truth in self._truth.items() if truth)  # an empty one: a frame without objects
+        return (self._name(key) for key in self._truth)
 
 
 class ByStamp(Generic[T]):
     """Truth with stamps, read as far ahead as the frames need: the nearest to a frame's stamp is its truth.
 
+    Truth is read up to the frame's stamp. Once ``window`` of it waits, the oldest is given up for the next, but only
+
+    - for a frame whose own truth is still to come: no other frame's loss would help one that has none, and
+    - if it is not after the last frame that was read up to. If it is, this frame lies far ahead, and one frame does not
+      show why: its stamp may be odd. It gets nothing. If the next frame is far ahead too, frames are missing, and what
+      lies between is given up.
+
+    So an odd stamp costs one frame, and of those after a gap of more than ``window`` the first has no truth. The first
+    frame of all, and one after the clock was set back, need no second one.
+
     Args:
-        truth: stamp in ns, name, truth; in about the order of stamps.
+        truth: begins to read it: stamp in ns, name, truth; in about the order of stamps. It is read a second time, for
+            the stamps alone, if it must be known which are still to come.
         tolerance_ns: stamps may differ by as much; under half the time between two frames, or a frame can take the
             truth of the next.
-        window: how many may wait for their frame; before another is read the oldest is given up.
+        window: how many may wait for their frame.
     """
 
-    def __init__(self, truth: Iterable[tuple[int, str, T]], tolerance_ns: int, window: int = WINDOW) -> None:
-        self._coming, self._tolerance_ns, self._window = iter(truth), tolerance_ns, window
+    def __init__(
+        self, truth: Callable[[], Iterable[tuple[int, str, T]]], tolerance_ns: int, window: int = WINDOW
+    ) -> None:
+        self._truth, self._tolerance_ns, self._window = truth, tolerance_ns, window
+        self._coming, self._count = iter(truth()), 0
+        self._coming_ns: list[int] | None = None  # stamps of what is not read yet, ascending; None: not needed so far
         self._waiting: list[tuple[int, str, T]] = []
         self._given_up: list[str] = []
-        self._read_ns = self._frame_ns = -1
+        self._frame_ns = -1  # the frame before
+        self._read_ns = -1  # how far is read
+        self._passed_ns = -1  # the last frame that was read up to
+        self._old_ns: float = math.inf  # after the clock was set back: what is later is from before that
+        self._ahead = True  # the frame before was far ahead; a first frame does not wait for a second one
 
     def find(self, frame: Frame, number: int) -> T | None:
         """As of :class:`Matcher`."""
-        if frame.stamp_ns < self._frame_ns:
-            self._read_ns = -1  # the clock was set back; what was read ahead says nothing of what comes
-        self._frame_ns = frame.stamp_ns
-        while self._read_ns < frame.stamp_ns and self._read():
-            pass
-        place = nearest([stamp for stamp, _, _ in self._waiting], frame.stamp_ns, self._tolerance_ns)
+        stamp_ns = frame.stamp_ns
+        if stamp_ns < self._frame_ns:  # the clock was set back; what was read says nothing of what comes
+            self._old_ns, self._ahead = self._frame_ns, True
+            self._read_ns = self._passed_ns = -1
+        elif stamp_ns > self._old_ns:
+            self._old_ns = math.inf
+        self._frame_ns = stamp_ns
+        self._ahead = not self._read_to(stamp_ns, self._ahead)
+        place = nearest([stamp for stamp, _, _ in self._waiting], stamp_ns, self._tolerance_ns)
         return None if place is None else self._waiting.pop(place)[2]
 
     def unused(self) -> Iterator[str]:
@@ -81,16 +114,41 @@ class ByStamp(Generic[T]):
         yield from (name for _, name, _ in self._waiting)
         yield from (name for _, name, _ in self._coming)
 
+    def _read_to(self, stamp_ns: int, second: bool) -> bool:
+        """Let truth wait up to a frame's stamp as the class says; False: the frame is far ahead."""
+        near = True
+        while self._read_ns < stamp_ns:
+            if len(self._waiting) >= self._window:
+                near = near and self._waiting[0][0] <= self._passed_ns
+                if not ((near or second) and self._is_coming(stamp_ns)):
+                    return near
+            if not self._read():
+                break
+        self._passed_ns = stamp_ns
+        return near
+
     def _read(self) -> bool:
         """Let one more wait; False: there is none."""
         truth = next(self._coming, None)
         if truth is None:
             return False
-        self._read_ns = truth[0]
+        self._count += 1
+        if truth[0] <= self._old_ns:
+            self._read_ns = truth[0]
+        if self._coming_ns is not None:
+            place = bisect_left(self._coming_ns, truth[0])
+            del self._coming_ns[place : place + 1]
         self._waiting.append(truth)
         if len(self._waiting) > self._window:
             self._given_up.append(self._waiting.pop(0)[1])
         return True
+
+    def _is_coming(self, stamp_ns: int) -> bool:
+        """Whether truth for this stamp is among what is not read yet."""
+        if self._coming_ns is None:
+            self._coming_ns = sorted(stamp for stamp, _, _ in islice(self._truth(), self._count, None))
+        place = bisect_left(self._coming_ns, stamp_ns - self._tolerance_ns)
+        return place < len(self._coming_ns) and self._coming_ns[place] <= stamp_ns + self._tolerance_ns
 
 
 def nearest(stamps: Sequence[int], stamp_ns: int, tolerance_ns: int) -> int | None:

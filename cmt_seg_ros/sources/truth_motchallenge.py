@@ -21,12 +21,12 @@ _COLUMNS = "frame, id, left, top, width, height"
 def read_boxes(path: Path, problems: Problems) -> dict[int, dict[int, Box]]:
     """The true boxes of each frame, by the frame's number (1 and up) and the object's id.
 
-    Every frame up to the last one of the file is there: one that the file does not name shows no object. Corners are as
-    in the file: not rounded, and they may lie outside the image.
+    Only frames with boxes are there. All others show no object, also those after the last one of the file: it belongs
+    to a whole clip. Corners are as in the file: not rounded, and they may lie outside the image.
 
     Args:
         path: the file.
-        problems: is told of lines that cannot be used.
+        problems: is told of lines that cannot be used; one is a second box of an object in a frame.
 
     Raises:
         SourceError: the file cannot be read, or has no box.
@@ -36,31 +36,36 @@ def read_boxes(path: Path, problems: Problems) -> dict[int, dict[int, Box]]:
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}; give a text file of MOTChallenge rows") from error
     boxes: dict[int, dict[int, Box]] = {}
+    seen: set[tuple[int, int]] = set()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            frame, track, left, top, width, height, counts = _numbers(line)
+            frame, track, box, counts = _row(line)
+            if (frame, track) in seen:
+                raise ValueError(f"{line.strip()!r}: frame {frame} has id {track} already; the first line counts")
         except ValueError as error:
             problems.add("bad_label", f"{path}, line {number} is skipped: {error}")
             continue
-        found = boxes.setdefault(int(frame), {})
+        seen.add((frame, track))
         if counts:
-            found[int(track)] = (left, top, left + width, top + height)
-    if not any(boxes.values()):
+            boxes.setdefault(frame, {})[track] = box
+    if not boxes:
         raise SourceError(f"{path} has no boxes; expected rows of {_COLUMNS}")
-    return {frame: boxes.get(frame, {}) for frame in range(1, max(boxes) + 1)}
+    return boxes
 
 
-def _numbers(line: str) -> list[float]:
-    """The first seven values of a line; the seventh is 1 where it is not given.
+def _row(line: str) -> tuple[int, int, Box, bool]:
+    """Frame, id, box, and whether it counts: it does where that is not given.
 
     Raises:
-        ValueError: there are fewer than six, one is not a number, or frame, width or height is not over 0.
+        ValueError: there are fewer than six values, one is not a number, frame and id are not whole numbers, or frame,
+            width or height is not over 0.
     """
-    values = np.array([float(text) for text in line.split(",")[:7]])
+    values = [float(text) for text in line.split(",")[:7]]
     if len(values) < 6 or not np.isfinite(values).all():
         raise ValueError(f"{line.strip()!r} is not {_COLUMNS}, numbers with commas between")
-    if not 1 <= values[0] <= 10_000_000 or (values[4:6] <= 0).any() or (values[:2] % 1).any():
+    frame, track, left, top, width, height, counts = [*values, 1.0][:7]
+    if frame < 1 or width <= 0 or height <= 0 or frame % 1 or track % 1:
         raise ValueError(f"{line.strip()!r}: frame, width and height must be over 0, frame and id whole numbers")
-    return [*values.tolist(), 1.0][:7]
+    return int(frame), int(track), (left, top, left + width, top + height), bool(counts)

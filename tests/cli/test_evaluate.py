@@ -126,9 +126,8 @@ def test_sequences_have_names_that_are_folders(tmp_path: Path) -> None:
     names = [one.name for one in find_inputs([str(tmp_path / "a"), str(tmp_path / "b"), "scene"], [], SourceConfig())]
     assert names == ["drive", "drive_2", "scene"]
     topics = ["/left/image_raw", "/right/cam/image_raw"]
-    several = find_inputs(
-        [str(tmp_path / "a")], topics, SourceConfig(ground_truth="labels/{name}", instances="{camera}/i")
-    )
+    truth = SourceConfig(ground_truth="labels/{name}", instances="{camera}/i")
+    several = find_inputs([str(tmp_path / "a")], topics, truth)
     assert [one.source.instances for one in several] == ["/left/i", "/right/cam/i"]
     assert [one.name for one in several] == ["drive_left", "drive_right_cam"]
     assert [one.source.ground_truth for one in several] == ["labels/drive_left", "labels/drive_right_cam"]

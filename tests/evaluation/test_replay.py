@@ -98,19 +98,11 @@ def test_who_stops_early_leaves_no_threads(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("start", [0, 2, 4])
 def test_frames_that_could_not_be_read_have_a_place_too(pipeline: Pipeline, start: int) -> None:
     a, b, c = scene(3)
-    places: list[tuple[int, Frame | str]] = [
-        (0, "malformed"),
-        (1, a),
-        (2, "short_data"),
-        (3, b),
-        (4, c),
-        (5, "malformed"),
-    ]
-    results = list(Replay(places, pipeline, start, lambda index, error: None))
+    places: list[Frame | str] = ["malformed", a, "short_data", b, c, "malformed"]
+    results = list(Replay(enumerate(places), pipeline, start, lambda index, error: None))
     assert [r.index for r in results] == list(range(start, 6))
-    assert {r.index: r.lost for r in results if r.lost} == {
-        k: v for k, v in places if isinstance(v, str) and k >= start
-    }
+    lost = {k: v for k, v in enumerate(places) if isinstance(v, str) and k >= start}
+    assert {r.index: r.lost for r in results if r.lost} == lost
 
 
 def test_a_clip_without_any_frame_ends(pipeline: Pipeline) -> None:

@@ -26,7 +26,6 @@ from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.segmentation import MaskMeter
 
 FILES = {
-    RESULTS_MARK,
     "annotated",
     "examples",
     "frames.csv",
@@ -34,6 +33,7 @@ FILES = {
     "report.html",
     "summary.json",
     "tracks.txt",
+    RESULTS_MARK,
 }
 
 

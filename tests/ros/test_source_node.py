@@ -60,6 +60,30 @@ def test_scene_is_played_at_its_rate_with_truth_and_rising_stamps(ros: Bench) ->
         np.testing.assert_array_equal(array(numbers), frame.truth.instance_ids)
 
 
+class Given:
+    """A clip of frames that are given."""
+
+    name, labels = "given", None
+
+    def __init__(self, frames: list[Frame], fps: float) -> None:
+        self._frames, self.fps = frames, fps
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames)
+
+
+def give(monkeypatch: pytest.MonkeyPatch, frames: list[Frame], fps: float) -> None:
+    """Let the next source node play these frames."""
+    monkeypatch.setattr(source_node, "open_source", lambda config: Given(frames, fps))
+
+
+def stamped(stamps_ns: list[int]) -> list[Frame]:
+    return [Frame("camera", stamp, np.full((64, 96, 3), 90, np.uint8)) for stamp in stamps_ns]
+
+
 def folder(tmp_path: Path, frames: int) -> str:
     for number in range(frames):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((64, 96, 3), 10 * number, np.uint8))
@@ -103,6 +127,65 @@ def test_lossless_without_masks_ends_with_a_sentence(ros: Bench, monkeypatch: py
     assert node.finished.result() == 1
     ros.until(ros.errors)
     assert "no mask came back for 1 frames within 0.3 s; is segmentation_node running" in ros.errors()[0]
+
+
+STEP = NS // 20
+EPOCH, HOUR = 1_700_000_000 * NS, 3600 * NS
+BAD_STAMPS = {
+    "an hour ahead": [0, STEP, 2 * STEP, HOUR, 4 * STEP, 5 * STEP],
+    "0 at first": [0, EPOCH, EPOCH + STEP, EPOCH + 2 * STEP, EPOCH + 3 * STEP],
+    "clock set back": [EPOCH + n * STEP for n in (200, 201, 202, 3, 4, 5, 6)],
+    "the same again": [EPOCH + n * STEP for n in (0, 1, 1, 1, 2, 3)],
+}
+
+
+@pytest.mark.parametrize("stamps_ns", BAD_STAMPS.values(), ids=BAD_STAMPS)
+@pytest.mark.parametrize("clock", [False, True])
+def test_bad_stamps_do_not_change_the_pace(
+    ros: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamps_ns: list[int], clock: bool
+) -> None:
+    images, times, sent = ros.listen(Image, "/image_raw"), ros.listen(Clock, "/clock"), tmp_path / "sent.csv"
+    give(monkeypatch, stamped(stamps_ns), 20.0)
+    began = time.monotonic()
+    node = play(ros, keep_stamps=True, clock=clock, sent_file=str(sent))
+    took_s = time.monotonic() - began
+    assert node.finished.result() == 0 and took_s >= (len(stamps_ns) - 1) / 20
+    ros.until(lambda: len(images) == len(stamps_ns))
+    assert stamps(images) == stamps_ns
+    steps = np.diff([row[3] for row in rows(sent)])
+    if clock:  # the time of sending is the system's: the node has no use_sim_time
+        found = clock_times(times)
+        assert found == sorted(found) and found[-1] >= max(stamps_ns)
+    assert np.median(steps) == pytest.approx(STEP, rel=0.3) and max(steps) < NS
+    said = [log.msg for log in ros.logs if "such a step counts as 0.050 s" in log.msg]
+    assert len(said) == 1 and said[0].startswith("the stamp of frame ")
+
+
+def test_pauses_of_a_clip_are_kept(ros: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    give(monkeypatch, stamped([0, STEP, NS, NS + STEP]), 20.0)
+    play(ros, keep_stamps=True, sent_file=str(tmp_path / "sent.csv"), wait_for_listener=False)
+    assert np.diff([row[3] for row in rows(tmp_path / "sent.csv")])[1] == pytest.approx(NS - STEP, rel=0.1)
+    assert not [log for log in ros.logs if "such a step" in log.msg]
+
+
+@pytest.mark.parametrize("clock", [False, True])
+def test_lossless_does_not_wait_for_frames_that_are_refused(
+    ros: Bench, monkeypatch: pytest.MonkeyPatch, clock: bool
+) -> None:
+    images, masks, times = (
+        ros.listen(kind, topic)
+        for kind, topic in ((Image, "/image_raw"), (Image, "/segmentation/mask"), (Clock, "/clock"))
+    )
+    # Twice the same, then one far ahead, then back: the third frame in a row that is not newer begins again.
+    numbers = [0, 1, 1, 2, 9000, 3, 4, 5, 6, 6, 6, 6, 7]
+    give(monkeypatch, stamped([n * STEP for n in numbers]), 20.0)
+    ros.add(SegmentationNode, device="CPU", drop_policy="none")
+    node = play(ros, drop_policy="none", keep_stamps=True, clock=clock, rate=10.0)
+    assert node.finished.result() == 0, ros.errors()
+    ros.until(lambda: len(masks) == 8 and len(images) == len(numbers))
+    assert stamps(masks) == [n * STEP for n in (0, 1, 2, 9000, 5, 6, 6, 7)]
+    found = clock_times(times)
+    assert found == sorted(found) and bool(found) == clock
 
 
 def test_process_ends_with_0_at_the_end_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -192,18 +275,7 @@ def test_truth_without_pixels_is_not_published(ros: Bench, monkeypatch: pytest.M
     instances = ros.listen(Image, "/truth/instances")
     boxes = {1: (0.0, 0.0, 5.0, 5.0)}
     clip = open_source(SourceConfig(frames=2, fps=50.0, **SMALL))
-    frames = [replace(frame, truth=GroundTruth(boxes_px=boxes)) for frame in clip]
-
-    class Boxes:
-        name, fps, labels = "boxes", 50.0, None
-
-        def __len__(self) -> int:
-            return len(frames)
-
-        def __iter__(self) -> Iterator[Frame]:
-            return iter(frames)
-
-    monkeypatch.setattr(source_node, "open_source", lambda config: Boxes())
+    give(monkeypatch, [replace(frame, truth=GroundTruth(boxes_px=boxes)) for frame in clip], 50.0)
     play(ros)
     ros.until(lambda: len(images) == 2)
     assert truth == instances == []

@@ -259,6 +259,27 @@ def test_damaged_jpegs_and_messages(tmp_path: Path, pixels: list[np.ndarray]) ->
     assert source.lost == dict.fromkeys((1, 2, 4), "malformed")
 
 
+def test_a_bag_whose_first_messages_are_damaged(tmp_path: Path, pixels: list[np.ndarray]) -> None:
+    count, bad = 130, 100
+    path = write_bag(tmp_path / "bag", {"/i": [image(ROS2, i, pixels[0]) for i in range(count)]}, ROS2, SQLITE)
+    with sqlite3.connect(storage_file(path)) as database:
+        database.execute("UPDATE messages SET data = substr(data, 1, 10) WHERE id <= ? OR id = ?", (bad, count - 5))
+    database.close()
+    source = BagSource(path)
+    assert source.fps == pytest.approx(20.0)
+    assert names(source) == [i for i in range(bad, count) if i != count - 6]
+    assert list(source.lost) == [*range(bad), count - 6]
+
+
+def test_a_bag_without_one_readable_message_is_refused(tmp_path: Path, pixels: list[np.ndarray]) -> None:
+    path = write_bag(tmp_path / "bag", images(pixels), ROS2, SQLITE)
+    with sqlite3.connect(storage_file(path)) as database:
+        database.execute("UPDATE messages SET data = substr(data, 1, 10)")
+    database.close()
+    with pytest.raises(SourceError, match="has no message that can be read"):
+        BagSource(path)
+
+
 def test_a_bag_without_one_readable_image_is_refused(tmp_path: Path, pixels: list[np.ndarray]) -> None:
     messages = [image(ROS2, i, p, cut=50) for i, p in enumerate(pixels)]
     problems = Problems()

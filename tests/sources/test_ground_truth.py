@@ -162,7 +162,26 @@ def test_boxes_count_frames_that_were_lost(tmp_path: Path) -> None:
     boxes = [None if f.truth is None else f.truth.boxes_px for f in frames]
     assert boxes == [{5: (0.0, 0.0, 2.0, 2.0)}, {5: (2.0, 0.0, 4.0, 2.0)}, {}, {}]
     assert clip.labels is None and all(f.truth is not None and f.truth.class_ids is None for f in frames)
-    assert truth(clip).truth_without_frame == ["frame 2", "frame 9"]
+    assert truth(clip).truth_without_frame == ["frame 2", "frame 9"] and truth(clip).frames_without_truth == 0
+
+
+def test_a_clip_is_annotated_beyond_the_last_box(tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text("2,5,1,0,2,2,1\n")
+    clip = clip_of(tmp_path, {"/image": messages()}, ground_truth=str(tmp_path / "gt.txt"))
+    for _ in range(2):
+        boxes = [frame.truth.boxes_px for frame in clip if frame.truth is not None]
+        assert boxes == [{}, {5: (1.0, 0.0, 3.0, 2.0)}, {}, {}, {}]
+        assert truth(clip).truth_without_frame == [] and truth(clip).frames_with_truth == COUNT
+
+
+def test_a_stamp_far_in_the_future_takes_no_truth_from_others(tmp_path: Path) -> None:
+    count = 100
+    pictures = messages(lambda i: picture(i), indices=range(count))
+    pictures[2].header.stamp.sec += 10**6
+    topics = {"/image": pictures, "/truth/class_ids": messages(lambda i: ids(i % 8), "mono8", range(count))}
+    clip = clip_of(tmp_path, topics)
+    assert first_ids(list(clip)) == [None if i == 2 else i % 8 for i in range(count)]
+    assert truth(clip).truth_without_frame_count == 1
 
 
 def test_folders_beside_the_images(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ PIXELS = np.zeros((2, 2, 3), np.uint8)
 
 def match(frames: list[int], truth: list[int], tolerance_ns: int = 0, window: int = 64) -> tuple[list[int | None], str]:
     """Which truth each frame gets, and the names of what is left."""
-    matcher = ByStamp(((t, str(t), t) for t in truth), tolerance_ns, window)
+    matcher = ByStamp(lambda: ((t, str(t), t) for t in truth), tolerance_ns, window)
     found = [matcher.find(Frame("camera", stamp, PIXELS), k) for k, stamp in enumerate(frames)]
     return found, " ".join(matcher.unused())
 
@@ -37,22 +38,76 @@ def test_truth_for_few_frames_or_from_before() -> None:
 
 def test_frames_go_on_after_the_clock_was_set_back() -> None:
     assert match([100, 110, 0, 10, 20], [100, 120, 0, 10, 20]) == ([100, None, 0, 10, 20], "120")
+    assert match([100, 110, 0, 10, 20], [100, 120, 130, 0, 10, 20]) == ([100, None, 0, 10, 20], "120 130")
 
 
 def test_only_so_much_waits() -> None:
-    reads = 0
+    read: list[int] = []
 
-    def truth() -> object:
-        nonlocal reads
+    def truth() -> Iterator[tuple[int, str, int]]:
         for stamp in range(1000):
-            reads += 1
+            read.append(stamp)
             yield stamp, str(stamp), stamp
 
-    matcher = ByStamp(truth(), 0, window=4)
-    assert matcher.find(Frame("camera", 10, PIXELS), 0) == 10 and reads == 11
-    assert matcher.find(Frame("camera", 8, PIXELS), 1) == 8
-    assert matcher.find(Frame("camera", 2, PIXELS), 2) is None
-    assert len(list(matcher.unused())) == 998
+    matcher = ByStamp(truth, 0, window=4)
+    assert matcher.find(Frame("camera", 3, PIXELS), 0) == 3 and read == [0, 1, 2, 3]
+    assert matcher.find(Frame("camera", 6, PIXELS), 1) == 6
+    assert matcher.find(Frame("camera", 4, PIXELS), 2) == 4
+    assert matcher.find(Frame("camera", 1, PIXELS), 3) is None
+    assert len(list(matcher.unused())) == 997
+
+
+FAR = 10**18
+STAMPS = list(range(0, 20_000, 10))
+
+
+@pytest.mark.parametrize("odd", [[FAR], [FAR, FAR + 10], [15_000], [FAR, 5], [5, FAR]])
+@pytest.mark.parametrize("at", [0, 1, 3, 700])
+def test_odd_stamps_cost_no_other_frame_its_truth(odd: list[int], at: int) -> None:
+    if odd == [15_000] and at == 0:
+        pytest.skip("nothing shows that a first frame is odd if it has truth")
+    frames = [*STAMPS[:at], *odd, *STAMPS[at + len(odd) :]]
+    found, _ = match(frames, STAMPS)
+    assert found == [*STAMPS[:at], *[None] * len(odd), *STAMPS[at + len(odd) :]]
+
+
+@pytest.mark.parametrize("odd", [[FAR], [FAR, FAR + 10], [15_000]])
+def test_odd_stamps_among_sparse_and_dense_truth(odd: list[int]) -> None:
+    tenth = STAMPS[::10]
+    found, _ = match([*STAMPS[:500], *odd, *STAMPS[500:]], tenth)
+    assert [stamp for stamp in found if stamp is not None] == tenth
+    found, _ = match([*tenth[:50], *odd, *tenth[50:]], STAMPS)
+    assert found == [*tenth[:50], *[None] * len(odd), *tenth[50:]]
+
+
+@pytest.mark.parametrize("step", [1, 2, 10, 63, 64, 65, 100])
+def test_truth_denser_than_frames(step: int) -> None:
+    frames = STAMPS[::step]
+    found, left = match(frames, STAMPS)
+    ahead = [0, None] if step > 64 else frames[:2]  # to the rule, a gap before the second frame
+    assert found == [*ahead, *frames[2:]]
+    assert len(left.split()) == len(STAMPS) - sum(stamp is not None for stamp in found)
+
+
+@pytest.mark.parametrize("every", [1, 3, 100])
+def test_the_frame_after_a_gap_may_lack_truth_and_no_other(every: int) -> None:
+    truth = STAMPS[::every]
+    frames = [*STAMPS[:400], *STAMPS[1400:]]
+    found, _ = match(frames, truth)
+    due = [stamp if stamp in set(truth) else None for stamp in frames]
+    assert found[:400] == due[:400] and found[401:] == due[401:]
+    assert match([*STAMPS[:10], *STAMPS[60:]], STAMPS)[0] == [*STAMPS[:10], *STAMPS[60:]]  # within the window
+
+
+def test_truth_that_began_long_before_the_frames() -> None:
+    assert match(STAMPS[500:], STAMPS)[0] == STAMPS[500:]
+
+
+@pytest.mark.parametrize("step", [1, 10])
+def test_a_clip_that_was_recorded_twice(step: int) -> None:
+    frames = STAMPS[::step]
+    assert match([*frames, *frames], [*STAMPS, *STAMPS])[0] == [*frames, *frames]
+    assert match([*STAMPS, *STAMPS], [*frames, *frames])[0] == 2 * [s if s in set(frames) else None for s in STAMPS]
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(-3, 3))
@@ -85,8 +140,6 @@ def test_boxes_of_motchallenge(tmp_path: Path) -> None:
     problems = Problems()
     assert read_boxes(path, problems) == {
         1: {7: (10.0, 20.0, 40.5, 60.0)},
-        2: {},
-        3: {},
         4: {7: (0.0, 0.0, 5.0, 5.0), 8: (-3.0, 0.0, 2.0, 5.0)},
     }
     assert problems.lines == []
@@ -95,10 +148,13 @@ def test_boxes_of_motchallenge(tmp_path: Path) -> None:
 def test_lines_that_are_no_boxes_are_said(tmp_path: Path) -> None:
     path = tmp_path / "gt.txt"
     bad = ["2,7,1,1,1", "2,7,1,1,x,1,1", "0,7,1,1,2,2,1", "2,7,1,1,0,2,1", "2.5,7,1,1,2,2,1", "2,7,1,nan,2,2,1"]
-    path.write_text("\n".join(["1,7,1,1,2,2,1", *bad]))
+    twice = ["1,7,5,5,2,2,1", "1,8,5,5,2,2,1"]
+    path.write_text("\n".join(["1,7,1,1,2,2,1", *bad, "1,8,1,1,2,2,0", *twice]))
     problems = Problems()
     assert read_boxes(path, problems) == {1: {7: (1.0, 1.0, 3.0, 3.0)}}
-    assert [f"line {i} is skipped" in line for i, line in enumerate(problems.lines, start=2)] == [True] * len(bad)
+    said = [*range(2, 8), 9, 10]
+    assert [f"line {i} is skipped" in line for i, line in zip(said, problems.lines, strict=True)] == [True] * len(said)
+    assert "frame 1 has id 7 already" in problems.lines[-2] and problems.counts == {"bad_label": len(said)}
     for text in ("", "1,7,1,1,2,2,0\n"):
         path.write_text(text)
         with pytest.raises(SourceError, match="has no boxes"):
@@ -106,3 +162,8 @@ def test_lines_that_are_no_boxes_are_said(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SourceError, match="cannot be read"):
         read_boxes(path, problems)
+
+
+def test_a_row_far_away_costs_nothing(tmp_path: Path) -> None:
+    (path := tmp_path / "gt.txt").write_text("1,7,1,1,2,2,1\n9999999,7,1,1,2,2,1\n1e15,7,1,1,2,2,1\n")
+    assert list(read_boxes(path, Problems())) == [1, 9_999_999, 10**15]
