@@ -62,9 +62,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--topic", action="append", default=[], help="image topic; can be repeated (all cameras)")
     truth = parser.add_argument_group("ground truth")
     truth.add_argument("--ground-truth", default="", metavar="TRUTH",
-                       help="topic or folder of label images, or MOTChallenge text; {name} in it stands for the name of "
-                       "the sequence, {camera} for the namespace of its topic (default: what lies in or beside the input "
-                       "by its usual name)")  # fmt: skip
+                       help="topic or folder of label images, or MOTChallenge text; {name} in it stands for the name "
+                       "of the sequence, {camera} for the namespace of its topic (default: what lies in or beside the "
+                       "input by its usual name)")  # fmt: skip
     truth.add_argument("--instances", default="", metavar="TRUTH", help="topic or folder of instance-id images")
     truth.add_argument("--legend", default="", metavar="NAME", help="what the true class ids mean: camvid, a model, a "
                        "folder with classes.yaml (the same as the model's)")  # fmt: skip

@@ -25,16 +25,8 @@ from cmt_seg_ros.evaluation.sequence import evaluate
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.segmentation import MaskMeter
 
-FILES = {
-    "annotated",
-    "examples",
-    "frames.csv",
-    "frames.jsonl",
-    "report.html",
-    "summary.json",
-    "tracks.txt",
-    RESULTS_MARK,
-}
+FILES = {"annotated", "examples", "frames.csv", "frames.jsonl", "report.html", "summary.json", "tracks.txt"}
+FILES |= {RESULTS_MARK}
 
 
 def without_times(summary: dict[str, Any]) -> dict[str, Any]:
