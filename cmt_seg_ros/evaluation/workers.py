@@ -25,6 +25,7 @@ from cmt_seg_ros.evaluation.sequence import evaluate
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
+CONNECT_S = 20.0
 REPORT_S = 0.2
 
 
@@ -87,7 +88,7 @@ def on_cluster(jobs: Sequence[Job], address: str, progress: Callable[[Job, int, 
     except ImportError as error:
         raise ConfigError(f"--cluster needs Dask ({error}); pip install 'cmt_seg_ros[cluster]'") from error
     try:
-        client = Client(address, timeout=20)
+        client = Client(address, timeout=CONNECT_S)
     except (OSError, TimeoutError, ValueError) as error:
         raise ConfigError(f"no Dask scheduler answers at {address} ({error}); start one: dask scheduler") from error
     with client:

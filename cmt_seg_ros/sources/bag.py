@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from statistics import median
 
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.labels import LabelSet
@@ -36,7 +37,7 @@ class BagSource:
         name: the bag's name.
         topic: the topic that is read.
         image_topics: names of all topics with images, cameras' and others.
-        fps: mean rate of the first messages that can be read, by their stamps; 15 where these say nothing.
+        fps: median rate of the first messages that can be read, by their stamps; 15 where these say nothing.
         labels: None, see :class:`~cmt_seg_ros.sources.ground_truth.WithTruth`.
         problems: what was wrong with the bag so far.
         lost: messages that gave no frame in the current or last iteration, why by number: "malformed" or another
@@ -114,9 +115,13 @@ class BagSource:
 
 
 def _rate(stamps: list[tuple[int, int]]) -> float:
-    """Frames per second, from numbers of messages and their stamps in ns: damaged ones between count."""
-    (first, begin_ns), (last, end_ns) = stamps[0], stamps[-1]
-    fps = (last - first) * 1e9 / (end_ns - begin_ns) if end_ns > begin_ns else 0.0
+    """Frames per second, from numbers of messages and their stamps in ns: damaged ones between count.
+
+    The median over neighbours: single stamps may be far off.
+    """
+    pairs = pairwise(stamps)
+    rates = [(n - m) * 1e9 / (end - begin) for (m, begin), (n, end) in pairs if end > begin]
+    fps = median(rates) if rates else 0.0
     return fps if 0 < fps <= _MAX_FPS else DEFAULT_FPS
 
 

@@ -127,7 +127,7 @@ def test_parameters_of_the_tracker_are_set_and_nothing_found_is_said(
         (["--masks", "MASKS", "--fps", "0"], "--fps is 0; it must be over 0"),
         (["--masks", "MASKS", "--frames", "-1"], "--frames is -1"),
         (["--masks", "MASKS", "--legend", "nonsense"], "--legend 'nonsense' is not known; give one of camvid, cmt"),
-        (["--masks", "MASKS", "--set", "speed=1"], "the tracker has no parameter 'speed'; it has min_area_fraction"),
+        (["--masks", "MASKS", "--set", "speed=1"], "there is no parameter 'speed'; there are min_area_fraction"),
         (["--masks", "MASKS", "--set", "max_lost_s=long"], "max_lost_s is 'long'; it must be of type float"),
         (["--masks", "MASKS", "--set", "max_lost_s=-1"], "tracker.max_lost_s is -1"),
         (["--masks", "MASKS", "--out", "DET/result.txt"], "cannot be written"),

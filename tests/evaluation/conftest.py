@@ -5,6 +5,14 @@ from __future__ import annotations
 import pytest
 from tiny_package import write_package
 
+from cmt_seg_ros.evaluation import report
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without plots, which take seconds each; the plots have tests of their own."""
+    monkeypatch.setattr(report, "_plots", lambda *arguments: {})
+
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:

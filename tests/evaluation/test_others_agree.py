@@ -16,6 +16,8 @@ from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.evaluation.sequence import evaluate
 from cmt_seg_ros.labels import CAMVID
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 
 def test_torchmetrics_finds_the_same_in_the_annotated_bag(tmp_path: Path, tiny: str) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
