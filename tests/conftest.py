@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"
+os.environ["COLUMNS"] = "200"  # of tables, whatever terminal the tests run in
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="cmt_seg_ros_cache_")
 os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="cmt_seg_ros_log_")
 os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(ROOT / "config" / "fastdds.xml")

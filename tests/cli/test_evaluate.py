@@ -15,11 +15,18 @@ from tiny_package import write_package
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.evaluation import report
 from cmt_seg_ros.evaluation.inputs import find_inputs
 from cmt_seg_ros.sources.scene import StreetScene
 
 sys.path.append(str(Path(__file__).parents[1] / "evaluation"))
 from clips import scene, write_bag
+
+
+@pytest.fixture(autouse=True)
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plots take seconds each, and have tests of their own."""
+    monkeypatch.setattr(report, "_plots", lambda *arguments: {})
 
 
 @pytest.fixture(scope="module")
