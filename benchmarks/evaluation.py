@@ -44,6 +44,7 @@ from cmt_seg_ros.evaluation.sequence import Tracked, evaluate
 from cmt_seg_ros.runtime.engine import default_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.sources.clip import numbered
 from cmt_seg_ros.structures import Frame
 from cmt_seg_ros.tracking.tracker import Tracker
 
@@ -91,12 +92,12 @@ class Runs:
             self._pipeline.segment([frame], [masks])
 
     def _replay(self) -> None:
-        for _ in Replay(open_source(self._source), self._pipeline, 0, lambda index, error: None):
+        for _ in Replay(numbered(open_source(self._source)), self._pipeline, 0, lambda index, error: None):
             pass
 
     def _tracks(self) -> None:
         tracked = Tracked(Tracker(self._pipeline.labels, TrackerConfig()), False)
-        for result in Replay(open_source(self._source), self._pipeline, 0, lambda index, error: None):
+        for result in Replay(numbered(open_source(self._source)), self._pipeline, 0, lambda index, error: None):
             tracked.track(result)
 
 
