@@ -71,8 +71,8 @@ def test_two_runs_give_the_same_but_for_times(tmp_path: Path, tiny: str) -> None
     assert (tmp_path / "a" / "tracks.txt").read_bytes() == (tmp_path / "b" / "tracks.txt").read_bytes()
 
 
-def test_a_killed_run_goes_on_without_loss(tmp_path: Path, tiny: str) -> None:
-    whole = evaluate(job(tmp_path / "whole", tiny, 30, use_images=True))
+def run_in_process(out: Path, tiny: str, kill_at: int = 0) -> list[int]:
+    """Evaluate 30 frames in a process of its own, which kills itself; the frames it reported."""
     script = f"""
 import os, signal, sys
 sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]}
@@ -82,20 +82,26 @@ from cmt_seg_ros.evaluation import run_files
 from cmt_seg_ros.evaluation.sequence import evaluate
 run_files.CHECKPOINT_FRAMES = 7
 def progress(done, total):
-    if done == 18:
+    print(done, flush=True)
+    if done == {kill_at}:
         os.kill(os.getpid(), signal.SIGKILL)
-evaluate(job(Path({str(tmp_path / "killed")!r}), {tiny!r}, 30, use_images=True), progress)
+evaluate(job(Path({str(out)!r}), {tiny!r}, 30, use_images=True), progress)
 """
-    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    out = tmp_path / "killed"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == (-signal.SIGKILL if kill_at else 0), ended.stderr
+    return [int(line) for line in ended.stdout.split()]
+
+
+def test_a_killed_run_goes_on_without_loss(tmp_path: Path, tiny: str) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+    assert run_in_process(whole, tiny) == list(range(1, 31))
+    assert run_in_process(out, tiny, kill_at=18) == list(range(1, 19))
     assert not (out / "summary.json").exists() and (out / "state.pickle").exists()
-    seen: list[int] = []
-    summary = evaluate(job(out, tiny, 30, use_images=True), lambda done, total: seen.append(done))
-    assert seen == list(range(15, 31)), "it begins behind the last checkpoint, frame 14"
-    assert without_times(summary) == without_times(whole) and {path.name for path in out.iterdir()} == FILES
-    np.testing.assert_array_equal(masks_in(out), masks_in(tmp_path / "whole"))
-    assert (out / "tracks.txt").read_bytes() == (tmp_path / "whole" / "tracks.txt").read_bytes()
+    assert run_in_process(out, tiny) == list(range(15, 31)), "it begins behind the last checkpoint, frame 14"
+    summaries = [without_times(json.loads((folder / "summary.json").read_text())) for folder in (out, whole)]
+    assert summaries[0] == summaries[1] and {path.name for path in out.iterdir()} == FILES
+    np.testing.assert_array_equal(masks_in(out), masks_in(whole))
+    assert (out / "tracks.txt").read_bytes() == (whole / "tracks.txt").read_bytes()
 
 
 def test_what_is_finished_is_not_done_again_and_other_results_are_not_overwritten(tmp_path: Path, tiny: str) -> None:
