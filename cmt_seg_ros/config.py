@@ -244,7 +244,7 @@ class SourceConfig:
     Attributes:
         video: a video file.
         images: a folder of images, played in the order of their names.
-        bag: a rosbag2 folder, an .mcap file or a ROS 1 .bag.
+        bag: a rosbag2 folder, an .mcap or .db3 file or a ROS 1 .bag.
         bag_topic: image topic of the bag; empty: the first one.
         ground_truth: true masks or tracks of the clip: a topic of the bag, a folder of label images or a MOTChallenge
             text file; empty: what lies beside the clip by its usual name, if anything.

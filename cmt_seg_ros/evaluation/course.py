@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.evaluation.frame_scores import SCORES, TIMES, frame_scores
-from cmt_seg_ros.evaluation.records import Record
+from cmt_seg_ros.evaluation.records import Record, is_compared
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import F64, TrackState
 
@@ -63,11 +63,6 @@ class Course:
     spans: dict[int, Span]
     starts: list[int]
     moments: dict[tuple[str, int], tuple[str, float]]
-
-
-def is_compared(record: Record) -> bool:
-    """Whether anything of the frame was compared with ground truth."""
-    return any(record[key] is not None for key in ("confusion", "objects", "match"))
 
 
 def read_course(records: Iterable[Record], labels: LabelSet, wanted: Iterable[tuple[str, int]] = frozenset()) -> Course:

@@ -47,7 +47,7 @@ def find_inputs(paths: Sequence[str], topics: Sequence[str], common: SourceConfi
         found += _inputs(path, topics, common)
     if len(found) > 1 and any(Path(place).exists() for place in (common.ground_truth, common.instances) if place):
         _check_truth(common, ("{name}",), f"there are {len(found)} sequences")
-    return [replace(one, source=absolute(_named(one.source, one.name))) for one in _distinct(found)]
+    return [replace(one, source=absolute(_filled(one.source, "{name}", one.name))) for one in _distinct(found)]
 
 
 def absolute(source: SourceConfig) -> SourceConfig:
@@ -88,10 +88,12 @@ def _of_bag(bag: Path, root: Path, topics: Sequence[str], common: SourceConfig) 
     several = len(chosen) > 1
     if several:
         _check_truth(common, ("{camera}", "{name}"), f"bag {bag} has the cameras {', '.join(chosen)}")
-    return [
-        Input(f"{name}_{_camera(topic)}" if several else name, _of_camera(replace(source, bag_topic=topic)))
-        for topic in chosen
-    ]
+    found = []
+    for topic in chosen:
+        space = topic.removesuffix("/compressed").rpartition("/")[0]
+        of_camera = _filled(replace(source, bag_topic=topic), "{camera}", space)
+        found.append(Input(f"{name}_{_camera(topic)}" if several else name, of_camera))
+    return found
 
 
 def _check_truth(common: SourceConfig, words: Sequence[str], why: str) -> None:
@@ -105,16 +107,9 @@ def _check_truth(common: SourceConfig, words: Sequence[str], why: str) -> None:
             raise ConfigError(f"ground truth {place} is one, but {why}; write {' or '.join(words)} for what differs")
 
 
-def _of_camera(source: SourceConfig) -> SourceConfig:
-    """With the camera's namespace in the places of its ground truth."""
-    camera = source.bag_topic.removesuffix("/compressed").rpartition("/")[0]
-    truth, instances = (place.replace("{camera}", camera) for place in (source.ground_truth, source.instances))
-    return replace(source, ground_truth=truth, instances=instances)
-
-
-def _named(source: SourceConfig, name: str) -> SourceConfig:
-    """With the name of the sequence in the places of its ground truth."""
-    truth, instances = (place.replace("{name}", name) for place in (source.ground_truth, source.instances))
+def _filled(source: SourceConfig, word: str, text: str) -> SourceConfig:
+    """With a word in the places of its ground truth, such as {name}, replaced."""
+    truth, instances = (place.replace(word, text) for place in (source.ground_truth, source.instances))
     return replace(source, ground_truth=truth, instances=instances)
 
 

@@ -112,6 +112,11 @@ class Recorder:
         return [[int(c), float(iou), int(tp), int(fp), int(fn)] for c, iou, tp, fp, fn in parts]
 
 
+def is_compared(record: Record) -> bool:
+    """Whether anything of the frame was compared with ground truth."""
+    return any(record[key] is not None for key in ("confusion", "objects", "match"))
+
+
 def known_ids(truth: LabelSet, labels: LabelSet) -> U8 | None:
     """(256,) uint8: predicted class id for each true one by its name, else 255; None if no name is in both."""
     lut = np.full(256, IGNORE_ID, np.uint8)

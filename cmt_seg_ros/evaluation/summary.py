@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from cmt_seg_ros.evaluation.frame_scores import TIMES
-from cmt_seg_ros.evaluation.records import Record
+from cmt_seg_ros.evaluation.records import Record, is_compared
 from cmt_seg_ros.evaluation.totals import Totals, frame_iou
 from cmt_seg_ros.evaluation.versions import machine, versions
 from cmt_seg_ros.labels import LabelSet
@@ -77,7 +77,7 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
         times.add(record)
         examples.add(record)
         size = record["size_px"] or size
-        with_truth += any(record[key] is not None for key in ("confusion", "objects", "match"))
+        with_truth += is_compared(record)
     lost = _reasons(totals.lost, facts)
     summary = {
         "schema_version": SCHEMA_VERSION,
