@@ -30,7 +30,7 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.runtime.model_package import ModelPackage, available
 from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import Frame
 
 UNET = "unet"

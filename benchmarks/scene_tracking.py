@@ -25,11 +25,11 @@ from support.report import parser, run, save
 
 from cmt_seg_ros.config import SegmentationConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError
-from cmt_seg_ros.evaluation.matching import MIN_OBJECT_FRACTION, match_instances
 from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.metrics.matching import MIN_OBJECT_FRACTION, match_instances
 from cmt_seg_ros.metrics.tracking import FrameMatch, hota, identity
 from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U16, Frame, GroundTruth, Segment, Segmentation, Track, TrackState
 from cmt_seg_ros.tracking.render import instance_image
 from cmt_seg_ros.tracking.segments import find_segments

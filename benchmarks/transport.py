@@ -1,7 +1,7 @@
 """What does it cost to send and receive images in Python: typed or serialized messages, which executor?
 
 Two processes on a core each, best effort, config/fastdds.xml, freed memory kept as all nodes of the package do
-(ros/process.py). CPU time a message of the whole process. Received as a typed message viewed by numpy, or as
+(ros/common/process.py). CPU time a message of the whole process. Received as a typed message viewed by numpy, or as
 serialized bytes parsed by hand; under each executor of rclpy, by a node with as many entities as
 segmentation_node. Sent with data set to bytes, to an array.array, to a numpy array past the setter (_data), or as
 serialized bytes made by hand.

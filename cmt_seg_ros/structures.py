@@ -75,7 +75,7 @@ class Frame:
         """(height, width) of the image in pixels.
 
         Raises:
-            FrameError: jpeg or png: decode it first (``runtime.pixels.decoded``).
+            FrameError: jpeg or png: decode it first (``images.pixels.decoded``).
         """
         encoding = ENCODINGS.get(self.encoding, Encoding())
         if encoding.compressed:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 import pytest
+from support import ROOT
 
-from cmt_seg_ros.ros.shared_memory import clean_stale
-
-ROOT = Path(__file__).resolve().parents[1]
+from cmt_seg_ros.ros.common.shared_memory import clean_stale
 
 # Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"

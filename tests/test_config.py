@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import yaml
+from support import ROOT
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError
@@ -34,7 +34,7 @@ def test_segmentation(values: dict[str, object], message: str) -> None:
 
 
 def test_node_parameters_are_listed_with_their_defaults() -> None:
-    path = Path(__file__).parents[1] / "config" / "segmentation.yaml"
+    path = ROOT / "config" / "segmentation.yaml"
     listed = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
     assert {name: listed.get(name) for name in asdict(SegmentationConfig())} == asdict(SegmentationConfig())
 

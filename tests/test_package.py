@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from support import ROOT
 
 import cmt_seg_ros
 
@@ -21,7 +22,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # comes with pytest there
 
-ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.prefix, "bin")
 SOURCES = ["package.xml", "CMakeLists.txt", "setup.py", "pyproject.toml", "LICENSE", "cmake", "cmt_seg_ros", "msg"]
 SHARED = ["launch", "config", "models"]

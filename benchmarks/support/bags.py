@@ -11,7 +11,7 @@ from rich.progress import track
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import Frame
 
 WIDTH, HEIGHT, FPS, QUALITY = 480, 360, 15.0, 95

@@ -17,7 +17,7 @@ from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from cmt_seg_ros.ros.images import image_from_array
+from cmt_seg_ros.ros.common.images import image_from_array
 from support.child import serve, spinning
 from support.pictures import pictures
 

@@ -16,7 +16,7 @@ from rclpy.executors import Executor, ExternalShutdownException, ShutdownExcepti
 from rclpy.node import Node
 from rclpy.task import Future
 
-from cmt_seg_ros.ros.process import prepare_process
+from cmt_seg_ros.ros.common.process import prepare_process
 
 FOREVER_S = 1e6
 N = TypeVar("N", bound=Node)

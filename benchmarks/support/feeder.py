@@ -22,8 +22,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from cmt_seg_ros.errors import CmtSegError
-from cmt_seg_ros.ros import qos
-from cmt_seg_ros.ros.images import image_from_array
+from cmt_seg_ros.ros.common import qos
+from cmt_seg_ros.ros.common.images import image_from_array
 from support.child import serve, spinning
 from support.pictures import pictures
 

@@ -16,7 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from cmt_seg_ros.ros.images import stamp_ns
+from cmt_seg_ros.ros.common.images import stamp_ns
 from support.child import serve, spinning
 
 DEPTH = 100

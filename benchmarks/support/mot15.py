@@ -15,9 +15,9 @@ from scipy.optimize import linear_sum_assignment
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.metrics.similarity import box_iou
 from cmt_seg_ros.sources.masks import MaskFolder
+from cmt_seg_ros.sources.motchallenge import read_detections
 from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import F64, U8
-from cmt_seg_ros.tracking.motchallenge import read_detections
 
 COMPONENT_SCORE = 0.9  # of the box of a component, for trackers that want a score
 # Smaller components of real masks are noise: of this share of the image's area. For all trackers the same.

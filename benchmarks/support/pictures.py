@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8
 
 

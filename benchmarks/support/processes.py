@@ -17,10 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cmt_seg_ros.cli.node_processes import private_environment
 from cmt_seg_ros.errors import CmtSegError
-from cmt_seg_ros.ros.process import prepare_process
-from cmt_seg_ros.ros.shared_memory import clean_stale
+from cmt_seg_ros.node_processes import private_environment
+from cmt_seg_ros.ros.common.process import prepare_process
+from cmt_seg_ros.ros.common.shared_memory import clean_stale
 
 # What is measured has one core to itself; sources, subscribers and the benchmark have the others.
 CORES = sorted(os.sched_getaffinity(0))

@@ -14,8 +14,8 @@ import numpy as np
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.sources.masks import OBJECT
+from cmt_seg_ros.sources.motchallenge import Results
 from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
-from cmt_seg_ros.tracking.motchallenge import Results
 from cmt_seg_ros.tracking.tracker import Tracker
 from support.mot15 import Material, box_row
 

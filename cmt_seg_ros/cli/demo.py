@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cmt_seg_ros.bags.topics import RESULTS_MARK
+from cmt_seg_ros.cli.progress import frame_bar
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.evaluation.folder import clear
 from cmt_seg_ros.evaluation.job import Job
-from cmt_seg_ros.evaluation.results_folder import clear
-from cmt_seg_ros.sources.bag_topics import RESULTS_MARK
 
 EXAMPLES = """examples:
   cmt-seg demo                         the synthetic street: 300 frames, exact ground truth
@@ -58,9 +59,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CmtSegError: ROS or the clip is missing, a node failed, nothing came out.
     """
-    from cmt_seg_ros.cli.live import evaluate_live
-    from cmt_seg_ros.cli.node_processes import terminable
     from cmt_seg_ros.cli.results import print_results
+    from cmt_seg_ros.evaluation.live.play import evaluate_live
+    from cmt_seg_ros.node_processes import terminable
 
     source = SourceConfig(video=args.video, images=args.images, bag=args.bag, frames=args.frames, scene_seed=args.seed)
     drop_policy = "none" if args.every_frame else SegmentationConfig.drop_policy
@@ -74,6 +75,6 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         raise ConfigError(f"{args.out} cannot be written: {error}; give another folder with --out") from error
     with terminable():
-        summary = evaluate_live(Job("demo", str(args.out.resolve()), source, segmentation), video=True)
+        summary = evaluate_live(Job("demo", str(args.out.resolve()), source, segmentation), frame_bar, video=True)
     print_results(summary, args.out / "report.html")
     return 0

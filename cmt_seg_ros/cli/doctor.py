@@ -17,7 +17,7 @@ from rich.text import Text
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.runtime.checks import check_cache, check_devices, check_model, check_processor, check_python
+from cmt_seg_ros.runtime.doctor import check_cache, check_devices, check_model, check_processor, check_python
 from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING, Finding, examine
 
 EXAMPLES = """examples:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _ros_findings(keep: bool) -> list[Finding]:
     """The checks that import ROS, in a process of their own; what it found before a crash counts."""
-    command = [sys.executable, "-m", "cmt_seg_ros.ros.checks", *(["--keep"] if keep else [])]
+    command = [sys.executable, "-m", "cmt_seg_ros.ros.doctor.checks", *(["--keep"] if keep else [])]
     trouble = ""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         try:

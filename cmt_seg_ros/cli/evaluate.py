@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cmt_seg_ros.cli.node_processes import terminable
 from cmt_seg_ros.cli.progress import frame_bar
 from cmt_seg_ros.cli.results import print_results
 from cmt_seg_ros.cli.settings import with_settings
@@ -18,11 +17,12 @@ from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.evaluation import workers
 from cmt_seg_ros.evaluation.combine import combine
+from cmt_seg_ros.evaluation.folder import SEVERAL, claimed, clear
 from cmt_seg_ros.evaluation.inputs import find_inputs
 from cmt_seg_ros.evaluation.job import Job
-from cmt_seg_ros.evaluation.results_folder import SEVERAL, claimed, clear
-from cmt_seg_ros.evaluation.summary import Summary
+from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.workers import Outcome
+from cmt_seg_ros.node_processes import terminable
 
 DAMAGED = 3
 EXAMPLES = """examples:
@@ -174,13 +174,13 @@ def _evaluate(args: argparse.Namespace, jobs: list[Job]) -> Iterator[Outcome]:
 
 def _evaluate_live(jobs: list[Job]) -> Iterator[Outcome]:
     """Play one clip after the other; one that cannot be played does not stop the others."""
-    from cmt_seg_ros.cli.live import evaluate_live
+    from cmt_seg_ros.evaluation.live.play import evaluate_live
 
     for job in jobs:
         if len(jobs) > 1:
             print(job.name, flush=True)
         try:
-            yield Outcome(job, evaluate_live(job))
+            yield Outcome(job, evaluate_live(job, frame_bar))
         except CmtSegError as error:
             yield Outcome(job, None, str(error))
 

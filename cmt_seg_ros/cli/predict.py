@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
-from cmt_seg_ros.runtime.overlay import draw_masks
+from cmt_seg_ros.images.drawing import draw_masks
+from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.runtime.pixels import to_bgr
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from cmt_seg_ros.cli.node_processes import NodeGroup, NodeProcess, terminable
 from cmt_seg_ros.cli.record_table import Camera, State, overview, summary
 from cmt_seg_ros.config import RECORDABLE, RecorderConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError
+from cmt_seg_ros.node_processes import NodeGroup, NodeProcess, terminable
 
 EXAMPLES = f"""examples:
   cmt-seg record                                          camera /camera: image_raw and all usual results, until Ctrl-C

@@ -7,8 +7,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cmt_seg_ros.evaluation.summary import Summary
-from cmt_seg_ros.evaluation.tables import result_rows
+from cmt_seg_ros.evaluation.scores.summary import Summary
+from cmt_seg_ros.evaluation.scores.tables import result_rows
 
 SHOWN = 10
 

@@ -9,7 +9,7 @@ import cv2
 from tqdm import tqdm
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 
 EXAMPLES = """examples:
   cmt-seg scene --out street --frames 60 --seed 3

@@ -18,7 +18,7 @@ from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.tracking.motchallenge import Results
+from cmt_seg_ros.sources.motchallenge import Results
 from cmt_seg_ros.tracking.tracker import Tracker
 
 EXAMPLES = """examples:

@@ -15,9 +15,9 @@ from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.model_package import ModelPackage, available
 from cmt_seg_ros.sources.masks import OBJECT, MaskFolder, MaskFrame
+from cmt_seg_ros.sources.motchallenge import read_detections
 from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import U8, Segment, Segmentation, Track
-from cmt_seg_ros.tracking.motchallenge import read_detections
 from cmt_seg_ros.tracking.tracker import Tracker
 from cmt_seg_ros.training.datasets import KNOWN_CLASSES, read_classes
 

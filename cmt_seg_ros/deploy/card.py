@@ -27,7 +27,7 @@ CAMVID_CARD: dict[str, Any] = {
         },
         {
             "name": "240 frames of the synthetic street, seeds from 1000",
-            "source": "cmt_seg_ros.sources.scene",
+            "source": "cmt_seg_ros.street",
             "terms": "Apache-2.0",
         },
         {

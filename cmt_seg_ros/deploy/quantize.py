@@ -17,10 +17,10 @@ import yaml
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.errors import DatasetError, ModelError
+from cmt_seg_ros.images.pixels import slot_shape, write_pixels
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
 from cmt_seg_ros.runtime.graph import network_size
 from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
-from cmt_seg_ros.runtime.pixels import slot_shape, write_pixels
 from cmt_seg_ros.sources.images import SUFFIXES
 from cmt_seg_ros.structures import U8, Frame
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.evaluation.records import Record
-from cmt_seg_ros.evaluation.results_folder import PARTS, RECORDS, STATE, SUMMARY
+from cmt_seg_ros.evaluation.folder import PARTS, RECORDS, STATE, SUMMARY
+from cmt_seg_ros.evaluation.scores.frame_records import Record
 
 
 @dataclass

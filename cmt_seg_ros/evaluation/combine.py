@@ -11,11 +11,11 @@ from typing import Any
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.checkpoint import read_records
-from cmt_seg_ros.evaluation.frame_scores import write_csv
-from cmt_seg_ros.evaluation.outputs import write_summary
-from cmt_seg_ros.evaluation.records import Record
-from cmt_seg_ros.evaluation.results_folder import RECORDS, SEVERAL, TABLE, claimed
-from cmt_seg_ros.evaluation.summary import NO_TRUTH, Facts, Summary, summarise
+from cmt_seg_ros.evaluation.folder import RECORDS, SEVERAL, TABLE, claimed
+from cmt_seg_ros.evaluation.results import write_summary
+from cmt_seg_ros.evaluation.scores.frame_records import Record
+from cmt_seg_ros.evaluation.scores.frame_scores import write_csv
+from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, Facts, Summary, summarise
 from cmt_seg_ros.evaluation.workers import Outcome
 from cmt_seg_ros.labels import LabelSet
 
@@ -35,7 +35,7 @@ def combine(out: Path, outcomes: Sequence[Outcome]) -> Summary:
     Raises:
         ConfigError: models with different classes; the folder has other files, or cannot be written.
     """
-    from cmt_seg_ros.evaluation.report import write_report  # needs an extra
+    from cmt_seg_ros.evaluation.report.report import write_report  # needs an extra
 
     done = [(outcome.job, outcome.summary) for outcome in outcomes if outcome.summary is not None]
     labels = [LabelSet.from_list(summary["classes"]) for _, summary in done]

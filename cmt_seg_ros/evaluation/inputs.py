@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cmt_seg_ros.bags.topics import bags_in, image_topics
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
-from cmt_seg_ros.sources.bag_topics import bags_in, image_topics
 from cmt_seg_ros.sources.images import SUFFIXES
 
 BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".active", ".zstd")

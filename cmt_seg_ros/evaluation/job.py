@@ -11,7 +11,7 @@ from typing import Any
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig, changed
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.model_package import find
-from cmt_seg_ros.sources.truth_places import INSTANCE_FOLDER, LABEL_FOLDER
+from cmt_seg_ros.sources.truth.places import INSTANCE_FOLDER, LABEL_FOLDER
 
 _TIMING = ("device", "num_requests", "num_threads", "cpu_pinning", "cache_dir", "autotune", "max_latency_ms")
 

@@ -14,21 +14,21 @@ from typing import Any
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError, SourceError, TrackingError
 from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.folder import claimed
 from cmt_seg_ros.evaluation.job import Job
-from cmt_seg_ros.evaluation.outputs import facts_of, finish
-from cmt_seg_ros.evaluation.records import Recorder
 from cmt_seg_ros.evaluation.replay import Replay
 from cmt_seg_ros.evaluation.result import Result, lost_result
-from cmt_seg_ros.evaluation.results_folder import claimed
-from cmt_seg_ros.evaluation.run_files import RunFiles
+from cmt_seg_ros.evaluation.results import facts_of, finish
+from cmt_seg_ros.evaluation.run_writer import RunFiles
+from cmt_seg_ros.evaluation.scores.frame_records import Recorder
+from cmt_seg_ros.images.files import check_size
+from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.runtime.pixels import to_bgr
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import Clip, numbered
 from cmt_seg_ros.sources.masks import MaskFolder
-from cmt_seg_ros.sources.pictures import check_size
-from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import Frame
 from cmt_seg_ros.tracking.render import instance_image
 from cmt_seg_ros.tracking.tracker import Tracker

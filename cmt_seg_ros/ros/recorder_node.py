@@ -22,13 +22,13 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.config import RecorderConfig
-from cmt_seg_ros.ros import parameters
-from cmt_seg_ros.ros.process import run
-from cmt_seg_ros.ros.recording_files import Arrival
-from cmt_seg_ros.ros.recording_folder import RecordingFolder
-from cmt_seg_ros.ros.recording_thread import RecordingThread
-from cmt_seg_ros.ros.recording_topics import DEPTH, Topic, wanted
-from cmt_seg_ros.ros.throttle import Throttle
+from cmt_seg_ros.ros.common import parameters
+from cmt_seg_ros.ros.common.process import run
+from cmt_seg_ros.ros.common.throttle import Throttle
+from cmt_seg_ros.ros.recorder.files import Arrival
+from cmt_seg_ros.ros.recorder.folder import RecordingFolder
+from cmt_seg_ros.ros.recorder.thread import RecordingThread
+from cmt_seg_ros.ros.recorder.topics import DEPTH, Topic, wanted
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks

@@ -18,12 +18,12 @@ from std_msgs.msg import Header
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import CmtSegError, FrameError
-from cmt_seg_ros.ros import parameters, qos
-from cmt_seg_ros.ros.clip_clock import ClipClock
-from cmt_seg_ros.ros.clip_frames import ClipFrame, clip_frames
-from cmt_seg_ros.ros.images import NS, image_from_array, stamp_ns
-from cmt_seg_ros.ros.process import run
-from cmt_seg_ros.ros.sent_table import SentTable
+from cmt_seg_ros.ros.common import parameters, qos
+from cmt_seg_ros.ros.common.images import NS, image_from_array, stamp_ns
+from cmt_seg_ros.ros.common.process import run
+from cmt_seg_ros.ros.source.clip_clock import ClipClock
+from cmt_seg_ros.ros.source.clip_frames import ClipFrame, clip_frames
+from cmt_seg_ros.ros.source.sent_table import SentTable
 from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.structures import Frame

@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.task import Future
 
-from cmt_seg_ros.ros.process import run
+from cmt_seg_ros.ros.common.process import run
 
 DEPTH = 10  # as its publishers have it
 LOOK_S = 0.2

@@ -14,13 +14,13 @@ from std_srvs.srv import Trigger
 
 from cmt_seg_ros.config import TrackerConfig, TrackingSettings
 from cmt_seg_ros.errors import CmtSegError, ConfigError
-from cmt_seg_ros.ros import parameters
-from cmt_seg_ros.ros.autostart import AutostartNode
-from cmt_seg_ros.ros.camera_input import declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.camera_tracking import CameraTracking
-from cmt_seg_ros.ros.diagnostics import camera_status, diagnostic_array
-from cmt_seg_ros.ros.process import run
-from cmt_seg_ros.ros.throttle import Throttle
+from cmt_seg_ros.ros.common import parameters
+from cmt_seg_ros.ros.common.cameras import declare_cameras, is_camera_parameter, load_cameras
+from cmt_seg_ros.ros.common.diagnostics import camera_status, diagnostic_array
+from cmt_seg_ros.ros.common.lifecycle import AutostartNode
+from cmt_seg_ros.ros.common.process import run
+from cmt_seg_ros.ros.common.throttle import Throttle
+from cmt_seg_ros.ros.tracker.camera_tracking import CameraTracking
 
 
 class TrackerNode(AutostartNode):

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.stamps import RESTART_AFTER
 from cmt_seg_ros.structures import Frame
 
 LOSSLESS_CAPACITY = 4  # waiting frames of one camera before a lossless source is held back
-RESTART_AFTER = 3  # so many frames in a row before the newest stamp: the source began again
 GONE_AFTER_S = 1.0  # a camera silent for longer is not waited for
 
 

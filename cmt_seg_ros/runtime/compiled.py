@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import openvino as ov
 
+from cmt_seg_ros.images.pixels import write_pixels
 from cmt_seg_ros.runtime.graph import GraphKey
-from cmt_seg_ros.runtime.pixels import write_pixels
 from cmt_seg_ros.structures import U8, Frame
 
 

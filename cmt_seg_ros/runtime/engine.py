@@ -9,11 +9,11 @@ import openvino as ov
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import DeviceError, FrameError
+from cmt_seg_ros.images.pixels import graph_encoding, promised_size
 from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.runtime.graph import MASKS, GraphKey, network_size
 from cmt_seg_ros.runtime.graphs import Graphs, Keys
 from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.runtime.pixels import graph_encoding, promised_size
 from cmt_seg_ros.structures import U8, Frame
 
 RETRY_S = 60.0  # a device that was lost is tried again after this time, again and again

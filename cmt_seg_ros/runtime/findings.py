@@ -1,4 +1,4 @@
-"""What a check of `cmt-seg doctor` hands back; the checks are in runtime/checks.py and ros/checks.py."""
+"""What a check of `cmt-seg doctor` hands back; the checks are in runtime/doctor.py and ros/doctor/checks.py."""
 
 from __future__ import annotations
 

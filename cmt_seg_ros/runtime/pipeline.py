@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, FrameError
+from cmt_seg_ros.images.pixels import check_area, check_pixels, decoded, promised_size
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.autotune import tuned
 from cmt_seg_ros.runtime.engine import Engine, default_masks
 from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.runtime.pixels import check_area, check_pixels, decoded, promised_size
 from cmt_seg_ros.runtime.smoothing import smooth
 from cmt_seg_ros.structures import Frame, Segmentation
 

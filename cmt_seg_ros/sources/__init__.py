@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from cmt_seg_ros.bags.topics import ImageTopic, bags_in, image_topics
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.labels import CAMVID, LabelSet
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.bag import BagSource
-from cmt_seg_ros.sources.bag_topics import ImageTopic, bags_in, image_topics
 from cmt_seg_ros.sources.clip import DEFAULT_FPS, Clip, Source
-from cmt_seg_ros.sources.ground_truth import WithTruth
 from cmt_seg_ros.sources.images import ImageFolderSource
-from cmt_seg_ros.sources.problems import Problems
-from cmt_seg_ros.sources.scene import StreetScene
-from cmt_seg_ros.sources.truth_places import with_truth
+from cmt_seg_ros.sources.truth.places import with_truth
+from cmt_seg_ros.sources.truth.with_truth import WithTruth
 from cmt_seg_ros.sources.video import VideoSource
+from cmt_seg_ros.street import StreetScene
 
 __all__ = [
     "BagSource",

@@ -7,13 +7,13 @@ from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
 
+from cmt_seg_ros.bags.images import TYPES, header_stamp_ns, message_pixels
+from cmt_seg_ros.bags.messages import BagMessage
+from cmt_seg_ros.bags.storage import BagTopic, bag_messages, bag_topics
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.sources.bag_images import TYPES, header_stamp_ns, message_pixels
-from cmt_seg_ros.sources.bag_message import BagMessage
-from cmt_seg_ros.sources.bag_storage import BagTopic, bag_messages, bag_topics
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
-from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import Frame
 
 _SAMPLE = 64  # messages read to learn the rate
@@ -38,7 +38,7 @@ class BagSource:
         topic: the topic that is read.
         image_topics: names of all topics with images, cameras' and others.
         fps: median rate of the first messages that can be read, by their stamps; 15 where these say nothing.
-        labels: None, see :class:`~cmt_seg_ros.sources.ground_truth.WithTruth`.
+        labels: None, see :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth`.
         problems: what was wrong with the bag so far.
         lost: messages that gave no frame in the current or last iteration, why by number: "malformed" or another
             ``FrameError.reason``.

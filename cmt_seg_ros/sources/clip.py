@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Protocol
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.sources.problems import Problems
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.structures import Frame
 
 DEFAULT_FPS = 15.0
@@ -53,7 +53,7 @@ class Clip:
         frames: stop after that many; 0: all.
 
     Attributes:
-        source: what is played; a :class:`~cmt_seg_ros.sources.ground_truth.WithTruth` counts what had no truth.
+        source: what is played; a :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth` counts what had no truth.
     """
 
     def __init__(self, source: Source, fps: float = 0.0, frames: int = 0) -> None:

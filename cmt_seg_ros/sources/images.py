@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.images.files import SUFFIXES
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
-from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import U8, Frame
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 class ImageFolderSource:
@@ -28,7 +27,7 @@ class ImageFolderSource:
 
     Attributes:
         name: the folder's name.
-        labels: None, see :class:`~cmt_seg_ros.sources.ground_truth.WithTruth`.
+        labels: None, see :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth`.
         problems: what was wrong so far.
         lost: files that gave no frame in the current or last iteration: "malformed", by their number.
 

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.images.files import check_size, files_by_name, read_image
 from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelClass, LabelSet
-from cmt_seg_ros.sources.pictures import Pictures, check_size, files_by_name, read_image
+from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import U8, Segmentation
 
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless: a JPEG changes the ids

@@ -11,8 +11,8 @@ import cv2
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
-from cmt_seg_ros.sources.problems import Problems
 from cmt_seg_ros.structures import U8, Frame
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class VideoSource:
     Attributes:
         name: the file's name.
         fps: the file's rate; 15 where the file states none or nonsense, with a logged warning.
-        labels: None, see :class:`~cmt_seg_ros.sources.ground_truth.WithTruth`.
+        labels: None, see :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth`.
         problems: what was wrong so far.
         lost: nothing: a video has no place for frames that cannot be decoded.
 

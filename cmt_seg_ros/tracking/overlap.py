@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cmt_seg_ros.structures import F64, Segment
-from cmt_seg_ros.tracking.canvas import Silhouette, resized
+from cmt_seg_ros.tracking.blobs.canvas import Silhouette, resized
 
 WORK_PX = 48
 """Masks are compared at this size."""

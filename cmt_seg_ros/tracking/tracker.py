@@ -18,17 +18,17 @@ from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics.similarity import box_iou
 from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
-from cmt_seg_ros.tracking import motion
+from cmt_seg_ros.tracking import kalman
+from cmt_seg_ros.tracking.aspect_ratios import UsualRatios
 from cmt_seg_ros.tracking.association import I64, Doubts, Looks, assign, similarity
+from cmt_seg_ros.tracking.blobs.constrictions import split
+from cmt_seg_ros.tracking.blobs.sharing import Owners, part_company, share
 from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
-from cmt_seg_ros.tracking.life import LiveTrack
+from cmt_seg_ros.tracking.fragments import join_pieces
+from cmt_seg_ros.tracking.live_track import LiveTrack
 from cmt_seg_ros.tracking.observation import Observation
 from cmt_seg_ros.tracking.overlap import overlaps
-from cmt_seg_ros.tracking.pieces import join_pieces
-from cmt_seg_ros.tracking.ratios import UsualRatios
 from cmt_seg_ros.tracking.segments import check_segments, find_segments, occupied_by
-from cmt_seg_ros.tracking.sharing import Owners, part_company, share
-from cmt_seg_ros.tracking.waists import split
 
 SAME_SHAPE = 0.02
 """A camera that changes its resolution keeps its width over height so far; if not, it shows another view."""
@@ -178,9 +178,9 @@ class Tracker:
             if flow is not None:
                 track.camera_px_s = np.array(flow.behind(before.box_px)) / dt_s
             if track.camera_px_s.any():  # also without an image: it goes on as it did
-                track.state = motion.shift(track.state, track.camera_px_s * dt_s)
+                track.state = kalman.shift(track.state, track.camera_px_s * dt_s)
             if flow is not None and seen:
-                track.state = motion.displace(track.state, before, flow.of(track.segment), self._config)
+                track.state = kalman.displace(track.state, before, flow.of(track.segment), self._config)
         self._stamp_ns, self._size = stamp_ns, size
         return gone
 
@@ -192,7 +192,7 @@ class Tracker:
         if np.hypot(*shift_px) < STILL * max(seen.size):
             return False
         for track in self._tracks:
-            track.state = motion.shift(track.state, shift_px)
+            track.state = kalman.shift(track.state, shift_px)
         self._drift_px_s = shift_px / dt_s
         return True
 

@@ -13,7 +13,7 @@ import yaml
 
 from cmt_seg_ros.errors import DatasetError
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from evaluated_runs import write_run
+from support.evaluated_runs import write_run
 
 from cmt_seg_ros.cli.main import main
 

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cmt_seg_ros.evaluation.recording import Recording
+from cmt_seg_ros.evaluation.live.recording import Recording
 from cmt_seg_ros.sources import BagSource, VideoSource
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: make test installs it")
 pytest.importorskip("av", reason="PyAV is not installed: make test installs it")

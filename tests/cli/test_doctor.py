@@ -13,8 +13,8 @@ import pytest
 
 from cmt_seg_ros.cli import doctor
 from cmt_seg_ros.cli.main import main
-from cmt_seg_ros.ros.shared_memory import SHARED_MEMORY
-from cmt_seg_ros.runtime.checks import check_cache, unseen_hardware
+from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY
+from cmt_seg_ros.runtime.doctor import check_cache, unseen_hardware
 from cmt_seg_ros.runtime.findings import ERROR, OK, Finding, examine
 from cmt_seg_ros.runtime.model_package import find
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import pytest
-from tiny_package import write_package
+from support.clips import scene, write_bag
+from support.tiny_package import write_package
 
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation import report
 from cmt_seg_ros.evaluation.inputs import find_inputs
-from cmt_seg_ros.sources.scene import StreetScene
-
-sys.path.append(str(Path(__file__).parents[1] / "evaluation"))
-from clips import scene, write_bag
+from cmt_seg_ros.evaluation.report import report
+from cmt_seg_ros.street import StreetScene
 
 
 @pytest.fixture(autouse=True)

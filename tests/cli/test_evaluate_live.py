@@ -11,12 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_package import write_package
+from support.clips import scene, write_bag
+from support.tiny_package import write_package
 
 from cmt_seg_ros.evaluation.checkpoint import read_records
-
-sys.path.append(str(Path(__file__).parents[1] / "evaluation"))
-from clips import scene, write_bag
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: make test installs it")
 

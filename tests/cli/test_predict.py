@@ -11,7 +11,7 @@ import pytest
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import Frame
 
 

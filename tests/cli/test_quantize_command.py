@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("nncf", reason="nncf is not installed: make test installs it")
 
-from tiny_package import write_data, write_package
+from support.tiny_package import write_data, write_package
 
 from cmt_seg_ros.cli import quantize
 from cmt_seg_ros.cli.main import main

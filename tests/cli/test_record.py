@@ -15,11 +15,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: make test installs it")
 
-from ros_harness import Process, bench, free_domain, header
 from sensor_msgs.msg import CompressedImage
+from support.ros_harness import Process, bench, free_domain, header
 
 from cmt_seg_ros.cli.main import main
-from cmt_seg_ros.evaluation.recording import Recording
+from cmt_seg_ros.evaluation.live.recording import Recording
 from cmt_seg_ros.sources import BagSource
 
 RECORD = [sys.executable, "-m", "cmt_seg_ros.cli.main", "record"]

@@ -16,10 +16,10 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: make test installs it")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from ros_harness import Bench, Process, bench, free_domain
+from support.ros_harness import Bench, Process, bench, free_domain
 
 from cmt_seg_ros.cli.main import main
-from cmt_seg_ros.ros.shared_memory import SHARED_MEMORY
+from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY
 
 VALUES = {"received": "100", "inferred": "90", "received_hz": "30.04", "inferred_hz": "28.96"}
 

@@ -19,7 +19,7 @@ from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig, HyperConfig  #
 from cmt_seg_ros.networks.zoo import build  # noqa: E402
 from cmt_seg_ros.runtime.model_package import ModelPackage  # noqa: E402
 from cmt_seg_ros.runtime.pipeline import Pipeline  # noqa: E402
-from cmt_seg_ros.sources.scene import StreetScene  # noqa: E402
+from cmt_seg_ros.street import StreetScene  # noqa: E402
 
 
 @pytest.mark.parametrize("size", [(96, 128), (90, 122)])

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 import pytest
-from tiny_package import write_data, write_package
+from support.tiny_package import write_data, write_package
 
 pytest.importorskip("nncf", reason="nncf is not installed: make test installs it")
 
@@ -27,10 +27,10 @@ from cmt_seg_ros.deploy.quantize import (
     write_quantized,
 )
 from cmt_seg_ros.errors import DatasetError, ModelError
+from cmt_seg_ros.images.pixels import slot_shape, write_pixels
 from cmt_seg_ros.runtime.graph import GraphKey, build, network_size
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.runtime.pixels import slot_shape, write_pixels
 from cmt_seg_ros.structures import U8, Frame
 from cmt_seg_ros.training.datasets import read_folder
 

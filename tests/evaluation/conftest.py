@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tiny_package import write_package
+from support.tiny_package import write_package
 
-from cmt_seg_ros.evaluation import report
+from cmt_seg_ros.evaluation.report import report
 
 
 @pytest.fixture

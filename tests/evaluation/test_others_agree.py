@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import job, scene
 from rosbags.highlevel import AnyReader
+from support.clips import job, scene
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.evaluation.sequence import evaluate

@@ -14,13 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from clips import job, scene, write_bag
 from rosbags.highlevel import AnyReader
+from support import ROOT
+from support.clips import job, scene, write_bag
 
 from cmt_seg_ros.config import SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
-from cmt_seg_ros.evaluation.results_folder import RESULTS_MARK, SEVERAL, claimed, clear
+from cmt_seg_ros.evaluation.folder import RESULTS_MARK, SEVERAL, claimed, clear
 from cmt_seg_ros.evaluation.sequence import evaluate
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.segmentation import MaskMeter
@@ -75,12 +76,12 @@ def run_in_process(out: Path, tiny: str, kill_at: int = 0) -> list[int]:
     """Evaluate 30 frames in a process of its own, which kills itself; the frames it reported."""
     script = f"""
 import os, signal, sys
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]}
+sys.path.insert(0, {str(ROOT / "tests")!r})
 from pathlib import Path
-from clips import job
-from cmt_seg_ros.evaluation import run_files
+from support.clips import job
+from cmt_seg_ros.evaluation import run_writer
 from cmt_seg_ros.evaluation.sequence import evaluate
-run_files.CHECKPOINT_FRAMES = 7
+run_writer.CHECKPOINT_FRAMES = 7
 def progress(done, total):
     print(done, flush=True)
     if done == {kill_at}:

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clips import job
+from support.clips import job
 
+from cmt_seg_ros.bags.topics import RESULTS_MARK
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation import workers
 from cmt_seg_ros.evaluation.combine import combine
+from cmt_seg_ros.evaluation.folder import SEVERAL, claimed
 from cmt_seg_ros.evaluation.job import Job
-from cmt_seg_ros.evaluation.results_folder import SEVERAL, claimed
 from cmt_seg_ros.evaluation.workers import Outcome, in_processes, in_turn, on_cluster
-from cmt_seg_ros.sources.bag_topics import RESULTS_MARK
 
 pytestmark = pytest.mark.usefixtures("no_plots")
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from support import SHARED_DATA
 
 from cmt_seg_ros.metrics.similarity import box_iou
 from cmt_seg_ros.metrics.tracking import FrameMatch, clear_mot, combine_hota, hota, identity
 
-MOT15 = Path(__file__).parents[3] / "shared" / "data" / "mot15"
+MOT15 = SHARED_DATA / "mot15"
 
 
 def random_sequence(seed: int, frames: int = 60, objects: int = 8) -> list[FrameMatch]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tiny_package import write_package
+from support.tiny_package import write_package
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.runtime import autotune

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 import pytest
-from tiny_package import write_package
+from support.tiny_package import write_package
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import DeviceError, FrameError

@@ -16,7 +16,7 @@ from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
 from cmt_seg_ros.runtime.graph import MASKS, GraphKey, build, network_size
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.smoothing import smooth
-from cmt_seg_ros.sources.scene import StreetScene
+from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import Frame
 
 Raw = tuple[np.ndarray, np.ndarray]

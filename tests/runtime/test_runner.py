@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from tiny_package import write_package
+from support.tiny_package import write_package
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bag_writing import PERIOD_NS, ROS1, ROS2, START_NS, compressed, image, write_bag
 from rosbags.rosbag2 import StoragePlugin
+from support.bag_writing import PERIOD_NS, ROS1, ROS2, START_NS, compressed, image, write_bag
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import SourceError

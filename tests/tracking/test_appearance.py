@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_scenes import BLUE, RED, rectangle, texture
+from support.small_scenes import BLUE, RED, rectangle, texture
 
 from cmt_seg_ros.structures import U8
 from cmt_seg_ros.tracking.appearance import describe

@@ -8,7 +8,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from small_scenes import rectangle, texture
+from support.small_scenes import rectangle, texture
 
 from cmt_seg_ros.structures import U8
 from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from small_scenes import rectangle
+from support.small_scenes import rectangle
 
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import Box, Track, TrackState

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_scenes import CAR, PEDESTRIAN, SIZE, Rectangle, confirmed_car, masks, new_tracker, rectangle
+from support.small_scenes import CAR, PEDESTRIAN, SIZE, Rectangle, confirmed_car, masks, new_tracker, rectangle
 
 from cmt_seg_ros.structures import TrackEvent, TrackState
 

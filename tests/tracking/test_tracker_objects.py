@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from small_scenes import (
+from support.small_scenes import (
     BLUE,
     CAR,
     PEDESTRIAN,

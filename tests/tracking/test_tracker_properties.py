@@ -9,7 +9,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_scenes import CAR, PEDESTRIAN, ROAD, cover, new_tracker, of_classes, person, plain, rectangle, texture
+from support.small_scenes import (
+    CAR,
+    PEDESTRIAN,
+    ROAD,
+    cover,
+    new_tracker,
+    of_classes,
+    person,
+    plain,
+    rectangle,
+    texture,
+)
 
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import CAMVID

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_scenes import CAR, SIZE, confirmed_car, masks, new_tracker, plain
+from support.small_scenes import CAR, SIZE, confirmed_car, masks, new_tracker, plain
 
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.structures import U8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from small_scenes import (
+from support.small_scenes import (
     CAR,
     PEDESTRIAN,
     RED,

@@ -9,9 +9,9 @@ import numpy as np
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.bootstrap import count_blocks, interval, resampled_sums
-from cmt_seg_ros.evaluation.compare.figures import CLASS_IOU, FRAME_SCORES, MS, PER_S, Figure, figures
 from cmt_seg_ros.evaluation.compare.pairs import Pairs, pair, warnings
 from cmt_seg_ros.evaluation.compare.runs import FrameName, Run
+from cmt_seg_ros.evaluation.compare.scores import CLASS_IOU, FRAME_SCORES, MS, PER_S, Figure, figures
 from cmt_seg_ros.structures import F64
 
 BETTER, WORSE, SAME = "better", "worse", "no difference seen"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.comparison import MISSING, Comparison, figure_names
-from cmt_seg_ros.evaluation.compare.figures import SHARE
+from cmt_seg_ros.evaluation.compare.scores import SHARE
 from cmt_seg_ros.evaluation.compare.text import value_text
 
 

@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.compare.comparison import Comparison, Row, Settings
-from cmt_seg_ros.evaluation.compare.figures import SHARE
 from cmt_seg_ros.evaluation.compare.plots import forest, over_frames
+from cmt_seg_ros.evaluation.compare.scores import SHARE
 from cmt_seg_ros.evaluation.compare.text import difference_text, frames_text, interval_text, to_dict, value_text
 
 MOST_CHANGED = 5

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cmt_seg_ros.evaluation.compare.comparison import BETTER, WORSE, Row
-from cmt_seg_ros.evaluation.plotting import (
+from cmt_seg_ros.evaluation.report.style import (
     ACCENT,
     DASHED,
     INK,

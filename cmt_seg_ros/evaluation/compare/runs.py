@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.checkpoint import read_records
-from cmt_seg_ros.evaluation.compare.figures import shapes
-from cmt_seg_ros.evaluation.matching import confirmed_only
-from cmt_seg_ros.evaluation.records import Record
-from cmt_seg_ros.evaluation.results_folder import SUMMARY
-from cmt_seg_ros.evaluation.summary import SCHEMA_VERSION, Summary
-from cmt_seg_ros.evaluation.totals import confusion_of
+from cmt_seg_ros.evaluation.compare.scores import shapes
+from cmt_seg_ros.evaluation.folder import SUMMARY
+from cmt_seg_ros.evaluation.scores.frame_records import Record
+from cmt_seg_ros.evaluation.scores.summary import SCHEMA_VERSION, Summary
+from cmt_seg_ros.evaluation.scores.totals import confusion_of
+from cmt_seg_ros.metrics.matching import confirmed_only
 from cmt_seg_ros.metrics.tracking import FrameMatch, clear_parts, hota_parts, identity_parts
 from cmt_seg_ros.structures import F64, TrackState
 

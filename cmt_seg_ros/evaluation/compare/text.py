@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cmt_seg_ros.evaluation.compare.comparison import Comparison, Row, Settings
-from cmt_seg_ros.evaluation.compare.figures import COUNT, SHARE
+from cmt_seg_ros.evaluation.compare.scores import COUNT, SHARE
 
 SCHEMA_VERSION = 1
 

@@ -1,0 +1,1 @@
+"""The annotated bag: frames, masks, tracks and scores for Foxglove and RViz."""

@@ -1,0 +1,1 @@
+"""Live evaluation: the nodes play a clip, their recording is read back."""

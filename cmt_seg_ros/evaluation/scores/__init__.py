@@ -1,0 +1,1 @@
+"""Scores: counts of each frame, their sums, and the tables made of them."""

@@ -1,0 +1,1 @@
+"""Images: pixels in every encoding, drawing on pictures, image files and video files."""

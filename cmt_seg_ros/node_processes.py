@@ -1,0 +1,225 @@
+"""Nodes as processes of a command: start, wait for "ready", stop; nothing of them outlives the command."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cmt_seg_ros.errors import CmtSegError
+
+NAMESPACE = "/camera"
+READY = re.compile(r"\bready\b")
+READY_S, STOP_S, TERM_S = 60.0, 30.0, 5.0
+_TAIL_LINES = 25
+_PR_SET_PDEATHSIG = 1
+_CLEAN = "from cmt_seg_ros.ros.common.shared_memory import clean_stale; clean_stale()"
+
+
+class NodeProcess:
+    """One node in its own process, its output in ``<logs>/<name>.log``.
+
+    Args:
+        name: of the module in cmt_seg_ros.ros.
+        namespace: of the node.
+        parameters: ROS parameters.
+        logs: folder of the logs.
+        environment: of the process.
+    """
+
+    def __init__(
+        self, name: str, namespace: str, parameters: Mapping[str, Any], logs: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.name, self.log = name, logs / f"{name}.log"
+        command = [sys.executable, "-u", "-m", f"cmt_seg_ros.ros.{name}", "--ros-args", "-r", f"__ns:={namespace}"]
+        for key, value in parameters.items():
+            command += ["-p", f"{key}:={json.dumps(value)}"]  # JSON is YAML: strings stay strings
+        with self.log.open("wb") as log:
+            # A session of its own: Ctrl-C reaches the command alone, which then ends the nodes in order.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """Exit status; None while it runs."""
+        return self._process.poll()
+
+    def usage(self) -> dict[str, float]:
+        """Since its start: CPU time ``cpu_s``, and ``memory_peak_mb`` (1e6 bytes); empty if it has ended."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            peak = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+        except OSError:
+            return {}
+        ticks = int(fields[11]) + int(fields[12])  # user and system, see proc(5)
+        memory = {"memory_peak_mb": round(int(peak[1]) * 1024 / 1e6, 1)} if peak else {}
+        return {"cpu_s": ticks / os.sysconf("SC_CLK_TCK"), **memory}
+
+    def output(self) -> str:
+        """All it has printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def check(self) -> None:
+        """Refuse to go on without it.
+
+        Raises:
+            CmtSegError: it has ended, with its last lines.
+        """
+        if self.status is not None:
+            raise CmtSegError(f"{self.name} ended with status {self.status}; its last lines:\n{self.tail()}")
+
+    def tail(self) -> str:
+        """Its last lines, indented."""
+        return "\n".join(f"  {line}" for line in self.output().splitlines()[-_TAIL_LINES:]) or "  (no output)"
+
+    def send(self, signum: int) -> None:
+        """Signal it, if it runs."""
+        if self.status is None:
+            self._process.send_signal(signum)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end; False if it still runs."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+
+class NodeGroup:
+    """The nodes of one command; leaving the ``with`` block ends them all, whatever happened.
+
+    Args:
+        logs: folder of their logs.
+        environment: of the processes; None: a ROS domain of their own, on this machine only.
+    """
+
+    def __init__(self, logs: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._logs, self._environment = logs, environment or private_environment(logs)
+        self._nodes: list[NodeProcess] = []
+
+    def __enter__(self) -> NodeGroup:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop(STOP_S if kind is None else TERM_S)
+        # A process of its own, as everything of ROS: the command line does not import cmt_seg_ros.ros.
+        subprocess.run([sys.executable, "-c", _CLEAN], stdout=subprocess.DEVNULL, check=False)
+
+    def start(
+        self, name: str, parameters: Mapping[str, Any], namespace: str = NAMESPACE, logs: Path | None = None
+    ) -> NodeProcess:
+        """Start a node; ``logs`` is the folder of its log, if it is not that of all."""
+        node = NodeProcess(name, namespace, parameters, logs or self._logs, self._environment)
+        self._nodes.append(node)
+        return node
+
+    def wait_ready(self, nodes: Iterable[NodeProcess], timeout_s: float = READY_S) -> None:
+        """Wait until each node has printed "ready".
+
+        Raises:
+            CmtSegError: one ended, or is not ready in time.
+        """
+        waiting, deadline = list(nodes), time.monotonic() + timeout_s
+        while waiting := [node for node in waiting if not READY.search(node.output())]:
+            for node in waiting:
+                node.check()
+                if time.monotonic() > deadline:
+                    raise CmtSegError(f"{node.name} is not ready after {timeout_s:g} s; its last lines:\n{node.tail()}")
+            time.sleep(0.05)
+
+    def check(self, but: NodeProcess | None = None) -> None:
+        """Refuse to go on if any node has ended, except one.
+
+        Raises:
+            CmtSegError: one has.
+        """
+        for node in self._nodes:
+            if node is not but:
+                node.check()
+
+    def stop(self, timeout_s: float = STOP_S) -> list[NodeProcess]:
+        """End all nodes: ask, then insist, then kill.
+
+        Returns:
+            Those that had to be made to end or ended with an error.
+        """
+        for signum, patience_s in ((signal.SIGINT, timeout_s), (signal.SIGTERM, TERM_S), (signal.SIGKILL, TERM_S)):
+            deadline = time.monotonic() + patience_s
+            for node in self._nodes:
+                node.send(signum)
+            for node in self._nodes:
+                node.wait(max(0.0, deadline - time.monotonic()))
+        return [node for node in self._nodes if node.status != 0]
+
+
+def private_environment(logs: Path) -> dict[str, str]:
+    """What the nodes' processes get: ROS that stays on this machine, in a domain of its own."""
+    return {
+        **os.environ,
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_DOMAIN_ID": str(domain_id()),
+        "ROS_LOG_DIR": str((logs / "ros").resolve()),
+        "RCUTILS_COLORIZED_OUTPUT": "0",
+    }
+
+
+def domain_id() -> int:
+    """ROS domain of this process: 1 to 101, by its id, so that two of them rarely meet; 0 is everybody's."""
+    return 1 + os.getpid() % 101
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
+    """Look every 50 ms; False after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Have SIGTERM end the command as Ctrl-C does, with its nodes."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+_LIBC = ctypes.CDLL(None)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this process if the command is killed; Linux."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""Shared by the nodes: parameters, messages, quality of service, diagnostics, life cycle."""

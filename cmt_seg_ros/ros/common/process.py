@@ -1,0 +1,94 @@
+"""How every node process starts and ends."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.task import Future
+
+from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.ros.common.shared_memory import clean_stale
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def fastdds_profile() -> Path | None:
+    """The shipped Fast DDS profile: in the source tree, or in the installed share folder."""
+    source = Path(__file__).parents[3] / "config" / "fastdds.xml"
+    try:
+        installed = Path(get_package_share_directory("cmt_seg_ros")) / "config" / "fastdds.xml"
+    except (PackageNotFoundError, LookupError, OSError):
+        installed = source
+    return next((p for p in (source, installed) if p.is_file()), None)
+
+
+def prepare_process() -> None:
+    """Choose the shipped Fast DDS profile, unless the user chose one, and keep freed image memory."""
+    profile = fastdds_profile()
+    if profile is not None:
+        # Fast DDS 3 (Kilted and later) reads one name and warns of the other, the one that Fast DDS 2 reads.
+        old = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
+        name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
+        os.environ.setdefault(name, str(profile))
+    # glibc would give the megabytes of every image back to the kernel and fetch them anew: 3x the CPU time.
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_TRIM_THRESHOLD, 512 << 20)
+        libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
+
+
+def make_executor() -> Any:
+    """The executor that takes the least CPU time (docs/performance.md)."""
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:  # until Iron
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
+def run(make_node: Callable[[], Node]) -> int:
+    """Spin one node until it finishes by itself or is told to stop; return the exit status.
+
+    A node may have ``finished``, a Future of the exit status, and ``close()``, called at the end.
+    """
+    prepare_process()
+    left = clean_stale()
+    rclpy.init()
+    node: Node | None = None
+    executor = make_executor()
+    try:
+        node = make_node()
+        if left:
+            node.get_logger().info(f"removed shared memory of processes that were killed: {', '.join(left)}")
+        executor.add_node(node)
+        finished: Future = getattr(node, "finished", Future())
+        while rclpy.ok() and not finished.done():
+            # With a timeout: without one rclpy's EventsExecutor calls nothing back and takes a whole core.
+            executor.spin_until_future_complete(finished, timeout_sec=86_400.0)
+        return int(finished.result() or 0) if finished.done() and rclpy.ok() else 0
+    except (CmtSegError, ParameterException) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except Exception:
+        if rclpy.ok():
+            raise
+        return 0  # told to stop while starting: what was being made could not be finished
+    finally:
+        # In this order, else Fast DDS leaves shared memory behind.
+        if node is not None:
+            getattr(node, "close", lambda: None)()
+            node.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown()

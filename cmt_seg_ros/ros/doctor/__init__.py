@@ -1,0 +1,1 @@
+"""Checks of cmt-seg doctor that need ROS."""

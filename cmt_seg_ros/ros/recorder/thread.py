@@ -1,0 +1,140 @@
+"""The thread between the recorder's callbacks and its files: a callback never waits for a disk."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cmt_seg_ros.ros.recorder.files import Arrival
+
+QUEUE_BYTES = 64 << 20
+QUEUE_MESSAGES = 4096
+TICK_S = 0.2
+
+
+@dataclass(eq=False)
+class TopicCount:
+    """What became of the messages of one topic.
+
+    Attributes:
+        written: messages that were written.
+        size: of those, bytes.
+        overrun: arrivals that found the queue full.
+        undelivered: messages that ROS reports as sent but never delivered.
+        failed: arrivals that could not be written.
+    """
+
+    written: int = 0
+    size: int = 0
+    overrun: int = 0
+    undelivered: int = 0
+    failed: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Messages that never reached the writer."""
+        return self.overrun + self.undelivered
+
+
+class RecordingThread:
+    """Hands arrivals one by one to ``write``; what does not fit into its queue is lost and counted.
+
+    Args:
+        write: takes one arrival; whatever it raises is counted and reported, and the next one is tried.
+        tick: called with the counts after each arrival, and a few times a second.
+        report: takes one sentence about an arrival that could not be written.
+        max_bytes: of the messages in the queue.
+
+    Attributes:
+        counts: by topic, in the order in which they first came.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Arrival], None],
+        tick: Callable[[Mapping[str, TopicCount]], None],
+        report: Callable[[str], None],
+        max_bytes: int = QUEUE_BYTES,
+    ) -> None:
+        self._write, self._tick, self._report, self._max_bytes = write, tick, report, max_bytes
+        self._queue: deque[Arrival] = deque()
+        self._bytes = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self.counts: dict[str, TopicCount] = {}
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    @property
+    def written(self) -> int:
+        """Messages written, of all topics."""
+        return sum(count.written for count in list(self.counts.values()))
+
+    @property
+    def lost(self) -> int:
+        """Messages that never reached the writer, of all topics."""
+        return sum(count.lost for count in list(self.counts.values()))
+
+    @property
+    def failed(self) -> int:
+        """Arrivals that could not be written, of all topics."""
+        return sum(count.failed for count in list(self.counts.values()))
+
+    def count(self, topic: str) -> TopicCount:
+        """The counts of one topic."""
+        return self.counts.setdefault(topic, TopicCount())
+
+    def put(self, arrival: Arrival) -> bool:
+        """Queue an arrival; False if the queue is full."""
+        with self._changed:
+            full = self._bytes + len(arrival.raw) > self._max_bytes or len(self._queue) >= QUEUE_MESSAGES
+            if full or self._closing:
+                self.count(arrival.topic).overrun += 1
+                return False
+            self._queue.append(arrival)
+            self._bytes += len(arrival.raw)
+            self._changed.notify()
+            return True
+
+    def close(self, timeout_s: float = 30.0) -> bool:
+        """Write what is queued, then end; False if that takes longer than ``timeout_s``."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while self._wait():
+            while (arrival := self._next()) is not None:
+                self._take(arrival)
+                self._tick(self.counts)
+            self._tick(self.counts)
+
+    def _take(self, arrival: Arrival) -> None:
+        count = self.count(arrival.topic)
+        try:
+            self._write(arrival)
+            count.written += 1
+            count.size += len(arrival.raw)
+        except Exception as error:  # a bad message or a full disk must not end the recording
+            count.failed += 1
+            self._report(f"{arrival.topic}: {error}")
+
+    def _wait(self) -> bool:
+        """Wait for an arrival, but not long; False at the end, when all is written."""
+        with self._changed:
+            if not self._queue and not self._closing:
+                self._changed.wait(TICK_S)
+            return bool(self._queue) or not self._closing
+
+    def _next(self) -> Arrival | None:
+        """The next arrival; None if there is none now."""
+        with self._changed:
+            if not self._queue:
+                return None
+            arrival = self._queue.popleft()
+            self._bytes -= len(arrival.raw)
+            return arrival

@@ -1,0 +1,105 @@
+"""The result topics of one camera; what nobody subscribes to is not computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from cmt_seg_ros.images.drawing import draw_masks
+from cmt_seg_ros.images.pixels import to_bgr
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.msg import ClassMap
+from cmt_seg_ros.ros.common import qos, vision
+from cmt_seg_ros.ros.common.images import NS, attach, image_from_array
+from cmt_seg_ros.ros.common.messages import class_map
+from cmt_seg_ros.structures import U8, Frame, Segmentation
+
+
+class MaskPublishers:
+    """Publishers of one camera.
+
+    Args:
+        node: owns them.
+        topic: turns a result's name into the camera's topic.
+        labels: classes of the model, sent latched at once.
+        model: name of the model.
+        threshold: probability below which pixels are unlabelled, 0-1.
+    """
+
+    def __init__(
+        self, node: LifecycleNode, topic: Callable[[str], str], labels: LabelSet, model: str, threshold: float
+    ) -> None:
+        self._node, self._labels = node, labels
+
+        def make(kind: type, name: str) -> Any:
+            return node.create_lifecycle_publisher(kind, topic(f"segmentation/{name}"), qos.RESULT)
+
+        self.mask = make(Image, "mask")
+        self.objectness = make(Image, "objectness")
+        self.confidence = make(Image, "confidence")
+        self.overlay = make(Image, "overlay")
+        self.overlay_compressed = make(CompressedImage, "overlay/compressed")
+        self.camera_info = make(CameraInfo, "camera_info")
+        # Latched, so that it need not wait for the node to become active: a plain publisher.
+        self.label_info = node.create_publisher(ClassMap, topic("segmentation/label_info"), qos.LATCHED)
+        self.label_info.publish(class_map(labels, model, node.get_clock().now().to_msg()))
+        self.vision_info: Any = None
+        if vision.AVAILABLE:
+            self.vision_info = node.create_publisher(vision.LabelInfo, topic("segmentation/vision_info"), qos.LATCHED)
+            self.vision_info.publish(vision.label_info(labels, threshold, node.get_clock().now().to_msg()))
+
+    @property
+    def image_publishers(self) -> tuple[Any, ...]:
+        """All that need a frame to be inferred."""
+        return self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed
+
+    def wanted(self) -> tuple[str, ...]:
+        """Which of ``graph.MASKS`` are needed for what somebody subscribes to; none if nobody does."""
+        if not any(map(self._somebody, self.image_publishers)):
+            return ()
+        overlay = self._somebody(self.overlay) or self._somebody(self.overlay_compressed)
+        objectness = overlay or self._somebody(self.objectness)
+        confidence = self._somebody(self.confidence)
+        return "class_ids", *["objectness"] * objectness, *["confidence"] * confidence
+
+    def publish(self, frame: Frame, result: Segmentation, alpha: float, info: CameraInfo | None) -> None:
+        """Publish what somebody subscribes to of one frame, under the frame's own stamp and frame_id."""
+        header = Header(frame_id=result.frame_id)
+        header.stamp.sec, header.stamp.nanosec = divmod(result.stamp_ns, NS)
+        # The mask last: who pairs it with the objectness has everything when it arrives.
+        masks = ((self.objectness, result.objectness), (self.confidence, result.confidence))
+        for publisher, mask in (*masks, (self.mask, result.class_ids)):
+            if mask is not None and self._somebody(publisher):
+                publisher.publish(image_from_array(mask, "mono8", header))
+        if info is not None and self._somebody(self.camera_info):
+            info.header = header
+            self.camera_info.publish(info)
+        self._publish_overlay(frame, result, alpha, header)
+
+    def destroy(self) -> None:
+        """Take the topics down."""
+        for publisher in (*self.image_publishers, self.camera_info):
+            self._node.destroy_lifecycle_publisher(publisher)
+        for latched in filter(None, (self.label_info, self.vision_info)):
+            self._node.destroy_publisher(latched)
+
+    @staticmethod
+    def _somebody(publisher: Any) -> bool:
+        return bool(publisher.get_subscription_count() > 0)
+
+    def _publish_overlay(self, frame: Frame, result: Segmentation, alpha: float, header: Header) -> None:
+        raw, jpeg = self._somebody(self.overlay), self._somebody(self.overlay_compressed)
+        if result.objectness is None or not (raw or jpeg):
+            return
+        picture: U8 = draw_masks(to_bgr(frame), result.class_ids, result.objectness, self._labels, alpha)
+        if raw:
+            self.overlay.publish(image_from_array(picture, "bgr8", header))
+        if jpeg:
+            message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
+            attach(message, cv2.imencode(".jpg", picture)[1])
+            self.overlay_compressed.publish(message)

@@ -1,0 +1,52 @@
+"""The frames that the source node sends, with what they were in their clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from cmt_seg_ros.ros.common.images import NS
+from cmt_seg_ros.ros.source.prefetch import prefetched
+from cmt_seg_ros.sources import Clip
+from cmt_seg_ros.structures import Frame
+
+MAX_STEP_S, MAX_STEP_PERIODS = 1.0, 10  # a longer step, by both, is no pause but a bad stamp
+
+
+@dataclass(frozen=True, eq=False)
+class ClipFrame:
+    """A frame to be sent.
+
+    Attributes:
+        index: of the frame among those of the clip that can be read, from 0.
+        clip_stamp_ns: its stamp in the clip, ns; in a loop, that of ``frame`` goes on instead.
+        frame: what is sent.
+        step_ns: how long after the frame before it is due in the time of the clip, ns; of the very first: 0.
+        jump_ns: what the stamps say instead, where no camera can mean it, ns; None: they agree.
+    """
+
+    index: int
+    clip_stamp_ns: int
+    frame: Frame
+    step_ns: int
+    jump_ns: int | None
+
+
+def clip_frames(clip: Clip, loop: bool) -> Iterator[ClipFrame]:
+    """The clip's frames, read ahead; when it loops, their stamps go on.
+
+    Stamps that do not rise, or jump, keep their values and are due one period after the frame before.
+    """
+    offset_ns, before_ns, period_ns = 0, None, round(NS / clip.fps)
+    while True:
+        first_ns = None
+        for index, frame in enumerate(prefetched(clip)):
+            first_ns = frame.stamp_ns if first_ns is None else first_ns
+            moved = replace(frame, stamp_ns=frame.stamp_ns + offset_ns) if offset_ns else frame
+            said_ns = 0 if before_ns is None else moved.stamp_ns - before_ns
+            good = before_ns is None or 0 < said_ns <= max(MAX_STEP_S * NS, MAX_STEP_PERIODS * period_ns)
+            yield ClipFrame(index, frame.stamp_ns, moved, said_ns if good else period_ns, None if good else said_ns)
+            before_ns = moved.stamp_ns
+        if not loop or first_ns is None or before_ns is None:
+            return
+        offset_ns = before_ns + period_ns - first_ns

@@ -1,0 +1,96 @@
+"""The newest images of one camera: they come before the masks that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+
+from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.pixels import to_bgr
+from cmt_seg_ros.ros.common.cameras import CameraSettings
+from cmt_seg_ros.ros.common.images import frame_from_compressed, frame_from_image
+from cmt_seg_ros.structures import U8, Frame
+
+IMAGES_KEPT = 16
+BYTES_KEPT = 256 << 20
+# More than the newest: the one that masks will ask for must not be replaced while a frame is tracked.
+IMAGES_QUEUED = 4
+
+
+class ImageStore:
+    """Receives images while somebody wants them; what nobody takes is forgotten when newer ones come.
+
+    Args:
+        node: owns the subscription.
+        camera: topic, transport and reliability.
+        on_image: called with the stamp, ns, of each image that has come.
+        on_error: called with what is wrong with an image that cannot be used.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        camera: CameraSettings,
+        on_image: Callable[[int], None],
+        on_error: Callable[[FrameError], None],
+    ) -> None:
+        self._node, self._camera, self._on_image, self._on_error = node, camera, on_image, on_error
+        self._subscription: Subscription | None = None
+        self._frames: dict[int, Frame] = {}
+
+    def follow(self, wanted: bool) -> None:
+        """Receive images, or stop receiving them."""
+        if wanted and self._subscription is None:
+            self._subscription = self._subscribe()
+        elif not wanted and self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+            self._frames.clear()
+
+    def take(self, stamp_ns: int) -> U8 | None:
+        """The image of a frame; it and all older ones are forgotten.
+
+        Args:
+            stamp_ns: of the frame, ns.
+
+        Returns:
+            (H, W, 3) uint8 blue-green-red, rows may be padded; None if it has not come or cannot be decoded.
+        """
+        frame = self._frames.get(stamp_ns)
+        self._frames = {stamp: kept for stamp, kept in self._frames.items() if stamp > stamp_ns}
+        try:
+            return None if frame is None else to_bgr(frame)
+        except FrameError as error:
+            self._on_error(error)
+            return None
+
+    def _subscribe(self) -> Subscription:
+        raw = self._camera.transport == "raw"
+        topic = self._camera.image_topic if raw else f"{self._camera.image_topic}/compressed"
+        reliable = self._camera.image_reliability == "reliable"
+        profile = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST,
+            depth=IMAGES_QUEUED,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        )
+        return self._node.create_subscription(Image if raw else CompressedImage, topic, self._receive, profile)
+
+    def _receive(self, message: Image | CompressedImage) -> None:
+        try:
+            compressed = isinstance(message, CompressedImage)
+            frame = (frame_from_compressed if compressed else frame_from_image)(message, self._camera.name)
+        except FrameError as error:
+            self._on_error(error)
+            return
+        self._frames.pop(frame.stamp_ns, None)  # to the end
+        self._frames[frame.stamp_ns] = frame
+        while len(self._frames) > IMAGES_KEPT or self._too_many_bytes():
+            del self._frames[next(iter(self._frames))]
+        self._on_image(frame.stamp_ns)
+
+    def _too_many_bytes(self) -> bool:
+        return len(self._frames) > 1 and sum(frame.pixels.nbytes for frame in self._frames.values()) > BYTES_KEPT

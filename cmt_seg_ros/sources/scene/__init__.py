@@ -1,5 +1,0 @@
-"""A synthetic street with exact ground truth; :class:`StreetScene` is all a user needs."""
-
-from cmt_seg_ros.sources.scene.street import StreetScene
-
-__all__ = ["StreetScene"]

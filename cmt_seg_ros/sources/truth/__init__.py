@@ -1,0 +1,1 @@
+"""Ground truth of a clip: where it lies, how it is read, which frame it belongs to."""

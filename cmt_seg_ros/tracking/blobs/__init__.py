@@ -1,0 +1,1 @@
+"""Blobs that hold several objects: which pixels belong to which."""

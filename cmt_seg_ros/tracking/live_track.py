@@ -1,0 +1,179 @@
+"""The life of one track: seen, hidden, lost, found again, gone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cmt_seg_ros.config import TrackerConfig
+from cmt_seg_ros.structures import F64, U8, Box, Segment, Track, TrackEvent, TrackState
+from cmt_seg_ros.tracking import kalman
+from cmt_seg_ros.tracking.blobs.canvas import Silhouette
+from cmt_seg_ros.tracking.blobs.splitting import Part
+from cmt_seg_ros.tracking.visibility import Flags, complete
+
+PLACE_NOISE = 0.1
+"""How far a silhouette may be from where it was predicted for all that is known, sizes."""
+BOX: U8 = np.ones((1, 1), np.uint8)
+"""The shape of an object of which only boxes are known; silhouettes are stretched."""
+COLOR_RATE = 0.1
+"""Share of what is seen now in the colours that are remembered."""
+
+
+@dataclass(eq=False)
+class LiveTrack:
+    """One track between frames; changes in place.
+
+    Attributes:
+        track_id: as of Track.
+        state: motion of its box, at the time of the last frame.
+        segment: the last one matched.
+        box_px: of the whole object when last seen.
+        first_ns, seen_ns: stamps of the frames that showed it first and last.
+        hidden_ns: stamp of the last frame in which it was hidden in a blob.
+        confirmed_ns: stamp of the frame in which it had been seen often enough; None before.
+        hits: number of frames that showed it.
+        class_votes: pixels seen of each class; the class is the one with the most.
+        whole_px: (width, height) when last seen whole, pixels; 0 if never.
+        shape: (h, w) uint8 0/1, as last seen when it shared its blob with nobody; None if only boxes are known.
+        colors: as of appearance.describe; None without images.
+        camera_px_s: (2,) float64, how the picture moves around it because the camera does, x and y, pixels per second;
+            the rates of ``state`` come on top.
+    """
+
+    track_id: int
+    state: kalman.MotionState
+    segment: Segment
+    box_px: Box
+    first_ns: int
+    seen_ns: int
+    hidden_ns: int = 0
+    confirmed_ns: int | None = None
+    hits: int = 0
+    class_votes: Counter[int] = field(default_factory=Counter)
+    whole_px: F64 = field(default_factory=lambda: np.zeros(2))
+    shape: U8 | None = None
+    colors: F64 | None = None
+    camera_px_s: F64 = field(default_factory=lambda: np.zeros(2))
+
+    @classmethod
+    def begin(
+        cls, track_id: int, segment: Segment, hidden: Flags, colors: F64 | None, stamp_ns: int, config: TrackerConfig
+    ) -> LiveTrack:
+        """A new track from the segment that shows it first; ``hidden`` and ``colors`` as of :meth:`see`."""
+        state = kalman.start(segment.box_px, config)
+        track = cls(track_id, state, segment, segment.box_px, stamp_ns, stamp_ns)
+        track._take(segment, hidden, colors, config)
+        return track
+
+    def predict(self, dt_s: float, config: TrackerConfig, *, lost: bool) -> None:
+        """Move on by ``dt_s`` seconds; ``lost`` when the last frame did not show it."""
+        state = kalman.hold_size(self.state) if lost else self.state
+        self.state = kalman.predict(state, dt_s, config)
+
+    def see(self, segment: Segment, hidden: Flags, colors: F64 | None, stamp_ns: int, config: TrackerConfig) -> None:
+        """Take the segment that shows the track, and nothing else, at ``stamp_ns``.
+
+        Args:
+            segment: its pixels.
+            hidden: (4,) its hidden sides.
+            colors: as of appearance.describe; None without images.
+            stamp_ns: of the frame.
+            config: of the tracker.
+        """
+        whole = complete(segment.box_px, hidden, self.state.box_px, self.whole_px)
+        self.state = kalman.update(self.state, whole, config)
+        self.segment, self.box_px, self.seen_ns = segment, segment.box_px, stamp_ns
+        self._take(segment, hidden, colors, config)
+
+    def see_part(self, part: Part, stamp_ns: int, config: TrackerConfig) -> None:
+        """Take its share of a blob that it shares with others; where it is hidden, the place only."""
+        self.state = kalman.update(kalman.hold_size(self.state), part.box_px, config)
+        self.hidden_ns = stamp_ns
+        if part.segment is not None and part.visible >= config.min_visible:
+            self.segment, self.box_px, self.seen_ns = part.segment, part.box_px, stamp_ns
+            self._count(config)
+
+    def is_gone(self, stamp_ns: int, size: tuple[int, int], config: TrackerConfig) -> bool:
+        """Whether to give it up at ``stamp_ns``, in an image of ``size`` (height, width)."""
+        if self.seen_ns == stamp_ns:
+            return False
+        if self.confirmed_ns is None:
+            return True
+        left, top, right, bottom = self.state.box_px
+        outside = right <= 0 or bottom <= 0 or left >= size[1] or top >= size[0]
+        # While it is hidden in a blob it is known where it is: the wait starts later, but not for ever.
+        since = max(self.seen_ns, min(self.hidden_ns, self.seen_ns + round(config.max_hidden_s * 1e9)))
+        return outside or (stamp_ns - since) / 1e9 > config.max_lost_s
+
+    @property
+    def confirmed(self) -> bool:
+        """Seen in enough frames."""
+        return self.confirmed_ns is not None
+
+    @property
+    def class_id(self) -> int:
+        """The class most of its pixels had so far; the lower id of equals."""
+        return min(self.class_votes, key=lambda c: (-self.class_votes[c], c))
+
+    @property
+    def silhouette(self) -> Silhouette:
+        """What it should look like now; a full box if only boxes are known."""
+        scale = self.state.scale_px
+        sigma = np.minimum(np.sqrt(self.state.var[:2] + (PLACE_NOISE * scale) ** 2), 0.5 * scale)
+        return Silhouette(self.state.box_px, BOX if self.shape is None else self.shape, sigma)
+
+    def report(self, stamp_ns: int, drift_px_s: F64, *, gone: bool = False) -> Track:
+        """What is published of it at ``stamp_ns``: what was seen, or what is predicted while it is not.
+
+        Args:
+            stamp_ns: of the frame.
+            drift_px_s: (2,) float64, x and y, how the whole picture moves beyond what the track knows of, px/s.
+            gone: it is given up.
+        """
+        seen = self.seen_ns == stamp_ns
+        left, top, right, bottom = self.box_px if seen else self.state.box_px
+        vx, vy = self.state.rate[:2] + self.camera_px_s + drift_px_s
+        entered = self.confirmed_ns == stamp_ns
+        return Track(
+            track_id=self.track_id,
+            class_id=self.class_id,
+            box_px=(float(left), float(top), float(right), float(bottom)),
+            velocity_px_s=(float(vx), float(vy)),
+            score=self.segment.score,
+            state=TrackState.LOST if gone else self._state(seen),
+            age_s=(stamp_ns - self.first_ns) / 1e9,
+            unseen_s=(stamp_ns - self.seen_ns) / 1e9,
+            segment=self.segment if seen else None,
+            event=TrackEvent.LEFT if gone else TrackEvent.ENTERED if entered else TrackEvent.NONE,
+            covariance=kalman.covariance(self.state),
+        )
+
+    def rescale(self, factor_x: float, factor_y: float) -> None:
+        """Follow a change of the image's size."""
+        self.state = kalman.rescale(self.state, factor_x, factor_y)
+        self.whole_px = self.whole_px * (factor_x, factor_y)
+        self.camera_px_s = self.camera_px_s * (factor_x, factor_y)
+
+    def _state(self, seen: bool) -> TrackState:
+        if not self.confirmed:
+            return TrackState.TENTATIVE
+        return TrackState.CONFIRMED if seen else TrackState.OCCLUDED
+
+    def _take(self, segment: Segment, hidden: Flags, colors: F64 | None, config: TrackerConfig) -> None:
+        """Remember how it looks when nothing touches it."""
+        self.shape = segment.mask if segment.mask is not None else self.shape
+        if colors is not None and colors.any():
+            old = colors if self.colors is None else self.colors
+            mixed = (1 - COLOR_RATE) * old + COLOR_RATE * colors
+            self.colors = mixed / np.linalg.norm(mixed)
+        self.class_votes[segment.class_id] += round(segment.area_px)
+        self.whole_px = np.where(hidden[:2] | hidden[2:], self.whole_px, self.state.value[2:])
+        self._count(config)
+
+    def _count(self, config: TrackerConfig) -> None:
+        self.hits += 1
+        if not self.confirmed and self.hits >= config.min_hits:
+            self.confirmed_ns = self.seen_ns

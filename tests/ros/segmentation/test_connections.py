@@ -1,0 +1,168 @@
+"""Who is heard by segmentation_node, who hears it, and that nothing is computed for nobody."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+from support.pictures import RAW, encoded, file, picture, seen, tolerance
+from support.ros_harness import Bench, array, bench, free_domain, header, image, stamps
+from support.tiny_package import write_package
+
+from cmt_seg_ros.ros.common.images import image_from_array
+from cmt_seg_ros.ros.segmentation_node import SegmentationNode
+
+NODE = "/segmentation_node"
+BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_package(tmp_path_factory.mktemp("model") / "tiny").folder)
+
+
+@pytest.fixture
+def ros() -> Iterator[Bench]:
+    with bench() as made:
+        yield made
+
+
+def start(ros: Bench, model: str, **values: object) -> SegmentationNode:
+    return ros.add(SegmentationNode, device="CPU", model=model, **values)
+
+
+def said(ros: Bench, words: str) -> bool:
+    return any(words in error for error in ros.errors())
+
+
+@pytest.mark.parametrize("qos", [BEST_EFFORT, RELIABLE], ids=["best effort", "reliable"])
+def test_cameras_of_either_reliability_are_received(ros: Bench, model: str, qos: QoSProfile) -> None:
+    start(ros, model)
+    masks = ros.listen(Image, "/segmentation/mask")
+    ros.publisher(Image, "/image_raw", qos).publish(image(1))
+    ros.until(lambda: masks)
+    assert ros.errors() == []
+
+
+def test_camera_that_cannot_be_received_is_named_within_two_seconds(ros: Bench, model: str) -> None:
+    start(ros, model, cameras=["front"], front__image_reliability="reliable")
+    ros.publisher(Image, "/front/image_raw", BEST_EFFORT, matched=0)
+    began = time.monotonic()
+    ros.until(lambda: said(ros, "nothing is received from /test on /front/image_raw: incompatible QoS"))
+    assert time.monotonic() - began < 2.0
+    ros.until(lambda: said(ros, "camera front: image_reliability is reliable; with best_effort"))
+    ros.until(lambda: (status := ros.status(f"{NODE}: front")) and status.level == DiagnosticStatus.ERROR)
+    status = ros.status(f"{NODE}: front")
+    assert status is not None and "/test" in status.message
+    reported = len(ros.diagnostics) + 1
+    ros.until(lambda: len(ros.diagnostics) > reported)
+    assert len(ros.errors()) == 2, "said once"
+
+
+def test_camera_of_another_type_is_named(model: str) -> None:
+    domain = free_domain()
+    with bench(domain) as ros, bench(domain) as other:
+        start(ros, model)
+        other.do(lambda: other.node.create_publisher(String, "/image_raw", 5))
+        ros.until(lambda: said(ros, "/test publishes std_msgs/msg/String on /image_raw: nothing is received from it"))
+
+
+def test_subscriber_that_asks_for_too_much_is_named(ros: Bench, model: str) -> None:
+    start(ros, model)
+    ros.listen(Image, "/segmentation/mask", LATCHED)
+    ros.until(lambda: said(ros, "/test receives nothing on /segmentation/mask: incompatible QoS"))
+
+
+def test_nothing_is_inferred_for_nobody(ros: Bench, model: str) -> None:
+    start(ros, model)
+    ros.send("/image_raw", image(1))
+    ros.until(lambda: ros.counts(f"{NODE}: camera").get("dropped.nobody_subscribes") == 1)
+    masks = ros.listen(Image, "/segmentation/mask")
+    ros.send("/image_raw", image(2))
+    ros.until(lambda: masks)
+    assert stamps(masks) == [2]
+
+
+@pytest.mark.parametrize(
+    ("topics", "expected"),
+    [
+        (["mask"], ("class_ids",)),
+        (["objectness"], ("class_ids", "objectness")),
+        (["confidence"], ("class_ids", "confidence")),
+        (["overlay"], ("class_ids", "objectness")),
+        (["mask", "objectness", "confidence"], ("class_ids", "objectness", "confidence")),
+    ],
+)
+def test_only_what_somebody_subscribes_to_is_computed(
+    ros: Bench, model: str, topics: list[str], expected: tuple[str, ...]
+) -> None:
+    node = start(ros, model)
+    results = {name: ros.listen(Image, f"/segmentation/{name}") for name in topics}
+    ros.until(lambda: node._outputs[""].wanted() == expected)
+    assert node._pipeline is not None
+    computed: list[tuple[str, ...]] = []
+    infer = node._pipeline.engine.infer
+
+    def watched(*arguments: object) -> object:
+        masks = infer(*arguments)  # type: ignore[arg-type]
+        computed.extend(tuple(m) for m in masks)
+        return masks
+
+    node._pipeline.engine.infer = watched  # type: ignore[assignment, method-assign]
+    for stamp in range(1, 500):  # until the graph that gives no more is compiled, another one gives all
+        ros.send("/image_raw", image(stamp))
+        ros.until(lambda: all(len(messages) == stamp for messages in results.values()))  # noqa: B023
+        if computed[-1] == expected:
+            break
+    assert computed[-1] == expected
+
+
+def test_lossless_node_infers_for_nobody_as_well(ros: Bench, model: str) -> None:
+    node = start(ros, model, drop_policy="none")
+    ros.send("/image_raw", image(1))
+    ros.until(lambda: node._cameras[""].statistics.inferred == 1)
+
+
+def test_every_encoding_comes_through_the_node(ros: Bench, model: str) -> None:
+    """A camera for each encoding, of two sizes, sent together: up to four of them are a batch."""
+    cameras = {f"as_{name}": name for name in RAW}
+    start(ros, model, cameras=list(cameras), max_batch_size=4, max_wait_ms=20.0)
+    masks = {name: ros.listen(Image, f"/{name}/segmentation/mask") for name in cameras}
+    publishers = {name: ros.publisher(Image, f"/{name}/image_raw") for name in cameras}
+    for k, (name, encoding) in enumerate(cameras.items()):
+        size = (96, 160) if k % 2 else (192, 320)
+        publishers[name].publish(image_from_array(encoded(picture(*size), encoding), encoding, header(k + 1)))
+    found = {}
+    for k, (name, encoding) in enumerate(cameras.items()):
+        ros.until(lambda: masks[name], name)  # noqa: B023
+        found[encoding] = array(masks[name][0])
+        assert found[encoding].shape == ((96, 160) if k % 2 else (192, 320)), encoding
+        assert stamps(masks[name]) == [k + 1]
+    same = [
+        e for e in found if tolerance(e) == 0 and not np.array_equal(seen(picture(), e), picture()[:, :, [1, 1, 1]])
+    ]
+    for encoding in same:
+        reference = found["bgr8" if found[encoding].shape == found["bgr8"].shape else "8UC3"]
+        assert np.mean(found[encoding] == reference) > 0.999, encoding
+    assert ros.errors() == []
+
+
+def test_damaged_jpeg_is_counted_and_the_next_is_inferred(ros: Bench, model: str) -> None:
+    node = start(ros, model, transport="compressed")
+    masks = ros.listen(Image, "/segmentation/mask")
+    ros.until(lambda: node._outputs[""].wanted())
+    good = file(picture(96, 160), "jpeg").tobytes()
+    counts = node._cameras[""].statistics.counts
+    for stamp, data in enumerate((b"\xff\xd8\xff nothing", b"", good[:100], good), start=1):
+        ros.send("/image_raw/compressed", CompressedImage(header=header(stamp), format="jpeg", data=data))
+        ros.until(lambda: counts()[1] + sum(counts()[2].values()) == stamp)  # noqa: B023
+    ros.until(lambda: masks)
+    assert stamps(masks) == [4] and counts()[2] == {"malformed": 3}
