@@ -38,7 +38,7 @@ class LiveTrack:
         class_votes: pixels seen of each class; the class is the one with the most.
         whole_px: (width, height) when last seen whole, pixels; 0 if never.
         shape: (h, w) uint8 0/1, as last seen when it shared its blob with nobody; None if only boxes are known.
-        colors: as of appearance.describe; None without images.
+        colors: as of observation.describe; None without images.
         camera_px_s: (2,) float64, how the picture moves around it because the camera does, x and y, pixels per second;
             the rates of ``state`` come on top.
     """
@@ -79,7 +79,7 @@ class LiveTrack:
         Args:
             segment: its pixels.
             hidden: (4,) its hidden sides.
-            colors: as of appearance.describe; None without images.
+            colors: as of observation.describe; None without images.
             stamp_ns: of the frame.
             config: of the tracker.
         """

@@ -20,14 +20,13 @@ from cmt_seg_ros.metrics.similarity import box_iou
 from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
 from cmt_seg_ros.tracking import kalman
 from cmt_seg_ros.tracking.aspect_ratios import UsualRatios
-from cmt_seg_ros.tracking.association import I64, Doubts, Looks, assign, similarity
+from cmt_seg_ros.tracking.association import I64, Doubts, Looks, assign, overlaps, similarity
 from cmt_seg_ros.tracking.blobs.constrictions import split
 from cmt_seg_ros.tracking.blobs.sharing import Owners, part_company, share
 from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
 from cmt_seg_ros.tracking.fragments import join_pieces
 from cmt_seg_ros.tracking.live_track import LiveTrack
 from cmt_seg_ros.tracking.observation import Observation
-from cmt_seg_ros.tracking.overlap import overlaps
 from cmt_seg_ros.tracking.segments import check_segments, find_segments, occupied_by
 
 SAME_SHAPE = 0.02

@@ -9,7 +9,7 @@ import pytest
 from support.small_scenes import BLUE, RED, rectangle, texture
 
 from cmt_seg_ros.structures import U8
-from cmt_seg_ros.tracking.appearance import describe
+from cmt_seg_ros.tracking.observation import describe
 
 
 def picture() -> U8:
