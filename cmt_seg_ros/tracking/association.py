@@ -26,13 +26,13 @@ MIN_OVERLAP = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class Appearances:
     """One side of the association: what is predicted of tracks, or what segments show.
 
     Attributes:
         boxes: (N, 4) float64, left, top, right, bottom, pixels.
         class_ids: (N,) int64.
-        colors: (N, D) float64, as of observation.describe, zeros where not known; None without images.
+        colors: (N, D) float64, as of observation.color_histogram, zeros where not known; None without images.
     """
 
     boxes: F64
@@ -41,7 +41,7 @@ class Looks:
 
 
 @dataclass(frozen=True, eq=False)
-class Doubts:
+class Uncertainty:
     """How sure the predictions of N tracks are.
 
     Attributes:
@@ -53,7 +53,9 @@ class Doubts:
     unseen_s: F64
 
 
-def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, config: TrackerConfig) -> F64:
+def similarity(
+    tracks: Appearances, uncertainty: Uncertainty, segments: Appearances, overlap: F64, config: TrackerConfig
+) -> F64:
     """How well each segment fits each track.
 
     The weighted mean of three terms in 0-1: overlap (IoU), nearness (1 at the predicted centre, 0 at
@@ -64,7 +66,7 @@ def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, con
 
     Args:
         tracks: N predictions for the time of the frame.
-        doubts: of these predictions.
+        uncertainty: of these predictions.
         segments: M segments of the frame.
         overlap: (N, M) float64, IoU of masks in place of that of boxes where it is not nan.
         config: weights, limits and penalties.
@@ -75,12 +77,12 @@ def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, con
     iou = box_iou(tracks.boxes, segments.boxes)
     (centre_t, size_t), (centre_s, size_s) = _centres_and_sizes(tracks.boxes), _centres_and_sizes(segments.boxes)
     distance = np.linalg.norm(centre_t[:, None] - centre_s[None], axis=-1)
-    nearness = np.clip(1 - distance / doubts.reach_px[:, None], 0, None)
+    nearness = np.clip(1 - distance / uncertainty.reach_px[:, None], 0, None)
     ratio = np.minimum(size_t[:, None], size_s[None]) / np.maximum(size_t[:, None], size_s[None])
     of_pixels = np.where(np.isnan(overlap), iou, overlap)
     score = (config.overlap_weight * of_pixels + nearness + ratio.prod(axis=-1)) / (config.overlap_weight + 2)
     score -= config.class_penalty * (tracks.class_ids[:, None] != segments.class_ids[None])
-    score -= config.unseen_penalty * doubts.unseen_s[:, None]
+    score -= config.unseen_penalty * uncertainty.unseen_s[:, None]
     if tracks.colors is not None and segments.colors is not None:
         likeness = tracks.colors @ segments.colors.T
         known = np.outer(tracks.colors.any(axis=1), segments.colors.any(axis=1))
@@ -91,7 +93,7 @@ def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, con
     return np.where(possible, score, -np.inf)
 
 
-def overlaps(silhouette_of: Callable[[int], Silhouette], segments: Sequence[Segment], of_boxes: F64) -> F64:
+def mask_overlaps(silhouette_of: Callable[[int], Silhouette], segments: Sequence[Segment], of_boxes: F64) -> F64:
     """IoU of masks where boxes leave a doubt.
 
     Args:
