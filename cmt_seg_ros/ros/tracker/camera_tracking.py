@@ -144,8 +144,9 @@ class CameraTracking:
             self.statistics.drop("no_labels")  # troubles() says what to do
             return
         try:
-            if self._order.has_restarted(stamp_ns):
-                self.reset()
+            if self._order.accept(stamp_ns):
+                self._overlay.reset()
+                self._tracker.reset()
             self._track(self._tracker, self._labels, stamp_ns, parts["mask"], parts.get("objectness"))
         except (FrameError, TrackingError) as error:
             self.statistics.drop(getattr(error, "reason", "refused"))
@@ -157,7 +158,6 @@ class CameraTracking:
         segmentation = Segmentation(self._camera.name, stamp_ns, ids, objects)
         image = self._images.take(stamp_ns)
         tracks = self._update(tracker, segmentation, image)
-        self._order.newest_ns = stamp_ns
         self._publishers.publish(tracks, labels, (mask.height, mask.width), mask.header)
         self._overlay.draw(segmentation, tracks, labels, mask.header, image)
         self.statistics.publish((self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6)
