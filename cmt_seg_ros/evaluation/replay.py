@@ -109,7 +109,7 @@ class Replay:
     def _put(self, index: int, frame: Frame, read_ms: float) -> None:
         if index < self._start:
             with suppress(FrameError):
-                self._batcher.check_order(frame)
+                self._batcher.skip(frame)
             return
         self._under_way.append((index, read_ms))
         try:

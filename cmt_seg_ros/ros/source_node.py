@@ -6,7 +6,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -24,9 +23,8 @@ from cmt_seg_ros.ros.common.process import run
 from cmt_seg_ros.ros.source.clip_clock import ClipClock
 from cmt_seg_ros.ros.source.clip_frames import ClipFrame, clip_frames
 from cmt_seg_ros.ros.source.sent_table import SentTable
-from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.sources import open_source
-from cmt_seg_ros.structures import Frame
+from cmt_seg_ros.stamps import StampOrder
 
 IN_FLIGHT = 2  # lossless: frames sent whose masks have not come back
 MASK_TIMEOUT_S = 30.0
@@ -63,7 +61,7 @@ class SourceNode(Node):
         self._changed = threading.Condition()
         self._in_flight: list[int] = []  # stamps; with those that a clip keeps, one may be there twice
         # As segmentation_node has it: frames whose stamps go back are refused there, and no mask is due.
-        self._order = Batcher(1, 0.0, True, on_drop=lambda frame, reason: None)
+        self._order = StampOrder()
         self._closed = False
         if self._lossless:
             self._masks = self.create_subscription(Image, "segmentation/mask", self._on_mask, qos.LOSSLESS)
@@ -146,7 +144,7 @@ class SourceNode(Node):
         header = Header(frame_id=frame.frame_id or "camera_optical_frame")
         header.stamp.sec, header.stamp.nanosec = divmod(stamp, NS)
         with self._changed:
-            if self._lossless and self._is_in_order(frame, stamp):
+            if self._lossless and self._is_in_order(stamp):
                 self._in_flight.append(stamp)
         if self._sent is not None:
             self._sent.add(item.index, item.clip_stamp_ns, stamp, now)
@@ -157,10 +155,10 @@ class SourceNode(Node):
             self._instances.publish(image_from_array(frame.truth.instance_ids, "mono16", header))
         self._image.publish(image_from_array(frame.pixels, frame.encoding, header))
 
-    def _is_in_order(self, frame: Frame, stamp: int) -> bool:
+    def _is_in_order(self, stamp: int) -> bool:
         """False where segmentation_node refuses a frame of this stamp, ns. To be asked once a frame."""
         try:
-            self._order.check_order(replace(frame, stamp_ns=stamp))
+            self._order.accept(stamp)
         except FrameError:
             return False
         return True

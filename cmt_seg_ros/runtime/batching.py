@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.stamps import RESTART_AFTER
+from cmt_seg_ros.stamps import StampOrder
 from cmt_seg_ros.structures import Frame
 
 LOSSLESS_CAPACITY = 4  # waiting frames of one camera before a lossless source is held back
@@ -66,8 +65,7 @@ class Batcher:
         # Cameras in the order of their turn: who was served goes to the end.
         self._waiting: OrderedDict[str, deque[Frame]] = OrderedDict()
         self._heard_s: dict[str, float] = {}
-        self._newest_ns: dict[str, int] = {}
-        self._refused: dict[str, int] = {}
+        self._orders: defaultdict[str, StampOrder] = defaultdict(StampOrder)
         self._last: dict[str, threading.Event] = {}
         self._changed = threading.Condition()
         self._closed = False
@@ -79,7 +77,7 @@ class Batcher:
             FrameError: its stamp is not after the camera's newest one (reason ``out_of_order``).
         """
         with self._changed:
-            self.check_order(frame)
+            self._orders[frame.camera].accept(frame.stamp_ns)
             self._heard_s[frame.camera] = self._clock()
             queue = self._waiting.setdefault(frame.camera, deque())
             if self._lossless:
@@ -91,6 +89,15 @@ class Batcher:
             else:
                 queue.append(frame)
             self._changed.notify_all()
+
+    def skip(self, frame: Frame) -> None:
+        """Record the stamp of a frame that need not be inferred, as :meth:`put` would.
+
+        Raises:
+            FrameError: as :meth:`put`.
+        """
+        with self._changed:
+            self._orders[frame.camera].accept(frame.stamp_ns)
 
     def get(self, timeout_s: float) -> Batch | None:
         """Wait for frames and return a batch; None after ``timeout_s`` without any, or when closed."""
@@ -111,7 +118,7 @@ class Batcher:
     def restart(self) -> None:
         """The clock was set: stamps may go back."""
         with self._changed:
-            self._newest_ns.clear()
+            self._orders.clear()
 
     def close(self) -> None:
         """Give up what waits and let every waiting thread go."""
@@ -152,22 +159,3 @@ class Batcher:
             if len(frames) == self._max_batch_size:
                 break
         return frames
-
-    def check_order(self, frame: Frame) -> None:
-        """Note the stamp of a frame; :meth:`put` does so by itself, a replay that resumes does it for what it skips.
-
-        Raises:
-            FrameError: as :meth:`put`.
-        """
-        newest = self._newest_ns.get(frame.camera)
-        refused = self._refused.get(frame.camera, 0) + 1
-        if newest is not None and frame.stamp_ns <= newest and refused < RESTART_AFTER:
-            self._refused[frame.camera] = refused
-            raise FrameError(
-                f"stamp {frame.stamp_ns} ns is {(newest - frame.stamp_ns) / 1e9:.3f} s before the newest one; "
-                "stamps of a camera must increase "
-                f"(after {RESTART_AFTER} such frames in a row the clock counts as restarted)",
-                "out_of_order",
-            )
-        self._refused[frame.camera] = 0
-        self._newest_ns[frame.camera] = frame.stamp_ns
