@@ -14,14 +14,15 @@ class CameraList:
 
     cameras: tuple[str, ...] = names(
         ("",),
-        "names of the cameras; each has its own block of parameters `<camera>.image_topic` and so on, and results "
+        "names of the cameras; each has its own block of parameters <camera>.image_topic and so on, and results "
         "in its own namespace; [''] stands for one camera in the node's namespace, without a block",
+        group="Cameras",
     )
 
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """Parameters of one camera; `<camera>.` stands before their names if there is a list of cameras.
+    """Parameters of one camera; with a list of cameras ``<camera>.`` stands before their names.
 
     Attributes:
         name: "" for the only camera of a node without a ``cameras`` list.
@@ -61,4 +62,4 @@ class LifecycleSettings:
 
     READ_WHEN: ClassVar = "read when the node starts"
 
-    autostart: bool = flag(True, "configure and activate at start, without a command from outside")
+    autostart: bool = flag(True, "configure and activate at start, without a command from outside", group="Start")

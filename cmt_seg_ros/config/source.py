@@ -82,5 +82,5 @@ class PlaybackSettings:
 
     READ_WHEN: ClassVar = READ_AT_START
 
-    keep_stamps: bool = flag(False, "publish under the clip's own stamps, not under the time of sending")
+    keep_stamps: bool = flag(False, "publish under the clip's own stamps, not under the time of sending", group="Node")
     wait_for_listener: bool = flag(True, "begin when somebody subscribes to the images")

@@ -153,7 +153,9 @@ class TrackingSettings:
     """
 
     use_images: bool = flag(
-        False, "the tracker also gets the camera's image of each frame, where that has come before the masks"
+        False,
+        "the tracker also gets the camera's image of each frame, where that has come before the masks",
+        group="Node",
     )
     use_objectness: bool = flag(
         True,
