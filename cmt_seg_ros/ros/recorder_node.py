@@ -17,7 +17,6 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
@@ -48,7 +47,8 @@ class RecorderNode(Node):
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("recorder_node", **kwargs)
-        config = _load(self)
+        parameters.declare(self, RecorderConfig)
+        config = parameters.load(self, RecorderConfig)
         self._topics = {self.resolve_topic_name(name): topic for name, topic in wanted(config).items()}
         self._throttle, self._early, self._filmed = Throttle(), deque[Arrival](), ""
         self._folder = RecordingFolder(Path(config.out), self._topics)
@@ -135,14 +135,6 @@ class RecorderNode(Node):
         """Log a kind of trouble once in a while, not once a message."""
         if self._throttle.allows("recorder", text.split(":")[0]):
             self.get_logger().warning(text)
-
-
-def _load(node: Node) -> RecorderConfig:
-    parameters.declare(node, RecorderConfig)
-    # A parameter is a list where the configuration, which cannot change, has a tuple.
-    topics = tuple(str(name) for name in node.get_parameter("topics").value or ())
-    node.set_parameters([Parameter("topics", value=topics)])
-    return parameters.load(node, RecorderConfig)
 
 
 def main() -> int:

@@ -33,15 +33,13 @@ from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.runner import Runner
 from cmt_seg_ros.structures import Frame, Segmentation
 
-CHANGEABLE = ("enable", "overlay_alpha", "max_fps", "max_age_ms")
-
 
 class SegmentationNode(AutostartNode):
     """Lifecycle node: configure loads the model, activate subscribes to the cameras."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("segmentation_node", **kwargs)
-        parameters.declare(self, SegmentationConfig, CHANGEABLE)
+        parameters.declare(self, SegmentationConfig)
         declare_cameras(self)
         self.config = SegmentationConfig()
         self._throttle = Throttle()
@@ -258,10 +256,10 @@ class SegmentationNode(AutostartNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         """Take what may change while running, checked; refuse what is read only when configuring."""
-        ours = {*SegmentationConfig.__dataclass_fields__} - {*CHANGEABLE}
+        fixed = parameters.fixed(SegmentationConfig)
         try:
             if self._pipeline is not None:
-                parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
+                parameters.refuse([p.name for p in changes if p.name in fixed or is_camera_parameter(p.name)])
             self.config = parameters.revise(self.config, changes)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))

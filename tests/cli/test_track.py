@@ -116,6 +116,16 @@ def test_parameters_of_the_tracker_are_set_and_nothing_found_is_said(
     assert out.read_text() == ""
 
 
+def test_an_old_name_of_a_parameter_is_taken_and_the_new_one_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--detections", str(box_file(tmp_path / "det.txt")), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10"]
+    assert main(["track", *options, "--set", "max_odd=0.5", "--out", str(tmp_path / "result.txt")]) == 0
+    assert capsys.readouterr().err.count("parameter max_odd is called max_aspect_deviation since version 0.2") == 1
+    assert main(["track", *options, "--set", "waist=2", "--out", str(tmp_path / "result.txt")]) == 1
+    assert "tracker.max_constriction_ratio is 2.0; it must be a number from 0 to 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
