@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     package = ModelPackage.load(args.model)
     out = args.out or package.folder.with_name(f"{package.name}-int8")
     _check(package, out, args.subset)
-    from cmt_seg_ros.deploy.int8_card import write_int8_readme
+    from cmt_seg_ros.deploy.card import write_int8_readme
     from cmt_seg_ros.deploy.measure import agreement, measure
     from cmt_seg_ros.deploy.quantize import calibration_images, quantize, quantize_controlled, write_quantized
     from cmt_seg_ros.training.datasets import read_folder

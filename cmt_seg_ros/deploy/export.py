@@ -104,18 +104,6 @@ def add_to_description(package: ModelPackage, values: Mapping[str, Any], folder:
     return ModelPackage.load(str(folder))
 
 
-def load_network(package: ModelPackage) -> nn.Module:
-    """Rebuild the torch network of a package from its weights.
-
-    Raises:
-        ModelError: the package has no such weights (INT8), or does not say what network they belong to.
-    """
-    weights = package.folder / "weights.safetensors"
-    if not weights.is_file():
-        raise ModelError(f"{package.folder} holds no weights.safetensors; use the fp16 package it was made of")
-    return _load(package.description.get("network", {}), weights)
-
-
 @dataclass(frozen=True, eq=False)
 class TrainedStage:
     """What a training stage left behind.
@@ -152,15 +140,26 @@ def load_stage(folder: Path) -> TrainedStage:
             f"{record} is missing; it says what {stage.name} was trained on: keep stages in their run's folder"
         )
     meta, run = (yaml.safe_load(path.read_text()) for path in (metas[-1], record))
-    network = _load(meta["network"], stage / "weights.safetensors")
+    network = load_network(meta["network"], stage / "weights.safetensors")
     return TrainedStage(network, LabelSet.from_list(meta["classes"]), tuple(meta["input"]), run)
 
 
-def _load(description: Mapping[str, Any], weights: Path) -> nn.Module:
+def load_network(description: Mapping[str, Any], weights: Path) -> nn.Module:
+    """Rebuild a network with its weights, for inference.
+
+    Args:
+        description: as ``networks.zoo.describe`` gives it; ``network`` in model.yaml and in meta.yaml.
+        weights: safetensors file.
+
+    Raises:
+        ModelError: the file cannot be read, or holds the weights of another network.
+    """
     network = rebuild(description)
     try:
         network.load_state_dict(load_file(weights))
-    except (RuntimeError, OSError, SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot read {weights}: {error}; an INT8 package has none, use the fp16 package") from error
+    except RuntimeError as error:
         raise ModelError(f"{weights} does not fit the network that is described beside it: {error}") from error
     return network.eval()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +100,29 @@ def finished_scores(folder: Path) -> dict[str, Any] | None:
     """Scores of a stage that has ended; None if it has not."""
     path = folder / "meta.yaml"
     return yaml.safe_load(path.read_text())["scores"] if path.is_file() else None
+
+
+def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
+    """Write ``out/run.yaml``, or compare with the one that is there.
+
+    Args:
+        out: folder of the run.
+        record: plain values that decide the result.
+        rank: only process 0 writes.
+
+    Raises:
+        ConfigError: the folder holds a run of another recipe, other data or other classes, or cannot be written.
+    """
+    path = out / "run.yaml"
+    if path.is_file():
+        there = yaml.safe_load(path.read_text())
+        different = sorted(k for k in {*there, *record} if there.get(k) != record.get(k))
+        if different:
+            raise ConfigError(f"{out} holds a run with another {', '.join(different)} (see {path}); give another --out")
+    elif rank == 0:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "run.tmp").write_text(yaml.safe_dump(dict(record), sort_keys=False))
+            (out / "run.tmp").replace(path)  # a kill leaves no half of it
+        except OSError as error:
+            raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error

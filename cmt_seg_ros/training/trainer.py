@@ -17,17 +17,17 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.metrics.segmentation import MaskMeter
+from cmt_seg_ros.networks.cmt_mchh import CmtMchh
 from cmt_seg_ros.training import distributed
-from cmt_seg_ros.training.batches import Batches, TrainingData
+from cmt_seg_ros.training.batches import Batches, TrainingData, to_input
 from cmt_seg_ros.training.curves import draw_curves
 from cmt_seg_ros.training.datasets import LabelSpace, Sample
 from cmt_seg_ros.training.depthwise import QuickDepthwise
 from cmt_seg_ros.training.losses import CoupledLoss
 from cmt_seg_ros.training.recipe import Recipe
-from cmt_seg_ros.training.run_folder import claim
-from cmt_seg_ros.training.stage_network import build_network, finished_scores, write_stage
-from cmt_seg_ros.training.validation import evaluate
+from cmt_seg_ros.training.stage_network import build_network, claim, finished_scores, write_stage
 
 CHECKPOINT_EVERY = 100
 
@@ -215,6 +215,24 @@ class StageRun:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.history = state["iteration"], state["history"]
+
+
+@torch.no_grad()
+def evaluate(model: CmtMchh, samples: list[Sample], labels: LabelSet, device: torch.device) -> dict[str, Any]:
+    """Score the masks as they are deployed, at the images' own size; see MaskMeter.to_dict."""
+    model.eval()
+    meter = MaskMeter(labels)
+    for s in samples:
+        scores = model.deployed(to_input(s.image[None]).to(device))
+        full = [
+            None if x is None else nn.functional.interpolate(x.float().softmax(1), s.labels.shape, mode="bilinear")[0]
+            for x in scores
+        ]
+        nothing = torch.full(s.labels.shape, IGNORE_ID)
+        class_ids = nothing if full[0] is None else full[0].argmax(0)
+        is_object = None if full[1] is None else (full[1][1] > 0.5).to("cpu", torch.uint8).numpy()
+        meter.add(s.labels, class_ids.to("cpu", torch.uint8).numpy(), is_object)
+    return meter.to_dict()
 
 
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
