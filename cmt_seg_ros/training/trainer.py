@@ -1,4 +1,4 @@
-"""One loop that runs every stage of a recipe; stops and resumes at any point with the same result."""
+"""Training loop: runs every stage of a recipe; can stop and resume at any point with the same result."""
 
 from __future__ import annotations
 
@@ -34,17 +34,18 @@ CHECKPOINT_EVERY = 100
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What all stages have in common.
+    """One training run: what all its stages have in common.
 
     Attributes:
-        recipe: what to run.
+        recipe: recipe to run.
         labels: the network's classes.
-        space: what the labels of ``data`` stand for.
+        space: numbering of the labels of ``data``.
         data: training samples.
         val: samples scored every ``val_every`` iterations and at the end of a stage.
-        out: folder; run.yaml there says what it is a run of, and each stage has a folder of its own in it.
-        about: what else decides the result, for run.yaml: names of recipe and data.
-        start: folder with weights.safetensors to start from; None: ImageNet for the lite encoder, else chance.
+        out: folder of the run; it holds run.yaml, which identifies the run, and one folder per stage.
+        about: names of recipe and data, for run.yaml: they too decide the result.
+        start: folder with weights.safetensors to start from; None: the lite encoder starts from ImageNet, everything
+            else is randomly initialised.
         pretrained: start the lite encoder from ImageNet.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         workers: threads that prepare batches.
@@ -106,9 +107,9 @@ class StageRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._build()
         self._resume()
-        distributed.wait()  # the first to finish removes the checkpoint, which all must have read by then
+        distributed.wait()  # the first process to finish removes the checkpoint, so all must have read it by then
         miou = self.history[-1]["miou"] if self.history else 0.0
-        # The bar is that of the whole run, so that the time left is, too.
+        # One bar for the whole run, so that it shows the time left for the whole run.
         with tqdm(total=self.common.recipe.iterations, initial=self.batches_before + self.iteration, unit="batch",
                   dynamic_ncols=True, disable=self.rank > 0, file=sys.stderr, desc=self.position) as bar:  # fmt: skip
             for x, target in self._ahead():
@@ -150,7 +151,7 @@ class StageRun:
         self.batches = Batches(data, recipe, stage, self.rank, self.world)
 
     def _ahead(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches from the current iteration on, prepared in threads while the network computes."""
+        """Yield batches from the current iteration on, prepared in threads while the network computes."""
         with ThreadPoolExecutor(self.common.workers) as pool:
             upcoming: deque[Future[tuple[Tensor, Tensor]]] = deque()
             following = self.iteration
@@ -193,7 +194,7 @@ class StageRun:
         return self.history[-1]
 
     def _save(self) -> None:
-        """Write the checkpoint in one piece: a kill leaves the old one or the new one."""
+        """Write the checkpoint in one piece, so that a kill leaves the old or the new one."""
         if self.rank:
             return
         state = {
@@ -236,7 +237,7 @@ def evaluate(model: CmtMchh, samples: list[Sample], labels: LabelSet, device: to
 
 
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """Exponential moving average that forgets sooner in the beginning: over the last tenth of a young run."""
+    """Return an exponential moving average that forgets faster at first: over the last tenth of a young run."""
 
     def update(average: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
         keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
