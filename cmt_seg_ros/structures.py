@@ -1,4 +1,4 @@
-"""What the layers hand each other: frozen dataclasses of numpy arrays.
+"""Data structures passed between layers: frozen dataclasses of numpy arrays.
 
 Shapes are (height, width[, channels]). Boxes are (left, top, right, bottom) in pixels, right and
 bottom exclusive. Stamps are integer nanoseconds, as in ROS.
@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """What is exactly known of a frame (a synthetic scene knows all, a data set only some).
+    """Ground truth of a frame (complete for a synthetic scene, partial for a data set).
 
     Attributes:
         class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled; None where unknown.
@@ -112,7 +112,7 @@ class Segmentation:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """What shows one object in one frame: a connected piece of an object class, a part of one, or a detector's box.
+    """Image region of one object in one frame: a connected component, a part of one, or a detector's box.
 
     Attributes:
         class_id: id of an object class.
@@ -137,7 +137,7 @@ class Segment:
 
 
 class TrackState(enum.IntEnum):
-    """Life of a track; the numbers are those of ``msg/Track.msg``.
+    """State of a track; the numbers are those of ``msg/Track.msg``.
 
     TENTATIVE: seen too few times to be sure. CONFIRMED: seen in this frame. OCCLUDED: not seen in this frame, waited
     for. LOST: given up; reported in one frame, the last.
@@ -150,7 +150,7 @@ class TrackState(enum.IntEnum):
 
 
 class TrackEvent(enum.IntEnum):
-    """What happened to a track in this frame; the numbers are those of ``msg/Track.msg``.
+    """Event of a track in this frame; the numbers are those of ``msg/Track.msg``.
 
     ENTERED: it was confirmed in this frame. LEFT: it was given up in this frame, and had been confirmed before.
     """

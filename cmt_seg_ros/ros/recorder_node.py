@@ -1,4 +1,4 @@
-"""recorder_node: what one camera's nodes take in and put out, into a bag, and the overlay into a video.
+"""recorder_node: records input and output of one camera's nodes into a bag, and the overlay as a video.
 
 What it writes below ``out``: ``bag/`` (rosbag2, MCAP), ``arrivals.csv`` (when each message came, for
 latency), ``overlay.mp4`` and ``recording.json`` (how much came and was lost, kept up to date while it records).
@@ -38,7 +38,7 @@ OVERLAYS = "tracking/overlay", "segmentation/overlay"
 
 
 class RecorderNode(Node):
-    """Records the camera in whose namespace it runs; its parameters are the fields of config.RecorderConfig.
+    """Recorder of the camera in whose namespace it runs; parameters: the fields of config.RecorderConfig.
 
     Raises:
         ConfigError: a parameter is not allowed.
@@ -86,12 +86,12 @@ class RecorderNode(Node):
         return self.create_subscription(topic.message, name, receive, topic.qos, event_callbacks=events, raw=True)
 
     def _film(self, name: str) -> Subscription | None:
-        """Film this overlay; None if it is recorded as well: then it comes anyway."""
+        """Film this overlay; return None if it is recorded as well and arrives anyway."""
         self._filmed = self.resolve_topic_name(name)
         return None if self._filmed in self._topics else self._subscribe(self._filmed, Topic(Image))
 
     def _choose_overlay(self) -> None:
-        """Without a tracker the segmentation's overlay is what there is to film; decided once results come."""
+        """Film the segmentation's overlay if no tracker runs; decided once results arrive."""
         if not self._thread.written:
             return
         self.destroy_timer(self._check)
@@ -121,24 +121,24 @@ class RecorderNode(Node):
             self._warn(f"{arrival.topic}: queue is full, {self._thread.lost} messages lost so far")
 
     def _on_undelivered(self, topic: str, event: Any) -> None:
-        """ROS says how many messages were sent to this subscription in vain so far."""
+        """Count the messages that ROS reports as sent to this subscription but not delivered."""
         self._thread.count(topic).undelivered = event.total_count
         self._warn(f"{topic}: {event.total_count} messages were sent but not delivered so far")
 
     def _write(self, arrival: Arrival) -> None:
-        """Put one arrival where it belongs; runs in the thread."""
+        """Write one arrival to the files that need it; runs in the thread."""
         self._folder.write(arrival)
         if arrival.topic == self._filmed:
             self._folder.film(arrival)
 
     def _warn(self, text: str) -> None:
-        """Log a kind of trouble once in a while, not once a message."""
+        """Log each kind of problem at intervals, not once per message."""
         if self._throttle.allows("recorder", text.split(":")[0]):
             self.get_logger().warning(text)
 
 
 def main() -> int:
-    """Entry point of the executable."""
+    """Run the node."""
     return run(RecorderNode)
 
 
