@@ -69,6 +69,8 @@ class Engine:
         """Begin no further compilation."""
         self._closed.set()
         self._graphs.close()
+        with self._changed:
+            self._changed.notify_all()
 
     def infer(self, frames: Sequence[Frame], masks: Sequence[tuple[str, ...]]) -> list[dict[str, U8]]:
         """Masks of frames of any sizes and encodings; those that the network sees at one size go as one batch.
@@ -82,7 +84,7 @@ class Engine:
             graph that gives just those has been compiled.
 
         Raises:
-            DeviceError: inference failed twice, or no other device is there.
+            DeviceError: inference failed twice; live: on every device of the chain that is left.
         """
         keys = [_key(frame, frame.size, wanted) for frame, wanted in zip(frames, masks, strict=True)]
         groups: dict[tuple[int, int], list[int]] = {}
@@ -117,16 +119,17 @@ class Engine:
         return False
 
     def _infer(self, keys: Keys, frames: Sequence[Frame]) -> list[dict[str, U8]]:
-        device = self.device
-        try:
-            return self._run(device, keys, frames)
-        except RuntimeError as error:  # OpenVINO's; the device is lost, or has a hiccup
+        """Infer one batch; live: on each device of the chain that is left until one of them succeeds."""
+        device, attempts = self.device, len(self._chain) if self.live else 2  # not live: it may have been a hiccup
+        while True:
+            try:
+                return self._run(device, keys, frames)
+            except RuntimeError as error:  # OpenVINO's
+                attempts, why = attempts - 1, devices.last_line(error)
+                if not attempts:
+                    raise DeviceError(f"inference failed on {device}: {why}") from error
             if self.live:
-                self._fall_back(device, devices.last_line(error))
-        try:
-            return self._run(self.device, keys, frames)
-        except RuntimeError as error:
-            raise DeviceError(f"inference failed on {self.device}: {devices.last_line(error)}") from error
+                device = self._fall_back(device, why)
 
     def _run(self, device: str, keys: Keys, frames: Sequence[Frame]) -> list[dict[str, U8]]:
         graph = self._graphs.ready(device, keys) if self.live else None
@@ -158,6 +161,7 @@ class Engine:
             device: of the chain.
             again: it was lost; if it fails, it is tried once more later.
         """
+        state = ""
         while not self._closed.is_set():
             state = self._compile_for(device)
             with self._changed:
@@ -170,7 +174,7 @@ class Engine:
                     self._changed.notify_all()
             if done:
                 break
-        if again and self._states[device] != READY:
+        if again and state != READY:
             self._try_later(device)
 
     def _try_later(self, device: str) -> None:
@@ -198,27 +202,49 @@ class Engine:
         there = self._graphs.used(device)
         return [keys for keys in self._graphs.used(self.device) if keys not in there]
 
-    def _fall_back(self, device: str, why: str) -> None:
-        """Leave a device that failed, for the best of the others.
+    def _fall_back(self, device: str, why: str) -> str:
+        """Leave a device that failed for the best of the others that works.
+
+        Returns:
+            The device to use instead.
 
         Raises:
             DeviceError: there is no other; the device stays in use.
         """
         with self._falling:  # other threads that failed wait here, and then find it done
             if self.device != device:
-                return
-            for other in self._chain:
-                if other == device or self._states[other] not in (READY, UNTRIED):
-                    continue
-                self._states[other] = self._compile_for(other)
-                if self._states[other] == READY:
+                return self.device
+            tried = {device}
+            while other := self._best_but(tried):
+                tried.add(other)
+                state = self._compile_for(other)
+                with self._changed:
+                    self._states[other] = state
+                if state == READY:
                     break
             else:
                 raise DeviceError(f"inference failed on {device}: {why}")
             with self._changed:
-                self.device, self._states[device] = other, f"lost ({why})"
+                self._states[device] = f"lost ({why})"
+                if self.device == device:  # else a better one has become ready meanwhile
+                    self.device = other
+                used = self.device
             self._graphs.forget(device)
         self._try_later(device)
+        return used
+
+    def _best_but(self, tried: set[str]) -> str:
+        """Return the best device that is ready, except those tried; empty if there is none.
+
+        A device that is still being compiled for is waited for: it may be the only one left.
+        """
+        with self._changed:
+            while True:
+                states = {device: self._states[device] for device in self._chain if device not in tried}
+                ready = [device for device, state in states.items() if state == READY]
+                if ready or COMPILING not in states.values() or self._closed.is_set():
+                    return ready[0] if ready else ""
+                self._changed.wait()
 
 
 def default_masks(config: SegmentationConfig) -> tuple[str, ...]:
