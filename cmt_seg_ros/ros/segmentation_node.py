@@ -135,9 +135,9 @@ class SegmentationNode(AutostartNode):
             self._lossless,
             self._on_drop,
             is_late=self._is_late,
-            is_ready=lambda frame: self._lossless or pipeline.ready(frame, self._wanted(frame.camera)),
+            is_ready=pipeline.engine.ready,
         )
-        self._runner = Runner(pipeline, self._batcher, self._publish, self._refuse, self._wanted)
+        self._runner = Runner(pipeline, self._batcher, self._publish, self._refuse)
         for camera in self._cameras.values():
             self._subscribe(camera)
         self._report.begin(pipeline, self._cameras, self._inputs, self._outputs)
@@ -186,31 +186,29 @@ class SegmentationNode(AutostartNode):
             if self._pipeline is None or self._batcher is None:
                 raise FrameError("the node was deactivated meanwhile", "shutdown")
             self._pipeline.check(frame)
-            if self._taken(camera, frame):
-                self._batcher.put(frame)
+            if masks := self._accept(camera, frame):
+                self._batcher.put(frame, masks)
         except FrameError as error:
             self._refuse_of(camera, error)
 
-    def _taken(self, camera: CameraInput, frame: Frame) -> bool:
-        """False while disabled, while nobody subscribes, and for frames above max_fps; counted either way."""
+    def _accept(self, camera: CameraInput, frame: Frame) -> tuple[str, ...]:
+        """Return the masks that subscribers request now; none if the frame is dropped, which is counted."""
+        masks, last_ns, max_fps = (
+            self._outputs[frame.camera].requested_masks(),
+            camera.last_taken_ns,
+            self.config.max_fps,
+        )
         if not self.config.enable:
             camera.statistics.drop("disabled")
-            return False
-        camera.wanted = self._outputs[frame.camera].wanted()
-        if not self._lossless and not camera.wanted:
+        elif not self._lossless and not masks:
             camera.statistics.drop("nobody_subscribes")
-            return False
-        last, max_fps = camera.last_taken_ns, self.config.max_fps
         # A tenth of a period of slack, so that 30 Hz with jitter passes as 30 Hz.
-        if max_fps > 0 and last is not None and 0 < frame.stamp_ns - last < 0.9e9 / max_fps:
+        elif max_fps > 0 and last_ns is not None and 0 < frame.stamp_ns - last_ns < 0.9e9 / max_fps:
             camera.statistics.drop("max_fps")
-            return False
-        camera.last_taken_ns = frame.stamp_ns
-        return True
-
-    def _wanted(self, camera: str) -> tuple[str, ...]:
-        """What to compute for a frame that is inferred, as of when it was received."""
-        return self._cameras[camera].wanted or ("class_ids",)
+        else:
+            camera.last_taken_ns = frame.stamp_ns
+            return masks or ("class_ids",)
+        return ()
 
     def _age_ms(self, frame: Frame) -> float:
         return (self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e6
@@ -231,11 +229,14 @@ class SegmentationNode(AutostartNode):
 
     def _refuse_of(self, camera: CameraInput, error: FrameError) -> None:
         camera.statistics.drop(error.reason)
-        # After Ctrl-C nothing can be published any more; that is no news.
-        if self.context.ok() and self._throttle.allows(camera.settings.name, error.reason):
-            log = self.get_logger()
-            say = log.info if error.reason == "compiling" else log.error
-            say(f"camera {camera.label}: frame refused: {error}")
+        # After Ctrl-C nothing can be published any more; that is expected.
+        if not self.context.ok() or not self._throttle.allows(camera.settings.name, error.reason):
+            return
+        sentence = f"camera {camera.label}: frame refused: {error}"
+        if error.reason == "compiling":
+            self.get_logger().info(sentence)
+        else:  # a call of its own: rclpy allows one severity for each place that logs
+            self.get_logger().error(sentence)
 
     def _on_drop(self, frame: Frame, reason: str) -> None:
         self._cameras[frame.camera].statistics.drop(reason)

@@ -98,18 +98,21 @@ class Engine:
         return [results[i] for i in range(len(frames))]
 
     def ready(self, frame: Frame, masks: tuple[str, ...]) -> bool:
-        """Whether a frame can be inferred now; if not, its graph is being compiled.
+        """Return whether a frame can be inferred without waiting for a compilation; if not, that has begun.
 
         Args:
-            frame: checked; may be compressed still.
-            masks: which of :data:`graph.MASKS` are wanted of it.
+            frame: checked; may be compressed.
+            masks: which of :data:`graph.MASKS` to compute.
+
+        Returns:
+            Always True where the engine is not live: there :meth:`infer` compiles what is missing.
 
         Raises:
             FrameError: the device cannot compile it (reason ``compile``).
         """
         height, width = promised_size(frame)
-        if not height or not width:
-            return True  # no image; decoding will say so
+        if not self.live or not height or not width:  # of no size: no image; decoding will say so
+            return True
         device, keys = self.device, (_key(frame, (height, width), masks),)
         if self._graphs.ready(device, keys) is not None:
             return True

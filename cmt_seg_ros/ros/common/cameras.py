@@ -43,7 +43,6 @@ class CameraInput:
         statistics: its counts.
         info: the newest CameraInfo, if any came.
         last_taken_ns: stamp of the newest frame that was not above ``max_fps``.
-        wanted: which of ``graph.MASKS`` are needed for what somebody subscribes to.
         silent: it has been reported that no frames come.
     """
 
@@ -51,7 +50,6 @@ class CameraInput:
     statistics: CameraStatistics = field(default_factory=CameraStatistics)
     info: CameraInfo | None = None
     last_taken_ns: int | None = None
-    wanted: tuple[str, ...] = ()
     silent: bool = False
 
     @property

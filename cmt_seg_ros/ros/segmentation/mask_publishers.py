@@ -58,7 +58,7 @@ class MaskPublishers:
         """All that need a frame to be inferred."""
         return self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed
 
-    def wanted(self) -> tuple[str, ...]:
+    def requested_masks(self) -> tuple[str, ...]:
         """Which of ``graph.MASKS`` are needed for what somebody subscribes to; none if nobody does."""
         if not any(map(self._somebody, self.image_publishers)):
             return ()
