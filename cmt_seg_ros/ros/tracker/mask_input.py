@@ -1,4 +1,4 @@
-"""What the tracker node hears of one camera: masks, put together by stamp, and what their numbers mean."""
+"""MaskInput: subscriptions of tracker_node for one camera: masks, paired by stamp, and the classes of their pixels."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from cmt_seg_ros.ros.tracker.pairing import StampPairing
 
 
 class MaskInput:
-    """Subscribes to ``segmentation/mask``, ``objectness`` and ``label_info`` of whoever publishes them.
+    """Subscribes to ``segmentation/mask``, ``objectness`` and ``label_info``, with any quality of service.
 
     Args:
         node: owns the subscriptions.
         topic: turns a name into the camera's topic.
-        use_objectness: False: masks come alone.
-        statistics: masks received, and lost, are counted here.
+        use_objectness: False: only masks are expected.
+        statistics: counts the masks that were received and those that were lost.
         on_masks: called as ``on_masks(stamp_ns, {"mask": Image, "objectness": Image})``; without objectness where
             that is not used.
-        on_legend: called with each ClassMap.
+        on_class_map: called with each ClassMap.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class MaskInput:
         use_objectness: bool,
         statistics: CameraStatistics,
         on_masks: Callable[[int, dict[str, Any]], None],
-        on_legend: Callable[[ClassMap], None],
+        on_class_map: Callable[[ClassMap], None],
     ) -> None:
         self._node, self._statistics = node, statistics
         names = ("mask", "objectness") if use_objectness else ("mask",)
@@ -51,41 +51,43 @@ class MaskInput:
             )
             for name in names
         }
-        self._legend = LenientSubscription(node, ClassMap, topic("segmentation/label_info"), on_legend, qos.LATCHED)
+        self._class_map = LenientSubscription(
+            node, ClassMap, topic("segmentation/label_info"), on_class_map, qos.LATCHED
+        )
 
     @property
     def unpaired(self) -> int:
-        """Number of messages, masks and objectness, that were given up as the other half did not come."""
+        """Number of messages, masks and objectness, that were dropped because their counterpart did not arrive."""
         return self._pairing.unpaired
 
     def adapt(self) -> None:
-        """Called now and then: follow publishers of another quality of service."""
-        for subscription in (*self._inputs.values(), self._legend):
+        """Adapt to publishers with another quality of service; call it regularly."""
+        for subscription in (*self._inputs.values(), self._class_map):
             subscription.adapt()
 
-    def forget(self) -> None:
-        """Give up the masks that wait for their other half."""
+    def clear(self) -> None:
+        """Drop the messages that wait for their counterpart."""
         self._pairing.clear()
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in (*self._inputs.values(), self._legend):
+        for subscription in (*self._inputs.values(), self._class_map):
             subscription.destroy()
 
-    def troubles(self, labels: LabelSet | None) -> list[str]:
-        """A sentence for each thing that keeps masks from being tracked; ``labels``: the classes, once known."""
+    def issues(self, labels: LabelSet | None) -> list[str]:
+        """Return a sentence for each thing that keeps masks from being tracked; ``labels``: the classes, once known."""
         found = []
-        for subscription in (*self._inputs.values(), self._legend):
+        for subscription in (*self._inputs.values(), self._class_map):
             found += qos_check.deaf_to(self._node, subscription.subscription)
         if labels is not None and not labels.object_ids:
             found.append("none of the classes in segmentation/label_info is an object (is_object): nothing is tracked")
         if time.monotonic() - self._statistics.last_received_s > STALE_AFTER_S:
             return found
-        legend = self._legend.subscription.topic_name
+        topic = self._class_map.subscription.topic_name
         if labels is None:
             found.append(
-                f"masks wait for their classes: no valid ones were received on {legend}, which has "
-                f"{self._node.count_publishers(legend)} publishers; publish a cmt_seg_ros/ClassMap there, latched: it "
+                f"masks wait for their classes: no valid ones were received on {topic}, which has "
+                f"{self._node.count_publishers(topic)} publishers; publish a cmt_seg_ros/ClassMap there, latched: it "
                 "says what the numbers in the masks mean and which of them are objects"
             )
         objectness = self._inputs.get("objectness")

@@ -1,4 +1,4 @@
-"""Messages of several topics that carry the same stamp, put together."""
+"""StampPairing: messages of several topics that carry the same stamp, put together."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 class StampPairing:
     """Collects one message of each topic for a stamp.
 
-    Within a topic messages keep their order: what waits for longer than a stamp that completes, waits in vain.
+    Messages of a topic arrive in order: when a stamp completes, older incomplete stamps are dropped.
 
     Args:
         topics: names of the topics.
         on_complete: called as ``on_complete(stamp_ns, {topic: message})``.
-        on_lost: called as ``on_lost(topic)`` for each message that is given up.
-        depth: stamps that may wait; beyond that the oldest is given up.
+        on_lost: called as ``on_lost(topic)`` for each message that is dropped.
+        depth: most incomplete stamps; beyond that the oldest is dropped.
 
     Attributes:
         paired: number of stamps that were completed.
-        unpaired: number of messages that were given up.
+        unpaired: number of messages that were dropped.
     """
 
     def __init__(
@@ -35,26 +35,26 @@ class StampPairing:
         self.paired = self.unpaired = 0
 
     def add(self, topic: str, stamp_ns: int, message: object) -> None:
-        """Take a message; completes its stamp when it was the last one missing."""
+        """Add a message; calls ``on_complete`` if it was the last one missing of its stamp."""
         parts = self._waiting.setdefault(stamp_ns, {})
         if topic in parts:
-            self._give_up({topic: message})  # the same stamp twice: an older message waits still
+            self._drop({topic: message})  # the same stamp twice: an older message waits still
         parts[topic] = message
         if len(parts) == len(self._topics):
             while next(iter(self._waiting)) != stamp_ns:
-                self._give_up(self._waiting.popitem(last=False)[1])
+                self._drop(self._waiting.popitem(last=False)[1])
             del self._waiting[stamp_ns]
             self.paired += 1
             self._on_complete(stamp_ns, parts)
         elif len(self._waiting) > self._depth:
-            self._give_up(self._waiting.popitem(last=False)[1])
+            self._drop(self._waiting.popitem(last=False)[1])
 
     def clear(self) -> None:
-        """Give up all that waits."""
+        """Drop all messages that wait."""
         while self._waiting:
-            self._give_up(self._waiting.popitem()[1])
+            self._drop(self._waiting.popitem()[1])
 
-    def _give_up(self, parts: dict[str, Any]) -> None:
+    def _drop(self, parts: dict[str, Any]) -> None:
         self.unpaired += len(parts)
         for topic in parts:
             self._on_lost(topic)
