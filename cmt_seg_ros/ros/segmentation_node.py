@@ -22,10 +22,10 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, FrameError
 from cmt_seg_ros.ros.common import parameters, qos
 from cmt_seg_ros.ros.common.cameras import CameraInput, declare_cameras, is_camera_parameter, load_cameras
+from cmt_seg_ros.ros.common.diagnostics import Throttle
 from cmt_seg_ros.ros.common.images import frame_from_compressed, frame_from_image
 from cmt_seg_ros.ros.common.lifecycle import AutostartNode
 from cmt_seg_ros.ros.common.process import run
-from cmt_seg_ros.ros.common.throttle import Throttle
 from cmt_seg_ros.ros.segmentation.mask_publishers import MaskPublishers
 from cmt_seg_ros.ros.segmentation.report import SegmentationReport
 from cmt_seg_ros.runtime.batching import Batcher

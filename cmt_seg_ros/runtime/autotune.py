@@ -17,8 +17,8 @@ import openvino as ov
 from cmt_seg_ros import __version__
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.runtime import devices
-from cmt_seg_ros.runtime.compiled import Request
 from cmt_seg_ros.runtime.graph import GraphKey, build
+from cmt_seg_ros.runtime.graphs import Request
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
 MEASURE_S = 1.0  # for each combination

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -17,7 +18,7 @@ def camera_status(
     statistics: CameraStatistics,
     now_s: float,
     extra: Mapping[str, str],
-    troubles: Sequence[str] = (),
+    issues: Sequence[str] = (),
 ) -> DiagnosticStatus:
     """One status: level, a sentence, and every number by name (ms, Hz, counts).
 
@@ -27,7 +28,7 @@ def camera_status(
         statistics: its counts.
         now_s: monotonic seconds.
         extra: more values; ``device`` also becomes the hardware id.
-        troubles: what keeps frames or results from flowing, a sentence each; makes the status an error.
+        issues: what keeps frames or results from flowing, a sentence each; makes the status an error.
     """
     silent_s = now_s - statistics.last_received_s
     p50, p99, highest = statistics.ages_ms()
@@ -46,8 +47,8 @@ def camera_status(
         **extra,
     }
     status = DiagnosticStatus(name=f"{node}: {camera or 'camera'}", hardware_id=extra.get("device", ""))
-    if troubles:
-        status.level, status.message = DiagnosticStatus.ERROR, "; ".join(troubles)
+    if issues:
+        status.level, status.message = DiagnosticStatus.ERROR, "; ".join(issues)
     elif received == 0:
         status.level, status.message = DiagnosticStatus.WARN, "no frame yet"
     elif silent_s > STALE_AFTER_S:
@@ -63,3 +64,24 @@ def diagnostic_array(statuses: list[DiagnosticStatus], stamp: object) -> Diagnos
     message = DiagnosticArray(status=statuses)
     message.header.stamp = stamp
     return message
+
+
+class Throttle:
+    """Says which of many equal messages to let through.
+
+    Args:
+        period_s: at most one message of a kind in this time, seconds.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, period_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._period_s, self._clock = period_s, clock
+        self._last_s: dict[tuple[str, str], float] = {}
+
+    def allows(self, camera: str, reason: str) -> bool:
+        """True for the first message of a camera and reason in each period."""
+        now, last = self._clock(), self._last_s.get((camera, reason))
+        if last is not None and now - last < self._period_s:
+            return False
+        self._last_s[camera, reason] = now
+        return True

@@ -11,7 +11,7 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 
-def deaf_to(node: Node, subscription: Subscription) -> list[str]:
+def unreachable_publishers(node: Node, subscription: Subscription) -> list[str]:
     """A sentence for each publisher of a subscription's topic from which it receives nothing."""
     topic = subscription.topic_name
     ours, said = _ours(node, node.get_subscriptions_info_by_topic(topic)), []
@@ -23,7 +23,7 @@ def deaf_to(node: Node, subscription: Subscription) -> list[str]:
     return said
 
 
-def unheard_by(node: Node, publisher: Publisher) -> list[str]:
+def unreachable_subscribers(node: Node, publisher: Publisher) -> list[str]:
     """A sentence for each subscriber of a publisher's topic that receives nothing from it."""
     topic = publisher.topic_name
     ours, said = _ours(node, node.get_publishers_info_by_topic(topic)), []

@@ -65,7 +65,7 @@ class SegmentationReport:
         }
         name, stamp = self._node.get_fully_qualified_name(), self._node.get_clock().now().to_msg()
         statuses = [
-            camera_status(name, camera, c.statistics, now, extra, self._troubles(camera))
+            camera_status(name, camera, c.statistics, now, extra, self._issues(camera))
             for camera, c in self._cameras.items()
         ]
         self._publisher.publish(diagnostic_array(statuses, stamp))
@@ -77,14 +77,14 @@ class SegmentationReport:
             )
             self._device = engine.device
 
-    def _troubles(self, camera: str) -> list[str]:
+    def _issues(self, camera: str) -> list[str]:
         """Who cannot be heard and who cannot hear; logged the first time."""
-        found = qos_check.deaf_to(self._node, self._inputs[camera])
+        found = qos_check.unreachable_publishers(self._node, self._inputs[camera])
         if any("QoS" in sentence for sentence in found):
             asked = self._cameras[camera].settings.image_reliability
             found.append(f"image_reliability is {asked}; with best_effort, and not lossless, all cameras are received")
         for publisher in self._outputs[camera].image_publishers:
-            found += qos_check.unheard_by(self._node, publisher)
+            found += qos_check.unreachable_subscribers(self._node, publisher)
         for sentence in found:
             if sentence not in self._said:
                 self._said.add(sentence)

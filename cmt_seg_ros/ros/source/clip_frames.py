@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from cmt_seg_ros.ros.common.images import NS
-from cmt_seg_ros.ros.source.prefetch import prefetched
 from cmt_seg_ros.sources import Clip
 from cmt_seg_ros.structures import Frame
 
@@ -50,3 +51,16 @@ def clip_frames(clip: Clip, loop: bool) -> Iterator[ClipFrame]:
         if not loop or first_ns is None or before_ns is None:
             return
         offset_ns = before_ns + period_ns - first_ns
+
+
+def prefetched(frames: Iterable[Frame], depth: int = 8) -> Iterator[Frame]:
+    """Yield the same frames, up to ``depth`` of them read ahead in a thread.
+
+    Errors of the source are raised where the frame would have come.
+    """
+    iterator = iter(frames)
+    with ThreadPoolExecutor(1, "reader") as reader:
+        ahead = deque(reader.submit(next, iterator, None) for _ in range(depth))
+        while (frame := ahead.popleft().result()) is not None:
+            ahead.append(reader.submit(next, iterator, None))
+            yield frame

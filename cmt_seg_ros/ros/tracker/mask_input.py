@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,9 +16,7 @@ from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common import qos, qos_check
 from cmt_seg_ros.ros.common.diagnostics import STALE_AFTER_S
 from cmt_seg_ros.ros.common.images import stamp_ns
-from cmt_seg_ros.ros.common.lenient_subscription import LenientSubscription
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
-from cmt_seg_ros.ros.tracker.pairing import StampPairing
 
 
 class MaskInput:
@@ -46,12 +45,12 @@ class MaskInput:
         names = ("mask", "objectness") if use_objectness else ("mask",)
         self._pairing = StampPairing(names, on_masks, self._on_unpaired)
         self._inputs = {
-            name: LenientSubscription(
+            name: qos.LenientSubscription(
                 node, Image, topic(f"segmentation/{name}"), partial(self._on_mask, name), qos.RESULT
             )
             for name in names
         }
-        self._class_map = LenientSubscription(
+        self._class_map = qos.LenientSubscription(
             node, ClassMap, topic("segmentation/label_info"), on_class_map, qos.LATCHED
         )
 
@@ -78,7 +77,7 @@ class MaskInput:
         """Return a sentence for each thing that keeps masks from being tracked; ``labels``: the classes, once known."""
         found = []
         for subscription in (*self._inputs.values(), self._class_map):
-            found += qos_check.deaf_to(self._node, subscription.subscription)
+            found += qos_check.unreachable_publishers(self._node, subscription.subscription)
         if labels is not None and not labels.object_ids:
             found.append("none of the classes in segmentation/label_info is an object (is_object): nothing is tracked")
         if time.monotonic() - self._statistics.last_received_s > STALE_AFTER_S:
@@ -111,3 +110,56 @@ class MaskInput:
     def _on_unpaired(self, name: str) -> None:
         if name == "mask":
             self._statistics.drop("unpaired")
+
+
+class StampPairing:
+    """Collects one message of each topic for a stamp.
+
+    Messages of a topic arrive in order: when a stamp completes, older incomplete stamps are dropped.
+
+    Args:
+        topics: names of the topics.
+        on_complete: called as ``on_complete(stamp_ns, {topic: message})``.
+        on_lost: called as ``on_lost(topic)`` for each message that is dropped.
+        depth: most incomplete stamps; beyond that the oldest is dropped.
+
+    Attributes:
+        paired: number of stamps that were completed.
+        unpaired: number of messages that were dropped.
+    """
+
+    def __init__(
+        self,
+        topics: tuple[str, ...],
+        on_complete: Callable[[int, dict[str, Any]], None],
+        on_lost: Callable[[str], None] = lambda topic: None,
+        depth: int = 10,
+    ) -> None:
+        self._topics, self._on_complete, self._on_lost, self._depth = topics, on_complete, on_lost, depth
+        self._waiting: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.paired = self.unpaired = 0
+
+    def add(self, topic: str, stamp_ns: int, message: object) -> None:
+        """Add a message; calls ``on_complete`` if it was the last one missing of its stamp."""
+        parts = self._waiting.setdefault(stamp_ns, {})
+        if topic in parts:
+            self._drop({topic: message})  # the same stamp twice: an older message waits still
+        parts[topic] = message
+        if len(parts) == len(self._topics):
+            while next(iter(self._waiting)) != stamp_ns:
+                self._drop(self._waiting.popitem(last=False)[1])
+            del self._waiting[stamp_ns]
+            self.paired += 1
+            self._on_complete(stamp_ns, parts)
+        elif len(self._waiting) > self._depth:
+            self._drop(self._waiting.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Drop all messages that wait."""
+        while self._waiting:
+            self._drop(self._waiting.popitem()[1])
+
+    def _drop(self, parts: dict[str, Any]) -> None:
+        self.unpaired += len(parts)
+        for topic in parts:
+            self._on_lost(topic)
