@@ -1,4 +1,4 @@
-"""The compiled graphs of all devices: made at once or in the background, kept while they are used."""
+"""Graphs: compiled graphs of all devices, made at once or in the background; their infer requests."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from cmt_seg_ros.runtime.graph import MASKS, GraphKey, build
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame
 
-MAX_GRAPHS = 32  # one for each device and set of images (size, encoding, masks); the least used goes first
+MAX_GRAPHS = 32  # one for each device and set of images (size, encoding, masks); the least recently used is removed
 
 Keys = tuple[GraphKey, ...]
 
 
 class Graphs:
-    """Compiled graphs by device and images; any thread may use it.
+    """Cache of compiled graphs by device and images; any thread may use it.
 
     Args:
-        core: compiles.
+        core: compiles the graphs.
         package: the model.
         config: how the devices run it.
     """
@@ -41,7 +41,7 @@ class Graphs:
         self._compiler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compile")
 
     def compile(self, device: str, keys: Keys) -> CompiledGraph:
-        """The graph, compiled now if it is not there.
+        """Return the graph; compile it now if it is missing.
 
         Raises:
             RuntimeError: the device refuses it.
@@ -58,9 +58,9 @@ class Graphs:
             return graph
 
     def ready(self, device: str, keys: Keys) -> CompiledGraph | None:
-        """The graph, or one that gives more masks of the same images; what is missing is compiled meanwhile."""
+        """Return the graph, or one with more masks of the same images; compile what is missing in the background."""
         more = tuple(replace(key, masks=MASKS[:3]) for key in keys)
-        # Many cameras meet in many batches: those are compiled in one form only, and only while there is room.
+        # Many cameras make many different batches: compile those in one form only, and only while there is room.
         wanted = (more, keys) if len(keys) == 1 else (more,)
         with self._lock:
             graph = None
@@ -69,33 +69,33 @@ class Graphs:
                     self._graphs.move_to_end((device, found))
                     break
             if len(keys) == 1 or len(self._graphs) < MAX_GRAPHS:
-                for each in wanted:  # in this order, as the first serves all
+                for each in wanted:  # in this order: the first serves any request
                     self._begin(device, each)
             return graph
 
     def refusal(self, device: str, keys: Keys) -> str:
-        """Why a device cannot compile a graph; empty while that is not known."""
+        """Return why a device cannot compile a graph; empty while that is not known."""
         return self._refused.get((device, keys), "")
 
     def used(self, device: str) -> list[Keys]:
-        """The images that there are graphs for on a device."""
+        """Return the keys of all graphs of a device."""
         with self._lock:
             return [keys for d, keys in self._graphs if d == device]
 
     def any_of(self, device: str) -> CompiledGraph | None:
-        """Some graph of a device."""
+        """Return any one graph of a device; None if there is none."""
         with self._lock:
             return next((graph for (d, _), graph in self._graphs.items() if d == device), None)
 
     def forget(self, device: str) -> None:
-        """Give up the graphs of a device, and what it has refused."""
+        """Remove the graphs of a device, and what it has refused."""
         with self._lock:
             for known in (self._graphs, self._refused):
                 for key in [key for key in known if key[0] == device]:
                     del known[key]  # type: ignore[attr-defined]
 
     def close(self) -> None:
-        """Begin no further compilation; the one under way goes on to its end."""
+        """Start no further compilation; one in progress goes on to its end."""
         self._compiler.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, device: str, keys: Keys) -> None:
@@ -108,7 +108,7 @@ class Graphs:
     def _compile_later(self, device: str, keys: Keys) -> None:
         try:
             self.compile(device, keys)
-        except Exception as error:  # whatever it is, the frames that wait for it must learn of it
+        except Exception as error:  # of any kind: the frames that wait for it must be told
             self._refused[device, keys] = devices.last_line(error)
         finally:
             self._under_way.discard((device, keys))
@@ -127,7 +127,7 @@ class CompiledGraph:
         self._idle: deque[Request] = deque()
 
     def infer(self, frames: Sequence[Frame]) -> list[dict[str, U8]]:
-        """Masks of one frame for each key, by name; nobody else holds their memory.
+        """Return the masks of one frame for each key, by name, in memory of their own.
 
         Raises:
             RuntimeError: the device failed.
@@ -138,7 +138,7 @@ class CompiledGraph:
         return masks
 
     def take(self) -> Request:
-        """An infer request that nobody else uses."""
+        """Return an infer request that no other thread uses."""
         try:
             return self._idle.pop()
         except IndexError:
@@ -163,9 +163,10 @@ class Request:
 
     def infer(self, frames: Sequence[Frame]) -> list[dict[str, U8]]:
         """See :meth:`CompiledGraph.infer`."""
+        # Step 2 of pipeline.py: scale to the size of the network.
         for frame, image in zip(frames, self.pixels, strict=True):
             write_pixels(frame, image[0])
-        # New memory each time: the network writes straight into what becomes the data of the messages.
+        # New memory each time: the network writes straight into the data of the messages.
         outputs = [np.empty(shape, np.uint8) for shape in self._shapes]
         for i, output in enumerate(outputs):
             self.request.set_output_tensor(i, ov.Tensor(output, shared_memory=True))

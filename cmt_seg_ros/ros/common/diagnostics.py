@@ -1,4 +1,4 @@
-"""Counts, rates and ages of the cameras as diagnostic_msgs."""
+"""Diagnostics: counts, rates and ages of the cameras as diagnostic_msgs, and a limit for repeated log messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def camera_status(
     extra: Mapping[str, str],
     issues: Sequence[str] = (),
 ) -> DiagnosticStatus:
-    """One status: level, a sentence, and every number by name (ms, Hz, counts).
+    """Return one status: level, a sentence, and every number by name (ms, Hz, counts).
 
     Args:
         node: fully qualified name.
@@ -28,7 +28,7 @@ def camera_status(
         statistics: its counts.
         now_s: monotonic seconds.
         extra: more values; ``device`` also becomes the hardware id.
-        issues: what keeps frames or results from flowing, a sentence each; makes the status an error.
+        issues: a sentence for each thing that stops frames or results; makes the status an error.
     """
     silent_s = now_s - statistics.last_received_s
     p50, p99, highest = statistics.ages_ms()
@@ -60,17 +60,17 @@ def camera_status(
 
 
 def diagnostic_array(statuses: list[DiagnosticStatus], stamp: object) -> DiagnosticArray:
-    """The message for /diagnostics."""
+    """Return the message for /diagnostics."""
     message = DiagnosticArray(status=statuses)
     message.header.stamp = stamp
     return message
 
 
 class Throttle:
-    """Says which of many equal messages to let through.
+    """Rate limit of repeated log messages, per camera and reason.
 
     Args:
-        period_s: at most one message of a kind in this time, seconds.
+        period_s: at most one message per camera and reason in this time, seconds.
         clock: monotonic seconds.
     """
 
@@ -79,7 +79,7 @@ class Throttle:
         self._last_s: dict[tuple[str, str], float] = {}
 
     def allows(self, camera: str, reason: str) -> bool:
-        """True for the first message of a camera and reason in each period."""
+        """Return True for the first message of a camera and reason in each period."""
         now, last = self._clock(), self._last_s.get((camera, reason))
         if last is not None and now - last < self._period_s:
             return False

@@ -1,4 +1,4 @@
-"""Quality of service of every topic, in one place."""
+"""Quality of service of every topic, and a subscription that adapts to that of its publishers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ except ImportError:  # Humble
 # A camera, live: the newest image only. Best effort receives from best-effort and from reliable cameras.
 CAMERA = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 CAMERA_RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
-# Lossless replay: nothing may be overwritten; the source waits for the masks, so the history stays short.
+# Lossless replay: no image may be overwritten; the source waits for the masks, so the history stays short.
 LOSSLESS = QoSProfile(history=HistoryPolicy.KEEP_ALL, depth=0, reliability=ReliabilityPolicy.RELIABLE)
 # What this package publishes.
 RESULT = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.RELIABLE)
@@ -30,24 +30,24 @@ LATCHED = QoSProfile(
 
 
 def camera(reliability: str, lossless: bool) -> QoSProfile:
-    """Profile of a camera subscription; ``reliability``: best_effort or reliable."""
+    """Return the profile of a camera subscription; ``reliability``: best_effort or reliable."""
     if lossless:
         return LOSSLESS
     return CAMERA_RELIABLE if reliability == "reliable" else CAMERA
 
 
 class LenientSubscription:
-    """Asks for no more than every publisher of its topic offers.
+    """Subscription that requests no more than every publisher of its topic offers.
 
-    ROS connects nobody to a publisher that offers less than asked for: a subscription that asks for reliable, latched
-    messages hears nothing from one that is best effort or not latched.
+    ROS connects no subscription to a publisher that offers less than requested: one that requests reliable, latched
+    messages receives nothing from a publisher that is best effort or not latched.
 
     Args:
         node: owns the subscription.
         kind: class of the messages.
         topic: name.
         callback: called with each message.
-        wanted: asked for where all publishers offer it.
+        wanted: requested where all publishers offer it.
     """
 
     def __init__(self, node: Node, kind: type, topic: str, callback: Callable[[Any], None], wanted: QoSProfile) -> None:
@@ -56,7 +56,7 @@ class LenientSubscription:
         self.subscription = self._subscribe(topic, wanted)
 
     def adapt(self) -> None:
-        """Called now and then: look who publishes, and subscribe anew where that asks for something else."""
+        """Subscribe again if the publishers that are there now call for another profile; call it regularly."""
         offers = [end.qos_profile for end in self._node.get_publishers_info_by_topic(self.subscription.topic_name)]
         if not offers:
             return
