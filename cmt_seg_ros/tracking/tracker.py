@@ -60,7 +60,6 @@ class Tracker:
         self._tracks: list[LiveTrack] = []
         self._stamp_ns: int | None = None
         self._size: tuple[int, int] = (0, 0)
-        self._drift_px_s: F64 = np.zeros(2)
         self._flow.reset()
 
     def update(self, segmentation: Segmentation, image: U8 | None = None) -> list[Track]:
@@ -124,11 +123,11 @@ class Tracker:
         # 3. Associate the confirmed tracks with the confident segments.
         confident = [s for s in segments if self._is_confident(s)]
         matches = self._associate(confirmed, confident, frame, self._config.min_similarity)
-        self._drift_px_s = np.zeros(2)
-        if image is None and self._compensate_camera(matches, size, dt_s):
+        shift_px = np.zeros(2) if image is not None else self._compensate_camera(matches, size)
+        if shift_px.any():
             matches = self._associate(confirmed, confident, frame, self._config.min_similarity)
         frame.match(matches)
-        # 4. Divide merged blobs: an unmatched track is assigned to the blob at its predicted position.
+        # 4. Divide merged blobs: a track left unmatched is in the blob at its predicted position, and gets its part.
         self._divide_merged(confirmed, frame, occupied, ratios)
         # 5. Associate the remaining tracks with the remaining segments, which are cut at their constrictions first.
         self._split_unexplained(frame, ratios)
@@ -142,8 +141,9 @@ class Tracker:
         # 8. Prune the tracks that were lost for too long or left the image.
         removed += [t for t in self._tracks if t.is_expired(stamp_ns, size, self._config)]
         self._tracks = [t for t in self._tracks if t not in removed]
-        tracks = [t.to_track(stamp_ns, self._drift_px_s) for t in self._tracks]
-        tracks += [t.to_track(stamp_ns, self._drift_px_s, removed=True) for t in removed if t.confirmed]
+        drift_px_s = shift_px / (dt_s or 1.0)
+        tracks = [t.to_track(stamp_ns, drift_px_s) for t in self._tracks]
+        tracks += [t.to_track(stamp_ns, drift_px_s, removed=True) for t in removed if t.confirmed]
         return sorted(tracks, key=lambda t: t.track_id)
 
     def _is_confident(self, segment: Segment) -> bool:
@@ -186,17 +186,20 @@ class Tracker:
         self._stamp_ns, self._size = stamp_ns, size
         return removed
 
-    def _compensate_camera(self, matches: Matches, size: tuple[int, int], dt_s: float) -> bool:
-        """Without images: shift all tracks by what most of them moved beyond their prediction; False if nothing."""
+    def _compensate_camera(self, matches: Matches, size: tuple[int, int]) -> F64:
+        """Without images: shift all tracks by what most of them moved beyond their prediction.
+
+        Returns:
+            (2,) float64, that shift, x and y, pixels; zero where the camera stood still.
+        """
         predicted = np.array([track.state.box_px for track in matches.values()]).reshape(-1, 4)
         moved = np.array([segment.box_px for segment in matches], np.float64).reshape(-1, 4) - predicted
         shift_px = common_shift((moved[:, :2] + moved[:, 2:]) / 2)
         if np.hypot(*shift_px) < STILL * max(size):
-            return False
+            return np.zeros(2)
         for track in self._tracks:
             track.state = kalman.shift(track.state, shift_px)
-        self._drift_px_s = shift_px / dt_s
-        return True
+        return shift_px
 
     def _associate(
         self, tracks: Sequence[LiveTrack], segments: Sequence[Segment], frame: Observation, least: float
@@ -218,14 +221,16 @@ class Tracker:
     def _divide_merged(
         self, confirmed: Sequence[LiveTrack], frame: Observation, occupied: U8, ratios: AspectRatios
     ) -> None:
-        """Divide each blob among the tracks in it; separate what a matched track shares its segment with unseen."""
+        """Divide each blob among the tracks in it; cut matched segments from which another object emerges."""
         unmatched = [t for t in confirmed if not frame.explains(t)]
         merged = find_merged(unmatched, frame.matched, frame.segments, self._config)
         for blob, tracks in merged.items():
             frame.divide(blob, *share_blob(blob, tracks, occupied, self._config))
         for track, part in frame.parts.items():
             track.update_part(part, frame.stamp_ns, self._config)
-        for segment, track in [match for match in frame.matched.items() if match[0] not in merged]:
+        for segment, track in tuple(frame.matched.items()):
+            if segment in merged or segment.mask is None:
+                continue
             own, *others = separate(track, segment, ratios.of(track.class_id), self._config)
             if others:
                 frame.separate(segment, own, others)

@@ -90,15 +90,13 @@ def separate(track: LiveTrack, segment: Segment, aspect: float, config: TrackerC
 
     Args:
         track: its box says which part is its own.
-        segment: matched with it.
+        segment: matched with it, with a mask.
         aspect: usual height over width of the objects of its class.
         config: see constrictions.split.
 
     Returns:
         The track's own part first; only the segment if it is not to be cut.
     """
-    if segment.mask is None:
-        return [segment]
     parts = split(segment, aspect, config)
     overlap = box_iou([track.state.box_px], [part.box_px for part in parts])[0]
     return [parts.pop(int(np.argmax(overlap))), *parts]
