@@ -17,8 +17,18 @@ from rich.text import Text
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.runtime.doctor import check_cache, check_devices, check_model, check_processor, check_python
-from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING, Finding, examine
+from cmt_seg_ros.runtime.doctor import (
+    ERROR,
+    OK,
+    WARNING,
+    CheckResult,
+    check_cache,
+    check_devices,
+    check_model,
+    check_processor,
+    check_python,
+    run_check,
+)
 
 EXAMPLES = """examples:
   cmt-seg doctor                          checks everything in a few seconds and removes stale shared memory
@@ -54,12 +64,12 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; status 1 if there is an error."""
     with Console(stderr=True).status("checking this machine ..."):
         findings = [
-            examine("Python", check_python),
+            run_check("Python", check_python),
             *_ros_findings(args.keep),
-            examine("devices", partial(check_devices, args.device)),
-            examine("processor", check_processor),
-            examine("model", partial(check_model, args.model)),
-            examine("cache", check_cache),
+            run_check("devices", partial(check_devices, args.device)),
+            run_check("processor", check_processor),
+            run_check("model", partial(check_model, args.model)),
+            run_check("cache", check_cache),
         ]
     errors = sum(finding.state == ERROR for finding in findings)
     if args.json:
@@ -70,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
-def _ros_findings(keep: bool) -> list[Finding]:
+def _ros_findings(keep: bool) -> list[CheckResult]:
     """Run the checks that import ROS in their own process; results before a crash count."""
     command = [sys.executable, "-m", "cmt_seg_ros.ros.doctor.checks", *(["--keep"] if keep else [])]
     trouble = ""
@@ -83,15 +93,15 @@ def _ros_findings(keep: bool) -> list[Finding]:
             trouble = f"the checks of ROS did not end within {ROS_DEADLINE_S:g} s"
         out.seek(0)
         err.seek(0)
-        findings = [Finding(**json.loads(line)) for line in out if line.startswith('{"check"')]
+        findings = [CheckResult(**json.loads(line)) for line in out if line.startswith('{"check"')]
         said = err.read().strip()[-500:]
     if trouble:
         advice = "reinstall ROS, or source only one ROS: libraries of two do not mix"
-        findings.append(Finding("ROS", ERROR, f"{trouble}\n{said}".strip(), advice))
+        findings.append(CheckResult("ROS", ERROR, f"{trouble}\n{said}".strip(), advice))
     return findings
 
 
-def _print_table(findings: Sequence[Finding]) -> None:
+def _print_table(findings: Sequence[CheckResult]) -> None:
     table = Table(Column("check", no_wrap=True), Column("state", no_wrap=True), "found", "what to do", show_lines=True)
     for finding in findings:
         state = Text(finding.state, style=STYLES[finding.state])

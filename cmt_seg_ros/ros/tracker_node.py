@@ -16,10 +16,9 @@ from cmt_seg_ros.config import TrackerConfig, TrackingSettings
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.cameras import declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.common.diagnostics import camera_status, diagnostic_array
+from cmt_seg_ros.ros.common.diagnostics import Throttle, camera_status, diagnostic_array
 from cmt_seg_ros.ros.common.lifecycle import AutostartNode
 from cmt_seg_ros.ros.common.process import run
-from cmt_seg_ros.ros.common.throttle import Throttle
 from cmt_seg_ros.ros.tracker.camera_tracking import CameraTracking
 
 

@@ -1,43 +1,109 @@
-"""One camera of the segmentation node: its topics, its counts."""
+"""Cameras of a node: their parameters, and how to subscribe to their images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cmt_seg_ros.config import CameraList, CameraSettings
 from cmt_seg_ros.config.fields import parameters_of
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.ros.common import parameters
+from cmt_seg_ros.ros.common import parameters, qos
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 
 
-@dataclass(eq=False)
 class CameraInput:
-    """What the node keeps of a camera while it runs.
+    """What a node receives from one camera while it runs.
+
+    Args:
+        node: owns the subscriptions.
+        settings: parameters of the camera.
 
     Attributes:
-        settings: its parameters.
+        settings: as given.
+        images: the subscription to its images; None while there is none.
         statistics: its counts.
-        info: the newest CameraInfo, if any came.
-        last_taken_ns: stamp of the newest frame that was not above ``max_fps``.
-        wanted: which of ``graph.MASKS`` are needed for what somebody subscribes to.
-        silent: it has been reported that no frames come.
+        info: the newest CameraInfo; None before the first.
+        is_silent: whether it has been reported that no frames arrive.
     """
 
-    settings: CameraSettings
-    statistics: CameraStatistics = field(default_factory=CameraStatistics)
-    info: CameraInfo | None = None
-    last_taken_ns: int | None = None
-    wanted: tuple[str, ...] = ()
-    silent: bool = False
+    def __init__(self, node: Node, settings: CameraSettings) -> None:
+        self._node, self.settings = node, settings
+        self.images: Subscription | None = None
+        self._infos: Subscription | None = None
+        self.statistics = CameraStatistics()
+        self.info: CameraInfo | None = None
+        self.is_silent = False
+        self._last_taken_ns: int | None = None
 
     @property
     def label(self) -> str:
         """Name for the log."""
         return self.settings.name or self.settings.image_topic
+
+    def subscribe(
+        self, on_image: Callable[[CameraInput, Image | CompressedImage], None], lossless: bool
+    ) -> Subscription:
+        """Subscribe to the images and the CameraInfo of the camera.
+
+        Args:
+            on_image: called as ``on_image(camera, message)``.
+            lossless: receive every image, and not only the newest.
+        """
+        profile = qos.camera(self.settings.image_reliability, lossless)
+        kind, topic = image_source(self.settings.image_topic, self.settings.transport)
+        self.images = self._node.create_subscription(kind, topic, partial(on_image, self), profile)
+        topic = camera_info_topic(self.settings.image_topic)
+        self._infos = self._node.create_subscription(CameraInfo, topic, self._on_info, qos.CAMERA)
+        return self.images
+
+    def unsubscribe(self) -> None:
+        """Destroy the subscriptions, if there are any."""
+        for subscription in filter(None, (self.images, self._infos)):
+            self._node.destroy_subscription(subscription)
+        self.images = self._infos = None
+
+    def take(self, stamp_ns: int, max_fps: float) -> bool:
+        """Return whether a frame is taken, or is above a rate.
+
+        Args:
+            stamp_ns: of the frame, ns.
+            max_fps: most frames per second; 0: no limit.
+        """
+        last_ns = self._last_taken_ns
+        # A tenth of a period of slack, so that 30 Hz with jitter passes as 30 Hz.
+        if max_fps > 0 and last_ns is not None and 0 < stamp_ns - last_ns < 0.9e9 / max_fps:
+            return False
+        self._last_taken_ns = stamp_ns
+        return True
+
+    def restart(self) -> None:
+        """Forget stamps and ages: the clock was set."""
+        self._last_taken_ns = None
+        self.statistics.forget_ages()
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self.info = message
+
+
+def image_source(image_topic: str, transport: str) -> tuple[type, str]:
+    """Return message class and name of the topic on which a camera's images arrive.
+
+    Args:
+        image_topic: topic of the raw images.
+        transport: "raw" or "compressed".
+    """
+    return (Image, image_topic) if transport == "raw" else (CompressedImage, f"{image_topic}/compressed")
+
+
+def camera_info_topic(image_topic: str) -> str:
+    """Return the topic of a camera's CameraInfo: beside its images, where camera drivers publish it."""
+    folder, slash, _ = image_topic.rpartition("/")
+    return f"{folder}{slash}camera_info"
 
 
 def declare_cameras(node: Node) -> None:
@@ -53,12 +119,12 @@ def declare_cameras(node: Node) -> None:
 
 
 def is_camera_parameter(name: str) -> bool:
-    """True for ``cameras`` and what :func:`declare_cameras` declares for a camera."""
+    """Return True for ``cameras`` and what :func:`declare_cameras` declares for a camera."""
     return name == "cameras" or name.rpartition(".")[2] in parameters_of(CameraSettings)
 
 
 def camera_names(node: Node) -> list[str]:
-    """The cameras listed; ``[""]`` stands for one camera in the node's own namespace.
+    """Return the names listed; ``[""]`` stands for one camera in the node's own namespace.
 
     Raises:
         ConfigError: it is no list of names, or a name occurs twice or is not a valid topic part.

@@ -1,4 +1,4 @@
-"""Lifecycle nodes that configure and activate themselves unless ``autostart:=false``."""
+"""AutostartNode: lifecycle node that configures and activates itself unless ``autostart:=false``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cmt_seg_ros.ros.common import parameters
 
 
 class AutostartNode(LifecycleNode):
-    """Base of the segmentation and the tracker node.
+    """Base of segmentation_node and tracker_node.
 
     Attributes:
         finished: set to an exit status when the process should end; 1 when autostart fails.
@@ -25,7 +25,7 @@ class AutostartNode(LifecycleNode):
         parameters.declare(self, LifecycleSettings)
 
     def autostart(self) -> None:
-        """Call at the end of the constructor of the derived node."""
+        """Configure and activate; to be called at the end of the constructor of the derived node."""
         if not parameters.load(self, LifecycleSettings).autostart:
             return
         done = TransitionCallbackReturn.SUCCESS
@@ -38,7 +38,7 @@ class AutostartNode(LifecycleNode):
             step()
         except CmtSegError as error:
             self.get_logger().fatal(str(error))
-        except Exception as error:  # rclpy would swallow it, and nobody would learn why the node does not start
+        except Exception as error:  # rclpy would swallow it and the node would fail to start without a reason
             self.get_logger().fatal(f"{type(error).__name__}: {error}")
         else:
             return TransitionCallbackReturn.SUCCESS

@@ -1,4 +1,4 @@
-"""LabelSet to ClassMap message and back."""
+"""ClassMap messages: from a LabelSet and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cmt_seg_ros.msg import ClassInfo, ClassMap
 
 
 def class_map(labels: LabelSet, model: str, stamp: Time) -> ClassMap:
-    """The latched message that says what the mask's numbers mean."""
+    """Return the latched message that says what the numbers in the masks mean."""
     message = ClassMap(model=model, ignore_id=IGNORE_ID)
     message.header.stamp = stamp
     for c in labels.classes:
@@ -19,7 +19,7 @@ def class_map(labels: LabelSet, model: str, stamp: Time) -> ClassMap:
 
 
 def label_set(message: ClassMap) -> LabelSet:
-    """The reverse of :func:`class_map`.
+    """Return the classes of a message, the reverse of :func:`class_map`.
 
     Raises:
         ConfigError: ids with gaps, or a name twice.

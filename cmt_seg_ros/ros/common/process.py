@@ -1,4 +1,4 @@
-"""How every node process starts and ends."""
+"""Node processes: how each of them starts and ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def prepare_process() -> None:
         old = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
         name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
         os.environ.setdefault(name, str(profile))
-    # glibc would give the megabytes of every image back to the kernel and fetch them anew: 3x the CPU time.
+    # glibc would return the megabytes of every image to the kernel and request them again: 3x the CPU time.
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_TRIM_THRESHOLD, 512 << 20)
@@ -48,7 +48,7 @@ def prepare_process() -> None:
 
 
 def make_executor() -> Any:
-    """The executor that takes the least CPU time (docs/performance.md)."""
+    """Return the executor that takes the least CPU time (docs/performance.md)."""
     try:
         from rclpy.experimental import EventsExecutor
     except ImportError:  # until Iron

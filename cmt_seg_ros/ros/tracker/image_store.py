@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images.pixels import to_bgr
-from cmt_seg_ros.ros.common.cameras import CameraSettings
+from cmt_seg_ros.ros.common.cameras import CameraSettings, image_source
 from cmt_seg_ros.ros.common.images import frame_from_compressed, frame_from_image
 from cmt_seg_ros.structures import U8, Frame
 
@@ -69,15 +69,14 @@ class ImageStore:
             return None
 
     def _subscribe(self) -> Subscription:
-        raw = self._camera.transport == "raw"
-        topic = self._camera.image_topic if raw else f"{self._camera.image_topic}/compressed"
+        kind, topic = image_source(self._camera.image_topic, self._camera.transport)
         reliable = self._camera.image_reliability == "reliable"
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
             depth=IMAGES_QUEUED,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         )
-        return self._node.create_subscription(Image if raw else CompressedImage, topic, self._receive, profile)
+        return self._node.create_subscription(kind, topic, self._receive, profile)
 
     def _receive(self, message: Image | CompressedImage) -> None:
         try:

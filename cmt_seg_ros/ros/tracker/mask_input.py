@@ -16,7 +16,6 @@ from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common import qos, qos_check
 from cmt_seg_ros.ros.common.diagnostics import STALE_AFTER_S
 from cmt_seg_ros.ros.common.images import stamp_ns
-from cmt_seg_ros.ros.common.lenient_subscription import LenientSubscription
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 
 
@@ -46,12 +45,12 @@ class MaskInput:
         names = ("mask", "objectness") if use_objectness else ("mask",)
         self._pairing = StampPairing(names, on_masks, self._on_unpaired)
         self._inputs = {
-            name: LenientSubscription(
+            name: qos.LenientSubscription(
                 node, Image, topic(f"segmentation/{name}"), partial(self._on_mask, name), qos.RESULT
             )
             for name in names
         }
-        self._class_map = LenientSubscription(
+        self._class_map = qos.LenientSubscription(
             node, ClassMap, topic("segmentation/label_info"), on_class_map, qos.LATCHED
         )
 
@@ -78,7 +77,7 @@ class MaskInput:
         """Return a sentence for each thing that keeps masks from being tracked; ``labels``: the classes, once known."""
         found = []
         for subscription in (*self._inputs.values(), self._class_map):
-            found += qos_check.deaf_to(self._node, subscription.subscription)
+            found += qos_check.unreachable_publishers(self._node, subscription.subscription)
         if labels is not None and not labels.object_ids:
             found.append("none of the classes in segmentation/label_info is an object (is_object): nothing is tracked")
         if time.monotonic() - self._statistics.last_received_s > STALE_AFTER_S:
