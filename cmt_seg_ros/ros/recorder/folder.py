@@ -13,7 +13,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.errors import FrameError, SourceError
-from cmt_seg_ros.ros.common.images import frame_from_image
+from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.ros.recorder.files import Arrival, ArrivalTable, BagFile, stamp_ns
 from cmt_seg_ros.ros.recorder.status import StatusFile
 from cmt_seg_ros.ros.recorder.thread import TopicCount
@@ -71,7 +71,7 @@ class RecordingFolder:
         Raises:
             FrameError: it is not bgr8.
         """
-        frame = frame_from_image(deserialize_message(arrival.raw, Image), "overlay")
+        frame = frame_from_message(deserialize_message(arrival.raw, Image), "overlay")
         stamp = stamp_ns(arrival.raw)
         if frame.encoding != "bgr8" or stamp is None:
             raise FrameError(f"overlay is {frame.encoding}; overlays are bgr8", "bad_encoding")

@@ -22,8 +22,7 @@ from cmt_seg_ros.images.pixels import decoded, graph_encoding, slot_dtype, slot_
 from cmt_seg_ros.ros.common import images
 from cmt_seg_ros.ros.common.images import (
     attach,
-    frame_from_compressed,
-    frame_from_image,
+    frame_from_message,
     image_from_array,
     mask_from_image,
 )
@@ -66,7 +65,7 @@ def assert_is_picture(frame: Frame, encoding: str) -> None:
 @pytest.mark.parametrize("encoding", RAW)
 def test_every_encoding_gives_back_the_picture(encoding: str, padding: int, last_padded: bool) -> None:
     message = message_of(encoded(PICTURE, encoding), encoding, padding, last_padded)
-    frame = frame_from_image(message, "camera")
+    frame = frame_from_message(message, "camera")
     assert (frame.camera, frame.stamp_ns, frame.frame_id) == ("camera", 1_500_000_003, "front")
     assert (frame.encoding, frame.size) == (encoding, PICTURE.shape[:2])
     assert_is_picture(frame, encoding)
@@ -79,7 +78,7 @@ def test_big_endian_mono16(padding: int) -> None:
     values = noise(5, 7, dtype=np.uint16)
     message = message_of(values.astype(">u2"), "mono16", padding)
     message.is_bigendian = 1
-    frame = frame_from_image(message, "")
+    frame = frame_from_message(message, "")
     np.testing.assert_array_equal(frame.pixels, values)
     slot = np.zeros((5, 7, 1), np.uint16)
     write_pixels(frame, slot)
@@ -90,14 +89,14 @@ def test_big_endian_mono16(padding: int) -> None:
 def test_data_of_any_kind_is_viewed(kind: Callable[[bytes], object]) -> None:
     message = message_of(PICTURE, "bgr8")
     message._data = kind(message.data.tobytes())
-    np.testing.assert_array_equal(frame_from_image(message, "").pixels, PICTURE)
+    np.testing.assert_array_equal(frame_from_message(message, "").pixels, PICTURE)
 
 
 @pytest.mark.parametrize("encoding", RAW)
 def test_every_encoding_survives_the_way_back(encoding: str) -> None:
     frame = Frame("camera", 3, encoded(PICTURE, encoding), encoding)
     message = image_from_array(frame.pixels, encoding, header(3, "x"))
-    found = frame_from_image(message, "camera")
+    found = frame_from_message(message, "camera")
     np.testing.assert_array_equal(found.pixels, frame.pixels)
     assert found.size == frame.size and found.pixels.dtype == frame.pixels.dtype
 
@@ -150,7 +149,7 @@ def test_bad_image_is_refused_with_a_reason_and_a_sentence(
 ) -> None:
     monkeypatch.setattr(images, "_cv_bridge", lambda: (None, "not installed"))
     with pytest.raises(FrameError, match=re.escape(words)) as caught:
-        frame_from_image(message, "camera")
+        frame_from_message(message, "camera")
     assert caught.value.reason == reason
 
 
@@ -204,7 +203,7 @@ def test_row_of_a_larger_array_has_its_own_step() -> None:
     row = noise(10, 7, 3)[::2][2:3]
     message = image_from_array(row, "bgr8", header(0))
     assert (message.height, message.step) == (1, 21)
-    np.testing.assert_array_equal(frame_from_image(message, "").pixels, row)
+    np.testing.assert_array_equal(frame_from_message(message, "").pixels, row)
 
 
 def test_big_endian_array_becomes_a_little_endian_message() -> None:
@@ -270,9 +269,9 @@ def test_cv_bridge_converts_all_other_encodings(monkeypatch: pytest.MonkeyPatch)
 
     made = install_cv_bridge(monkeypatch, convert)
     for _ in range(2):
-        frame = frame_from_image(damaged(encoding="rgb16"), "camera")
+        frame = frame_from_message(damaged(encoding="rgb16"), "camera")
         assert frame.encoding == "bgr8" and frame.pixels is PICTURE
-    frame_from_image(image(0), "camera")
+    frame_from_message(image(0), "camera")
     assert asked == [("rgb16", "bgr8")] * 2 and made == [1]
 
 
@@ -281,7 +280,7 @@ def test_encoding_that_cv_bridge_cannot_convert_is_refused(monkeypatch: pytest.M
     install_cv_bridge(monkeypatch, fails)
     words = r"encoding is '32FC1', of which cv_bridge makes no bgr8 \(data is no array.array\); supported: bgr8, 8UC3"
     with pytest.raises(FrameError, match=words) as caught:
-        frame_from_image(damaged(encoding="32FC1"), "camera")
+        frame_from_message(damaged(encoding="32FC1"), "camera")
     assert caught.value.reason == "bad_encoding"
 
 
@@ -290,7 +289,7 @@ def test_encoding_that_cv_bridge_cannot_convert_is_refused(monkeypatch: pytest.M
 def test_without_cv_bridge_the_error_says_what_it_would_add() -> None:
     words = r"others need cv_bridge, which cannot be imported here \(No module named 'cv_bridge'\)"
     with pytest.raises(FrameError, match=words):
-        frame_from_image(damaged(encoding="rgb16"), "camera")
+        frame_from_message(damaged(encoding="rgb16"), "camera")
 
 
 # Compressed images
@@ -300,7 +299,7 @@ def test_without_cv_bridge_the_error_says_what_it_would_add() -> None:
 @pytest.mark.parametrize("format", ["jpeg", "png", "bgr8; jpeg compressed bgr8", ""])
 def test_compressed_image_stays_compressed(encoding: str, format: str) -> None:
     message = CompressedImage(header=header(4, "x"), format=format, data=file(PICTURE, encoding).tobytes())
-    frame = frame_from_compressed(message, "camera")
+    frame = frame_from_message(message, "camera")
     assert (frame.camera, frame.stamp_ns, frame.frame_id, frame.encoding) == ("camera", 4, "x", encoding)
     assert np.shares_memory(frame.pixels, np.frombuffer(message.data, np.uint8))
     assert np.abs(decoded(frame).pixels.astype(int) - PICTURE).max() <= 4
@@ -309,12 +308,12 @@ def test_compressed_image_stays_compressed(encoding: str, format: str) -> None:
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8", file(PICTURE, "bmp").tobytes()])
 def test_compressed_image_that_is_no_jpeg_or_png_is_refused(data: bytes) -> None:
     with pytest.raises(FrameError, match=f"{len(data)} bytes of format 'jpeg' are no jpeg or png") as caught:
-        frame_from_compressed(CompressedImage(format="jpeg", data=data), "camera")
+        frame_from_message(CompressedImage(format="jpeg", data=data), "camera")
     assert caught.value.reason == "malformed"
 
 
 def test_compressed_image_that_promises_too_much_is_refused_when_decoded() -> None:
     message = CompressedImage(format="png", data=png_that_promises(60_000, 60_000).tobytes())
     with pytest.raises(FrameError, match="image is 60000x60000") as caught:
-        decoded(frame_from_compressed(message, "camera"))
+        decoded(frame_from_message(message, "camera"))
     assert caught.value.reason == "too_large"
