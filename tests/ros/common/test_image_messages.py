@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
+from support.bag_writing import ROS2
 from support.pictures import RAW, encoded, file, padded, picture, png_that_promises, seen, tolerance
 from support.ros_harness import header, image
 
@@ -20,12 +21,7 @@ from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images.pixels import decoded, graph_encoding, slot_dtype, slot_shape, to_bgr, write_pixels
 from cmt_seg_ros.ros.common import images
-from cmt_seg_ros.ros.common.images import (
-    attach,
-    frame_from_message,
-    image_from_array,
-    mask_from_image,
-)
+from cmt_seg_ros.ros.common.images import attach, frame_from_message, image_from_array, mask_from_image
 from cmt_seg_ros.structures import Frame
 
 PICTURE = picture()
@@ -303,6 +299,57 @@ def test_compressed_image_stays_compressed(encoding: str, format: str) -> None:
     assert (frame.camera, frame.stamp_ns, frame.frame_id, frame.encoding) == ("camera", 4, "x", encoding)
     assert np.shares_memory(frame.pixels, np.frombuffer(message.data, np.uint8))
     assert np.abs(decoded(frame).pixels.astype(int) - PICTURE).max() <= 4
+
+
+JPEG, DEPTH = file(PICTURE, "jpeg"), np.full(PICTURE.shape[:2], 40_000, np.uint16)
+FORMATS: dict[str, tuple[str, bytes]] = {
+    "jpeg": ("jpeg", JPEG.tobytes()),
+    "image_transport": ("bgr8; jpeg compressed bgr8", JPEG.tobytes()),
+    "encoded as red, green, blue": ("rgb8; jpeg compressed rgb8", JPEG.tobytes()),
+    "raw topic of other order": ("rgb8; jpeg compressed bgr8", JPEG.tobytes()),
+    "png": ("rgb8; png compressed rgb8", file(PICTURE, "png").tobytes()),
+    "grey": ("mono8; jpeg compressed ", file(PICTURE[:, :, 0], "jpeg").tobytes()),
+    "16 bits": ("mono16; png compressed ", file(DEPTH, "png").tobytes()),
+    "compressed depth": ("16UC1; compressedDepth png", bytes(12) + file(DEPTH, "png").tobytes()),
+    "bitmap": ("bmp", file(PICTURE, "bmp").tobytes()),
+    "h264": ("h264", b"\0\0\0\1\x67" + b"\1" * 200),
+    "cut": ("jpeg", JPEG[:200].tobytes()),
+    "too large": ("png", png_that_promises(60_000, 60_000).tobytes()),
+    "empty": ("jpeg", b""),
+}
+
+
+def outcome(message: object) -> tuple[object, ...]:
+    """What becomes of a message: the pixels, or the refusal."""
+    try:
+        frame = decoded(frame_from_message(message, "camera"))
+    except FrameError as error:
+        return error.reason, str(error)
+    return frame.encoding, frame.size, frame.frame_id, frame.stamp_ns, frame.pixels.tobytes()
+
+
+@pytest.mark.parametrize(("format", "data"), FORMATS.values(), ids=FORMATS)
+def test_compressed_image_of_a_bag_is_the_same_as_live(format: str, data: bytes) -> None:
+    live = CompressedImage(header=header(4, "x"), format=format, data=data)
+    raw = bytes(serialize_message(live))
+    assert outcome(live) == outcome(ROS2.deserialize_cdr(raw, "sensor_msgs/msg/CompressedImage"))
+
+
+def test_order_of_the_channels_is_that_of_the_format() -> None:
+    data = file(PICTURE, "png").tobytes()
+    frame = frame_from_message(CompressedImage(format="rgb8; png compressed rgb8", data=data), "camera")
+    assert frame.encoding == "png_rgb8" and graph_encoding(frame.encoding) == "bgr8"
+    found = decoded(frame)
+    assert found.encoding == "bgr8" and found.decoded_from is frame
+    np.testing.assert_array_equal(found.pixels, PICTURE[:, :, ::-1])
+    np.testing.assert_array_equal(to_bgr(frame), PICTURE[:, :, ::-1])
+
+
+def test_compressed_depth_is_refused() -> None:
+    message = CompressedImage(format="16UC1; compressedDepth png", data=bytes(12) + file(DEPTH, "png").tobytes())
+    with pytest.raises(FrameError, match="depth, not a picture; choose a colour topic") as caught:
+        frame_from_message(message, "camera")
+    assert caught.value.reason == "bad_encoding"
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8", file(PICTURE, "bmp").tobytes()])
