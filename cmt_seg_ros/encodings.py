@@ -45,8 +45,11 @@ ENCODINGS: dict[str, Encoding] = {
     **dict.fromkeys(("yuv422", "uyvy", "yuv422_yuy2", "yuyv"), Encoding(2, block=(1, 2))),
     **dict.fromkeys(("nv12", "nv21", "i420"), Encoding(block=(2, 2), planar=True)),
     **dict.fromkeys(("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"), Encoding()),
-    **dict.fromkeys(("jpeg", "png"), Encoding(compressed=True)),
+    # Files; *_rgb8: whoever encoded them took the order red, green, blue for blue, green, red.
+    **dict.fromkeys(("jpeg", "png", "jpeg_rgb8", "png_rgb8"), Encoding(compressed=True)),
 }
+RAW_ENCODINGS = ", ".join(name for name, encoding in ENCODINGS.items() if not encoding.compressed)
+"""Those of raw image messages, as error messages list them."""
 
 
 def check_sides(height: int, width: int, encoding: str) -> None:

@@ -54,12 +54,14 @@ class Frame:
         stamp_ns: time of capture, ns.
         pixels: as ``encoding`` says: (H, W, C) uint8, for one channel also (H, W); mono16: (H, W) uint16 in either
             byte order; yuv422 and its like: (H, W, 2) uint8; nv12, nv21, i420: (H * 3 / 2, W) uint8, the rows of
-            luma first, then those of chroma (of i420 two in a row); jpeg, png: (n,) uint8, the bytes of the file.
+            luma first, then those of chroma (of i420 two in a row); jpeg, png and their like: (n,) uint8, the bytes
+            of the file.
             Rows may be padded (a strided view), the last axis is contiguous.
         encoding: ROS name, one of ENCODINGS.
         frame_id: ROS coordinate frame, handed through.
         name: where it came from (a file's stem, a frame number); used to name outputs.
         truth: ground truth, where known.
+        decoded_from: the frame with the jpeg or png that the pixels were decoded from; None: they came as they are.
     """
 
     camera: str
@@ -69,6 +71,7 @@ class Frame:
     frame_id: str = ""
     name: str = ""
     truth: GroundTruth | None = None
+    decoded_from: Frame | None = None
 
     @property
     def size(self) -> tuple[int, int]:

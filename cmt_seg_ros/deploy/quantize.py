@@ -16,12 +16,12 @@ import openvino as ov
 import yaml
 
 from cmt_seg_ros import __version__
-from cmt_seg_ros.errors import DatasetError, ModelError
+from cmt_seg_ros.errors import DatasetError, ModelError, SourceError
+from cmt_seg_ros.images.files import list_files, read_image
 from cmt_seg_ros.images.pixels import slot_shape, write_pixels
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
 from cmt_seg_ros.runtime.graph import network_size
 from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
-from cmt_seg_ros.sources.images import SUFFIXES
 from cmt_seg_ros.structures import U8, Frame
 
 F32 = npt.NDArray[np.float32]
@@ -39,17 +39,14 @@ def calibration_images(folder: Path, count: int) -> list[U8]:
     Raises:
         DatasetError: no images there, or one cannot be read.
     """
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    paths = list_files(folder)
     if not paths:
         raise DatasetError(f"no images in {folder}; INT8 is calibrated on the network's training images")
     count = min(count, len(paths))
-    images = []
-    for path in (paths[i * len(paths) // count] for i in range(count)):
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise DatasetError(f"cannot read {path}; it is damaged or not an image")
-        images.append(np.asarray(image, np.uint8))
-    return images
+    try:
+        return [read_image(paths[i * len(paths) // count]) for i in range(count)]
+    except SourceError as error:
+        raise DatasetError(str(error)) from error
 
 
 def quantize(package: ModelPackage, images: Sequence[U8]) -> ov.Model:

@@ -21,6 +21,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.config import RecorderConfig
+from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.diagnostics import Throttle
 from cmt_seg_ros.ros.common.process import run
@@ -75,10 +76,12 @@ class RecorderNode(Node):
         log.info(f"recorded {thread.written} messages, lost {thread.lost}, failed {thread.failed}")
 
     def _open_video(self) -> bool:
-        opened = self._folder.open_video()
-        if not opened:
-            self.get_logger().warning("no overlay.mp4: PyAV is missing; pip install 'cmt_seg_ros[demo]'")
-        return opened
+        try:
+            self._folder.open_video()
+        except ConfigError as error:
+            self.get_logger().warning(f"no overlay.mp4: {error}")
+            return False
+        return True
 
     def _subscribe(self, name: str, topic: Topic) -> Subscription:
         events = SubscriptionEventCallbacks(message_lost=partial(self._on_undelivered, name))

@@ -20,7 +20,7 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, FrameError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.cameras import CameraInput, declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.common.images import frame_from_compressed, frame_from_image
+from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.ros.common.lifecycle import AutostartNode
 from cmt_seg_ros.ros.common.process import run
 from cmt_seg_ros.ros.segmentation.mask_publishers import MaskPublishers
@@ -154,8 +154,7 @@ class SegmentationNode(AutostartNode):
             camera.is_silent = False
             self.get_logger().info(f"camera {camera.label} sends again")
         try:
-            compressed = isinstance(message, CompressedImage)
-            frame = (frame_from_compressed if compressed else frame_from_image)(message, camera.settings.name)
+            frame = frame_from_message(message, camera.settings.name)
             if self._pipeline is None or self._batcher is None:
                 raise FrameError("the node was deactivated meanwhile", "shutdown")
             self._pipeline.check(frame)

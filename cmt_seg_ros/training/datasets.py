@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import yaml
 
-from cmt_seg_ros.errors import DatasetError
+from cmt_seg_ros.errors import DatasetError, SourceError
+from cmt_seg_ros.images.files import list_files, read_image
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 KNOWN_CLASSES = Path(__file__).parent / "classes"
 EXAMPLE = """classes:
 - {id: 0, name: Road, color: [128, 64, 128]}
@@ -110,18 +110,18 @@ def read_folder(root: Path, num_ids: int) -> list[Sample]:
     Raises:
         DatasetError: a folder is missing or empty, an image has no labels, or their sizes differ.
     """
-    images = sorted(p for p in (root / "images").glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    images = list_files(root / "images")
     if not images:
         raise DatasetError(f"no images in {root / 'images'}; expected images/*.png|jpg|webp and labels/<same name>.png")
     return [_read_pair(path, root / "labels" / f"{path.stem}.png", num_ids) for path in images]
 
 
 def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
-    image = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
-    ids = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)  # as stored: a grey value is an id, a colour is none
-    if image is None or ids is None:
-        path = image_path if image is None else label_path
-        raise DatasetError(f"cannot read {path}; every image needs its label file")
+    try:
+        image = read_image(image_path)
+        ids = read_image(label_path, cv2.IMREAD_UNCHANGED)  # as stored: a grey value is an id, a colour is none
+    except SourceError as error:
+        raise DatasetError(f"{error}; every image needs its label file") from error
     if ids.ndim != 2 or ids.dtype != np.uint8:
         raise DatasetError(
             f"{label_path} is {ids.dtype} of shape {ids.shape}; labels must be one channel of 8-bit class ids "

@@ -164,6 +164,22 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.C
     assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out)]) == 1
     assert f"{FRAMES - 1:03d}.png" in capsys.readouterr().err
     assert out.read_text() == "of an earlier run\n" and len(list(tmp_path.iterdir())) == 2
+    video = tmp_path / "tracks.mp4"
+    video.write_bytes(b"of an earlier run")
+    options = ["--masks", str(masks), "--fps", "10", "--out", str(out), "--overlay", str(video)]
+    assert main(["track", *options]) == 1
+    assert video.read_bytes() == b"of an earlier run" and len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_video_needs_pyav_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cmt_seg_ros.images.video.av", None)
+    masks, out = images(tmp_path / "masks", (1, 1)), tmp_path / "result.txt"
+    options = ["--masks", str(masks), "--fps", "10", "--out", str(out)]
+    assert main(["track", *options, "--overlay", str(tmp_path / "tracks.mp4")]) == 1
+    assert "pip install 'cmt_seg_ros[demo]', or give a folder for images" in capsys.readouterr().err
+    assert main(["track", *options, "--overlay", str(tmp_path / "overlay")]) == 0
 
 
 @pytest.mark.parametrize(
