@@ -1,20 +1,20 @@
-"""What the launch files share; imports nothing but launch, launch_ros and the ament index."""
+"""What the launch files share; imports nothing heavy: launch, launch_ros and two small files of this package."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-PACKAGE = "cmt_seg_ros"
+from cmt_seg_ros.files import PACKAGE, shared
+from cmt_seg_ros.ros.common.fastdds import profile_to_set
+
 # Name, default, description, allowed values.
 Argument = tuple[str, str, str, "Sequence[str] | None"]
 Parameters = dict[str, ParameterValue]
@@ -43,12 +43,8 @@ def description(arguments: Sequence[Argument], function: OpaqueFunction) -> Laun
 
 
 def fastdds() -> list[SetEnvironmentVariable]:
-    """The shipped profile, unless the user has one: the default one loses large images."""
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    if any(name in os.environ for name in names):
-        return []
-    old = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
-    return [SetEnvironmentVariable(names[1] if old else names[0], str(_share() / "config" / "fastdds.xml"))]
+    """Choose the shipped Fast DDS profile, unless the user has one."""
+    return [SetEnvironmentVariable(name, value) for name, value in profile_to_set().items()]
 
 
 def values_of(context: LaunchContext, arguments: Sequence[Argument]) -> dict[str, str]:
@@ -107,12 +103,7 @@ class Nodes:
         """RViz with the shipped layout, if wanted."""
         if self._values["use_rviz"] != "true":
             return []
-        layout = _share() / "config" / "cmt_seg.rviz"
-        arguments = ["-d", str(layout)]
+        arguments = ["-d", str(shared("config/cmt_seg.rviz")[0])]
         return [
             Node(package="rviz2", executable="rviz2", arguments=arguments, parameters=[self._time], output="screen")
         ]
-
-
-def _share() -> Path:
-    return Path(get_package_share_directory(PACKAGE))

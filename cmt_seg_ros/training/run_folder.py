@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.files import write_whole
 
 
 def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
@@ -31,7 +32,6 @@ def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
     elif rank == 0:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            (out / "run.tmp").write_text(yaml.safe_dump(dict(record), sort_keys=False))
-            (out / "run.tmp").replace(path)  # a kill leaves no half of it
+            write_whole(path, yaml.safe_dump(dict(record), sort_keys=False))
         except OSError as error:
             raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cmt_seg_ros.errors import ConfigError, ModelError
+from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import EfficientNetLite0
@@ -90,8 +91,7 @@ def write_stage(
         "input": list(size),
         "scores": scores,
     }
-    (folder / "meta.tmp").write_text(yaml.safe_dump(meta, sort_keys=False))
-    (folder / "meta.tmp").replace(folder / "meta.yaml")
+    write_whole(folder / "meta.yaml", yaml.safe_dump(meta, sort_keys=False))
     (folder / "checkpoint.pt").unlink()
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.files import replace_with
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.training import distributed
 from cmt_seg_ros.training.batches import Batches, TrainingData
@@ -193,7 +194,7 @@ class StageRun:
         return self.history[-1]
 
     def _save(self) -> None:
-        """Write the checkpoint in one piece: a kill leaves the old one or the new one."""
+        """Write the checkpoint, whole or not at all."""
         if self.rank:
             return
         state = {
@@ -203,8 +204,8 @@ class StageRun:
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
         }
-        torch.save(state, self.folder / "checkpoint.tmp")
-        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
+        with replace_with(self.folder / "checkpoint.pt") as fresh:
+            torch.save(state, fresh)
 
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"
