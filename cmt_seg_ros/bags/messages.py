@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -45,6 +46,14 @@ class BagMessage(NamedTuple):
         raw = zstd.decompress(self.raw) if self.raw[:4] == _ZSTD else self.raw
         store = typestore(self.ros1)
         return store.deserialize_ros1(raw, self.type) if self.ros1 else store.deserialize_cdr(raw, self.type)
+
+
+def raw_stamp_ns(raw: bytes) -> int | None:
+    """Return the stamp of a serialized ROS 2 message that begins with a std_msgs/Header, ns; None: it does not."""
+    if len(raw) < 12 or raw[:2] != b"\x00\x01":  # little-endian CDR, what every ROS 2 sends
+        return None
+    seconds, nanoseconds = struct.unpack_from("<iI", raw, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds) if nanoseconds < 1_000_000_000 else None
 
 
 @cache

@@ -15,7 +15,6 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common.cameras import CameraSettings
 from cmt_seg_ros.ros.common.images import mask_from_image
-from cmt_seg_ros.ros.common.messages import label_set
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 from cmt_seg_ros.ros.tracker.image_store import ImageStore
 from cmt_seg_ros.ros.tracker.mask_input import MaskInput
@@ -115,7 +114,7 @@ class CameraTracking:
 
     def _on_legend(self, message: ClassMap) -> None:
         try:
-            labels = label_set(message)
+            labels = LabelSet.from_class_map(message)
         except ConfigError as error:
             self._on_error(self._camera.name, "classes", error)
             return
