@@ -43,10 +43,8 @@ def test_a_class_map_of_any_library_and_back() -> None:
     message.classes.pop(3)
     with pytest.raises(ConfigError, match="class ids are"):
         LabelSet.from_class_map(message)
-    needed = ("std_msgs.msg", "cmt_seg_ros.msg")
-    std_msgs, ours = (
-        pytest.importorskip(name, reason="ROS 2 is not installed: make test installs it") for name in needed
-    )
+    needs = "ROS 2 is not installed: make test installs it"
+    std_msgs, ours = (pytest.importorskip(name, reason=needs) for name in ("std_msgs.msg", "cmt_seg_ros.msg"))
     message = CAMVID.to_class_map("some-model", std_msgs.Header(frame_id="lens"), ours.ClassMap, ours.ClassInfo)
     assert (message.model, message.ignore_id, message.header.frame_id) == ("some-model", 255, "lens")
     assert LabelSet.from_class_map(message) == CAMVID

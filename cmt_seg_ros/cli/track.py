@@ -19,7 +19,7 @@ from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.files import replace_with
-from cmt_seg_ros.sources.motchallenge import Results
+from cmt_seg_ros.sources.motchallenge import TrackRows
 from cmt_seg_ros.tracking.tracker import Tracker
 
 EXAMPLES = """examples:
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     _check_outputs(args)
     labels, count, steps = open_boxes(args) if args.detections else open_masks(args)
     tracker = Tracker(labels, config)
-    results, seconds = Results(), 0.0
+    results, seconds = TrackRows(), 0.0
     overlay = Overlay(args.overlay, args.fps, labels) if args.overlay else None
     with _open_results(args.out) as file, closing(overlay) if overlay else nullcontext():
         for step in tqdm(steps, total=count, unit="frame", desc="tracking"):
