@@ -100,6 +100,31 @@ class LabelSet:
                 raise ConfigError(f"class entry {row}: id must be a number, color three numbers in 0-255") from error
         return cls(tuple(classes))
 
+    def to_class_map(self, model: str, header: Any, class_map: Any, class_info: Any) -> Any:
+        """Make a cmt_seg_ros/ClassMap message of any library, which says what the ids in a model's masks mean.
+
+        Args:
+            model: name of the model.
+            header: of the message.
+            class_map: the library's class of ClassMap.
+            class_info: that of ClassInfo.
+        """
+        classes = []
+        for c in self.classes:
+            red, green, blue = c.color
+            classes.append(class_info(id=c.id, name=c.name, red=red, green=green, blue=blue, is_object=c.is_object))
+        return class_map(header=header, model=model, ignore_id=IGNORE_ID, classes=classes)
+
+    @classmethod
+    def from_class_map(cls, message: Any) -> LabelSet:
+        """The reverse of :meth:`to_class_map`.
+
+        Raises:
+            ConfigError: ids with gaps, or a name twice.
+        """
+        rows = ((c, (int(c.red), int(c.green), int(c.blue))) for c in message.classes)
+        return cls(tuple(LabelClass(int(c.id), str(c.name), color, bool(c.is_object)) for c, color in rows))
+
 
 # The 11 classes of CamVid in the SegNet split (Badrinarayanan et al. 2017), with its usual colours.
 CAMVID = LabelSet(

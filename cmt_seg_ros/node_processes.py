@@ -188,9 +188,12 @@ def private_environment(logs: Path) -> dict[str, str]:
     }
 
 
-def domain_id() -> int:
-    """ROS domain of this process: 1 to 101, by its id, so that two of them rarely meet; 0 is everybody's."""
-    return 1 + os.getpid() % 101
+def domain_id(further: int = 0) -> int:
+    """Return a ROS domain for this process, or a further one: 1 to 101, by its id, so that two processes rarely meet.
+
+    0 is every user's, and above 101 the ports may be those of other programs.
+    """
+    return 1 + (os.getpid() + further) % 101
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:

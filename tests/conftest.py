@@ -9,6 +9,7 @@ import tempfile
 import pytest
 from support import ROOT
 
+from cmt_seg_ros.node_processes import domain_id
 from cmt_seg_ros.ros.common.shared_memory import clean_stale
 
 # Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
@@ -35,5 +36,5 @@ def ros_env() -> dict[str, str]:
     return {
         **os.environ,
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_DOMAIN_ID": str(1 + os.getpid() % 101),
+        "ROS_DOMAIN_ID": str(domain_id()),
     }

@@ -29,9 +29,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from support.ros_harness import MODEL, Bench, Process, array, bench, free_domain, image, stamps
 
+from cmt_seg_ros.bags.writer import Arrival, BagFile
 from cmt_seg_ros.evaluation.live.recording import Recording
 from cmt_seg_ros.ros import launching
-from cmt_seg_ros.ros.recorder.files import Arrival, BagFile
 from cmt_seg_ros.runtime.model_package import find
 
 SHARE = Path(get_package_share_directory("cmt_seg_ros"))

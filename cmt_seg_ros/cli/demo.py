@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cmt_seg_ros.bags.topics import RESULTS_MARK
 from cmt_seg_ros.cli.progress import frame_bar
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.folder import clear
+from cmt_seg_ros.evaluation.folder import RESULTS_MARK, clear
 from cmt_seg_ros.evaluation.job import Job
 
 EXAMPLES = """examples:

@@ -8,7 +8,6 @@ same result.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import Any
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.folder import PARTS, RECORDS, STATE, SUMMARY
 from cmt_seg_ros.evaluation.scores.frame_records import Record
+from cmt_seg_ros.files import replace_with
 
 
 @dataclass
@@ -60,9 +60,8 @@ def finished(folder: Path) -> dict[str, Any] | None:
 
 def save(folder: Path, state: State) -> None:
     """Write the state, whole or not at all."""
-    fresh = folder / f"{STATE}.new"
-    fresh.write_bytes(pickle.dumps(state))
-    os.replace(fresh, folder / STATE)
+    with replace_with(folder / STATE) as fresh:
+        fresh.write_bytes(pickle.dumps(state))
 
 
 def resume(folder: Path, fingerprint: str) -> State:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.bags.topics import bags_in, image_topics
+from cmt_seg_ros.bags.files import bags_in
+from cmt_seg_ros.bags.storage import image_topics
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.evaluation.folder import RESULTS_MARK
 from cmt_seg_ros.images.files import list_files
 
 BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".active", ".zstd")
@@ -66,7 +68,7 @@ def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Inpu
         raise ConfigError(f"{path} does not exist; give a bag, a folder of bags or of images, or a video")
     if path.is_file() and path.suffix.lower() not in BAG_SUFFIXES:
         return [Input(path.stem, replace(common, video=str(path)))]
-    bags = bags_in(path)
+    bags = bags_in(path, skip=RESULTS_MARK)
     if bags:
         return [one for bag in bags for one in _of_bag(bag, path, topics, common)]
     if list_files(path):

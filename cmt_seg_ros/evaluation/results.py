@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
@@ -20,6 +19,7 @@ from cmt_seg_ros.evaluation.result import Result
 from cmt_seg_ros.evaluation.scores.frame_records import known_ids, track_of
 from cmt_seg_ros.evaluation.scores.frame_scores import write_csv
 from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, Facts, Summary, summarise
+from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import Clip
@@ -91,9 +91,7 @@ def write_examples(
 
 def write_summary(folder: Path, summary: Summary) -> None:
     """Write summary.json, whole or not at all."""
-    fresh = folder / f"{SUMMARY}.new"
-    fresh.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    os.replace(fresh, folder / SUMMARY)
+    write_whole(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
 
 
 def write_tracks(folder: Path) -> None:

@@ -20,12 +20,12 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
+from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.config import RecorderConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.diagnostics import Throttle
 from cmt_seg_ros.ros.common.process import run
-from cmt_seg_ros.ros.recorder.files import Arrival
 from cmt_seg_ros.ros.recorder.folder import RecordingFolder
 from cmt_seg_ros.ros.recorder.thread import RecordingThread
 from cmt_seg_ros.ros.recorder.topics import DEPTH, Topic, wanted

@@ -13,7 +13,8 @@ from typing import Any
 from rosbags.interfaces import Connection, QosDurability
 from rosbags.rosbag2 import Reader
 
-from cmt_seg_ros.bags.writer import Arrival, BagFile, message_types
+from cmt_seg_ros.bags.messages import message_types
+from cmt_seg_ros.bags.writer import Arrival, BagFile
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import FrameError, SourceError

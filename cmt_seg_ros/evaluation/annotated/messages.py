@@ -10,7 +10,7 @@ import numpy as np
 from rosbags.typesys.store import Typestore
 
 from cmt_seg_ros.images.messages import file_format
-from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import U8, Frame, Track, TrackState
 from cmt_seg_ros.tracking.track_message import track_fields
 
@@ -20,7 +20,7 @@ IMAGE, JPEG, TEXT, NUMBER = (
     "std_msgs/msg/String",
     "std_msgs/msg/Float64",
 )
-CLASS_MAP, TRACKS = "cmt_seg_ros/msg/ClassMap", "cmt_seg_ros/msg/TrackArray"
+CLASS_MAP, CLASS_INFO, TRACKS = (f"cmt_seg_ros/msg/{name}" for name in ("ClassMap", "ClassInfo", "TrackArray"))
 ANNOTATIONS = "foxglove_msgs/msg/ImageAnnotations"
 
 # Fields as in the ROS package foxglove_msgs. Newer definitions have more of them, which Foxglove does not need.
@@ -110,9 +110,7 @@ class Messages:
 
     def class_map(self, labels: LabelSet, model: str) -> Any:
         """What the numbers of a mask mean."""
-        kind = "cmt_seg_ros/msg/ClassInfo"
-        classes = [self._make(kind, c.id, c.name, *c.color, c.is_object) for c in labels.classes]
-        return self._make(CLASS_MAP, self._header, model, IGNORE_ID, classes)
+        return labels.to_class_map(model, self._header, self._types[CLASS_MAP], self._types[CLASS_INFO])
 
     def tracks(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int]) -> Any:
         """All tracks of a frame of (height, width) pixels, as the live tracker publishes them."""

@@ -77,7 +77,7 @@ def _score(
 ) -> Summary:
     """What the nodes made of it, against the truth."""
     state = checkpoint.resume(job.folder, job.fingerprint(live=True))
-    header = Recording(job.folder / LIVE / BAG).header
+    header = Recording(job.folder / LIVE / BAG, problems=problems).header
     if header.labels is not None and header.labels != labels:
         raise SourceError("the recorded masks are of other classes than the model's; were other nodes running?")
     recorder, state.problems = Recorder(job.name, labels, job.truth_labels or labels), problems

@@ -1,4 +1,4 @@
-"""The thread between the recorder's callbacks and its files: a callback never waits for a disk."""
+"""RecordingThread: the queue between the recorder's callbacks and its files; no callback waits for a disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cmt_seg_ros.ros.recorder.files import Arrival
+from cmt_seg_ros.bags.writer import Arrival
 
 QUEUE_BYTES = 64 << 20
 QUEUE_MESSAGES = 4096

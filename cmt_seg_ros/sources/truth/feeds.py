@@ -19,9 +19,9 @@ from cmt_seg_ros.images.messages import stamp_ns
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import Source
 from cmt_seg_ros.sources.masks import MASK_SUFFIXES
+from cmt_seg_ros.sources.motchallenge import read_boxes
 from cmt_seg_ros.sources.truth.images import LabelImage, message_labels
 from cmt_seg_ros.sources.truth.matching import ByKey, ByStamp, Matcher, file_stamp_ns
-from cmt_seg_ros.sources.truth.motchallenge import read_boxes
 from cmt_seg_ros.structures import Box
 
 T_co = TypeVar("T_co", covariant=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from cmt_seg_ros.msg import ClassMap, Track, TrackArray
+from cmt_seg_ros.msg import ClassInfo, ClassMap, Track, TrackArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from support.ros_harness import LATCHED, Bench, array, bench, header
@@ -14,7 +14,6 @@ from support.tracker_camera import CAR, ROAD, SIDE, SIZE, STATUS, Camera, masks,
 
 from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
 from cmt_seg_ros.ros.common.images import image_from_array
-from cmt_seg_ros.ros.common.messages import class_map
 from cmt_seg_ros.ros.tracker_node import TrackerNode
 
 
@@ -116,7 +115,7 @@ def test_masks_of_4k_from_a_best_effort_publisher_with_a_legend_that_is_not_latc
         ros.publisher(Image, f"/segmentation/{what}", best_effort)  # returns once the tracker hears it
     legend = ros.publisher(ClassMap, "/segmentation/label_info", QoSProfile(depth=1))
     tracks, instances = ros.listen(TrackArray, "/tracking/tracks"), ros.listen(Image, "/tracking/instances")
-    legend.publish(class_map(CAMVID, "foreign", header(0).stamp))
+    legend.publish(CAMVID.to_class_map("foreign", header(0), ClassMap, ClassInfo))
     ros.until(lambda: node._cameras[""]._session is not None, "the tracker knows the classes")
     ids = np.full((2160, 3840), ROAD, np.uint8)
     ids[1000:1400, 2000:2800] = CAR
@@ -164,7 +163,7 @@ def test_the_same_legend_again_changes_nothing(ros: Bench, camera: Camera) -> No
 
 
 def test_legend_that_makes_no_sense_is_refused(ros: Bench, camera: Camera) -> None:
-    message = class_map(CAMVID, "test", header(0).stamp)
+    message = CAMVID.to_class_map("test", header(0), ClassMap, ClassInfo)
     message.classes = message.classes[1:]
     ros.publisher(ClassMap, "/segmentation/label_info", LATCHED).publish(message)
     ros.until(ros.errors)
