@@ -142,7 +142,7 @@ def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 3
         if place == 0:
             scene = StreetScene(width, height, fps=15.0, frames=400, seed=first_seed + street)
         frame = scene.frame(street * 37 % 200 + place * 25)
-        assert frame.truth is not None and frame.truth.class_ids is not None  # a scene knows all
+        assert frame.truth is not None and frame.truth.class_ids is not None  # true of every synthetic scene
         yield Sample(f"scene{first_seed + street}_{frame.name}", frame.pixels, frame.truth.class_ids)
 
 
