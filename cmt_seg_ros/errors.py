@@ -1,4 +1,4 @@
-"""Every error this package raises on purpose, in one tree.
+"""Errors that this package raises on purpose, in one class hierarchy.
 
 A message says what is wrong, which value, what is allowed and what to do. Only the command line
 turns these into an exit status; nodes turn them into a log line and a count.

@@ -1,4 +1,4 @@
-"""What the layers hand each other: frozen dataclasses of numpy arrays.
+"""Data structures passed between layers: frozen dataclasses of numpy arrays.
 
 Shapes are (height, width[, channels]). Boxes are (left, top, right, bottom) in pixels, right and
 bottom exclusive. Stamps are integer nanoseconds, as in ROS.
@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """What is exactly known of a frame (a synthetic scene knows all, a data set only some).
+    """Ground truth of a frame (complete for a synthetic scene, partial for a data set).
 
     Attributes:
         class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled; None where unknown.
@@ -54,12 +54,14 @@ class Frame:
         stamp_ns: time of capture, ns.
         pixels: as ``encoding`` says: (H, W, C) uint8, for one channel also (H, W); mono16: (H, W) uint16 in either
             byte order; yuv422 and its like: (H, W, 2) uint8; nv12, nv21, i420: (H * 3 / 2, W) uint8, the rows of
-            luma first, then those of chroma (of i420 two in a row); jpeg, png: (n,) uint8, the bytes of the file.
+            luma first, then those of chroma (of i420 two in a row); jpeg, png and their like: (n,) uint8, the bytes
+            of the file.
             Rows may be padded (a strided view), the last axis is contiguous.
         encoding: ROS name, one of ENCODINGS.
         frame_id: ROS coordinate frame, handed through.
         name: where it came from (a file's stem, a frame number); used to name outputs.
         truth: ground truth, where known.
+        decoded_from: the frame with the jpeg or png that the pixels were decoded from; None: they came as they are.
     """
 
     camera: str
@@ -69,6 +71,7 @@ class Frame:
     frame_id: str = ""
     name: str = ""
     truth: GroundTruth | None = None
+    decoded_from: Frame | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -112,7 +115,7 @@ class Segmentation:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """What shows one object in one frame: a connected piece of an object class, a part of one, or a detector's box.
+    """Image region of one object in one frame: a connected component, a part of one, or a detector's box.
 
     Attributes:
         class_id: id of an object class.
@@ -137,7 +140,7 @@ class Segment:
 
 
 class TrackState(enum.IntEnum):
-    """Life of a track; the numbers are those of ``msg/Track.msg``.
+    """State of a track; the numbers are those of ``msg/Track.msg``.
 
     TENTATIVE: seen too few times to be sure. CONFIRMED: seen in this frame. OCCLUDED: not seen in this frame, waited
     for. LOST: given up; reported in one frame, the last.
@@ -150,7 +153,7 @@ class TrackState(enum.IntEnum):
 
 
 class TrackEvent(enum.IntEnum):
-    """What happened to a track in this frame; the numbers are those of ``msg/Track.msg``.
+    """Event of a track in this frame; the numbers are those of ``msg/Track.msg``.
 
     ENTERED: it was confirmed in this frame. LEFT: it was given up in this frame, and had been confirmed before.
     """

@@ -9,6 +9,10 @@ from backports import zstd
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+TYPES = (RAW, COMPRESSED)
+"""Types of image messages."""
+
 _ZSTD = b"\x28\xb5\x2f\xfd"  # no message begins so: CDR's first byte is 0, a ROS 1 header's sequence is not that far
 
 

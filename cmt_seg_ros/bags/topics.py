@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from cmt_seg_ros.bags.files import METADATA, ROS1_SUFFIXES, ROS2_SUFFIXES
-from cmt_seg_ros.bags.images import RAW, TYPES
+from cmt_seg_ros.bags.messages import RAW, TYPES
 from cmt_seg_ros.bags.storage import BagTopic, bag_topics
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.problems import Problems

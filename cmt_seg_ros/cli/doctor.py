@@ -1,4 +1,4 @@
-"""cmt-seg doctor: what this machine has and lacks, and what to do about it."""
+"""cmt-seg doctor: checks this machine and says what is missing and how to fix it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; status 1 when there is an error."""
+    """Run the command; status 1 if there is an error."""
     with Console(stderr=True).status("checking this machine ..."):
         findings = [
             run_check("Python", check_python),
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ros_findings(keep: bool) -> list[CheckResult]:
-    """The checks that import ROS, in a process of their own; what it found before a crash counts."""
+    """Run the checks that import ROS in their own process; results before a crash count."""
     command = [sys.executable, "-m", "cmt_seg_ros.ros.doctor.checks", *(["--keep"] if keep else [])]
     trouble = ""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:

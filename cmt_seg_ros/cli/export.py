@@ -1,4 +1,4 @@
-"""cmt-seg export: a trained run becomes a model package, with parity and scores measured."""
+"""cmt-seg export: turns a trained run into a model package and measures its parity and scores."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _scored_on(data: Path, hold_out: str, num_classes: int) -> list[Sample]:
-    """The frames that training did not see: val, or what the run held out."""
+    """Return the frames that training did not see: val, or those the run held out."""
     from cmt_seg_ros.training.datasets import read_folder
 
     val = read_folder(data / "val", num_classes)

@@ -1,4 +1,4 @@
-"""cmt-seg: one parser, one error boundary; each command is a thin file beside this one."""
+"""cmt-seg command: one parser, one error boundary; each subcommand is a thin file beside this one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXAMPLES = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Build the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="cmt-seg",
         description="Semantic and objectness masks and tracks from cameras, with OpenVINO.",
@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done, 1 an error that is explained, 2 wrong usage, 130 Ctrl-C."""
+    """Run a command; return the exit status: 0 done, 1 an explained error, 2 wrong usage, 130 Ctrl-C."""
     args = build_parser().parse_args(arguments)
     try:
         return int(args.func(args))

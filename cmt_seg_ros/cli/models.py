@@ -1,4 +1,4 @@
-"""cmt-seg models: what is installed, verified; and the card of one model."""
+"""cmt-seg models: lists and verifies the installed models, or shows the card of one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; status 1 when a package is damaged."""
+    """Run the command; status 1 if a package is damaged."""
     return _show_card(args.model) if args.model else _list_packages()
 
 

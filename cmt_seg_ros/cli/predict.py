@@ -1,4 +1,4 @@
-"""cmt-seg predict: masks and overlays of images or a video, without ROS."""
+"""cmt-seg predict: writes masks and overlays of images or a video, without ROS."""
 
 from __future__ import annotations
 

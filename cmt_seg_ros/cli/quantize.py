@@ -1,4 +1,4 @@
-"""cmt-seg quantize: an fp16 model package becomes an INT8 one, measured against it."""
+"""cmt-seg quantize: turns an fp16 model package into an INT8 one and compares the two."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     package = ModelPackage.load(args.model)
     out = args.out or package.folder.with_name(f"{package.name}-int8")
     _check(package, out, args.subset)
-    from cmt_seg_ros.deploy.int8_card import write_int8_readme
+    from cmt_seg_ros.deploy.card import write_int8_readme
     from cmt_seg_ros.deploy.measure import agreement, measure
     from cmt_seg_ros.deploy.quantize import calibration_images, quantize, quantize_controlled, write_quantized
     from cmt_seg_ros.training.datasets import read_folder
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(package: ModelPackage, out: Path, subset: int) -> None:
-    """Refuse what cannot work before the minutes that it takes."""
+    """Refuse invalid input before the work, which takes minutes."""
     if importlib.util.find_spec("nncf") is None:
         raise ConfigError("quantizing needs nncf; install it with: pip install -e '.[quantize]'")
     if package.precision != "fp16":
@@ -100,7 +100,7 @@ def _card(
     args: argparse.Namespace, package: ModelPackage, out: Path, scores: dict[str, Any], fp16_miou: float,
     alike: float, controlled: bool, calibrated_on: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """The keys of model.yaml that differ from those of the fp16 package."""
+    """Return the keys of model.yaml that differ from those of the fp16 package."""
     return {
         "measured_on": f"{args.data.name} val",
         "reproduce": f"cmt-seg quantize {package.name} --data {args.data.name} --out {out.name} --subset {args.subset}",

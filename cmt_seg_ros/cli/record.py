@@ -1,4 +1,4 @@
-"""cmt-seg record: the input and the results of the running nodes into a bag, beside them."""
+"""cmt-seg record: records input and results of the running nodes into a bag."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _cameras(namespaces: Sequence[str], out: Path) -> list[Camera]:
-    """One camera in the folder itself; several in a folder each, which are made here.
+    """Return the cameras; one records into the folder itself, several into a folder each, made here.
 
     Raises:
         ConfigError: a name is not allowed or occurs twice, or there is a recording already.
@@ -154,7 +154,7 @@ def _hint(camera: Camera) -> str:
 
 
 def _tell(cameras: Sequence[Camera], stopped: Sequence[NodeProcess]) -> int:
-    """Say what was recorded; returns the exit status.
+    """Print what was recorded; return the exit status.
 
     Raises:
         CmtSegError: a recorder failed.
@@ -173,7 +173,7 @@ def _tell(cameras: Sequence[Camera], stopped: Sequence[NodeProcess]) -> int:
 
 
 def _trouble(camera: Camera, state: State) -> str:
-    """What is wrong with a recording, if anything."""
+    """Return what is wrong with a recording, or an empty string."""
     log = camera.folder / "recorder_node.log"
     if not state.finished:
         return f"{camera.namespace}: the recording is incomplete; see {log}"

@@ -1,4 +1,4 @@
-"""What `cmt-seg record` shows: the recorder's counts, while it records and at the end."""
+"""Tables of `cmt-seg record`: the recorder's counts, while it records and at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOBODYS = ("/diagnostics", "/clock")  # of all nodes: they say nothing about a c
 
 @dataclass(frozen=True)
 class State:
-    """What the recorder's ``recording.json`` says.
+    """Recording state, read from the recorder's ``recording.json``.
 
     Attributes:
         finished: all files are complete.
@@ -25,7 +25,7 @@ class State:
     topics: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def total(self, key: str) -> int:
-        """Sum over all topics."""
+        """Return the sum over all topics."""
         return sum(row[key] for row in self.topics.values())
 
     @property
@@ -52,7 +52,7 @@ class Camera:
     folder: Path
 
     def read(self) -> State:
-        """What was recorded so far."""
+        """Read what was recorded so far."""
         try:
             status = json.loads((self.folder / "recording.json").read_text(encoding="utf-8"))
         except FileNotFoundError:  # the recorder is just starting
@@ -61,12 +61,12 @@ class Camera:
 
 
 def overview(cameras: Sequence[Camera], past_s: float) -> str:
-    """A line for each camera."""
+    """Return one line for each camera."""
     return "\n".join(f"{past_s:.0f} s  {camera.namespace}: {_sizes(camera.read())}" for camera in cameras)
 
 
 def summary(camera: Camera, state: State) -> Table:
-    """The topics of a camera."""
+    """Return a table of the topics of a camera."""
     table = Table(title=f"{camera.namespace}: {_sizes(state)} in {camera.folder}")
     table.add_column("topic")
     for name in ("messages", "MB", "lost"):

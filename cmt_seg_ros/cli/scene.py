@@ -1,4 +1,4 @@
-"""cmt-seg scene: the synthetic street as files, with its ground truth."""
+"""cmt-seg scene: renders the synthetic street and its ground truth to files."""
 
 from __future__ import annotations
 

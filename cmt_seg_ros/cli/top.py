@@ -1,4 +1,4 @@
-"""cmt-seg top: what the running nodes say on /diagnostics, once a second."""
+"""cmt-seg top: shows the nodes' /diagnostics, refreshed once a second."""
 
 from __future__ import annotations
 
@@ -102,18 +102,18 @@ def _watch(listener: Listener, board: Board) -> None:
 
 
 def _console() -> Console:
-    """In a file or a pipe, where no width is given, the table is as wide as it needs."""
+    """Return a console; in a file or a pipe, where no width is given, the table is as wide as it needs."""
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Console(width=PIPED_WIDTH if piped else None)
 
 
 def domain() -> str:
-    """The ROS domain that is listened to."""
+    """Return the ROS domain that is listened to."""
     return os.environ.get("ROS_DOMAIN_ID") or "0"
 
 
 class Listener:
-    """Reads what ``cmt_seg_ros.ros.top`` prints: everything of ROS is in that process.
+    """Reader of the output of ``cmt_seg_ros.ros.top``; all ROS code is in that process.
 
     Args:
         process: its standard output is a pipe of lines.
@@ -126,7 +126,7 @@ class Listener:
         threading.Thread(target=self._read, daemon=True).start()
 
     def listen(self, seconds: float, hear: Hear) -> None:
-        """Take messages for a while.
+        """Pass on messages for a while.
 
         Raises:
             CmtSegError: the process has ended.
@@ -152,7 +152,7 @@ class Listener:
 
 @contextmanager
 def _listener() -> Iterator[Listener]:
-    """The listening process; it ends when its input is closed, also if this process is killed."""
+    """Start the listening process; it ends when its input is closed, even if this process is killed."""
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cmt_seg_ros.ros.top"],

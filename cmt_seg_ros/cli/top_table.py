@@ -1,4 +1,4 @@
-"""The table of `cmt-seg top`: a pure function of the newest status of every camera."""
+"""Table of `cmt-seg top`: a pure function of the newest status of every camera."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COUNTED = ("received", "inferred")
 
 @dataclass(frozen=True)
 class CameraView:
-    """What a node last said of one camera.
+    """Newest status of one camera, as its node reported it.
 
     Attributes:
         node: fully qualified name.
@@ -42,7 +42,7 @@ class CameraView:
 
 
 class Board:
-    """The newest view of every camera under a namespace.
+    """Newest status of every camera under a namespace.
 
     Attributes:
         namespace: with a slash in front, none at the end but for "/".
@@ -54,7 +54,7 @@ class Board:
         self.cameras: dict[str, CameraView] = {}
 
     def update(self, heard_s: float, statuses: list[dict[str, Any]]) -> None:
-        """Take the statuses of one message; those that are not of a camera are no concern of ours.
+        """Take the statuses of one message; those that do not concern a camera are ignored.
 
         Args:
             heard_s: when it came, monotonic seconds.
@@ -95,7 +95,7 @@ def _number(values: Mapping[str, str], name: str) -> float:
 
 
 def render(cameras: Mapping[str, CameraView], now_s: float, domain: str) -> RenderableType:
-    """The table, or a sentence while nothing is known.
+    """Return the table, or a sentence while nothing is known.
 
     Args:
         cameras: by name.
@@ -139,7 +139,7 @@ def _cells(camera: CameraView, gone_s: float | None) -> list[Text]:
 
 
 def _dropped(values: Mapping[str, str]) -> str:
-    """The total, and under it the reasons, the most frequent first."""
+    """Return the total, and below it the reasons, the most frequent first."""
     reasons = {name.removeprefix("dropped."): _number(values, name) for name in values if name.startswith("dropped.")}
     lines = [f"{reason} {_shown(count, '.0f')}" for reason, count in sorted(reasons.items(), key=lambda r: -r[1])]
     return "\n".join([values.get("dropped", "-"), *lines])

@@ -1,4 +1,4 @@
-"""cmt-seg train: run a recipe; stop it at any time, the same command goes on."""
+"""cmt-seg train: runs a recipe; it can be stopped at any time and resumed with the same command."""
 
 from __future__ import annotations
 

@@ -103,14 +103,16 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0, legend=None)
         labels = masks.labels
-        clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)
+        limit = job.segmentation.max_image_px
+        clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems, max_image_px=limit)
         if len(masks) > len(clip) and not job.source.frames:
             raise SourceError(
                 f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
             )
         return clip, labels, _given(clip, masks, start)
     pipeline = _pipeline(job.segmentation)
-    clip = open_source(job.source, legend=job.truth_labels or pipeline.labels, problems=problems)
+    truth_labels, limit = job.truth_labels or pipeline.labels, pipeline.config.max_image_px
+    clip = open_source(job.source, legend=truth_labels, problems=problems, max_image_px=limit)
 
     def refused(index: int, error: FrameError) -> None:
         problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")

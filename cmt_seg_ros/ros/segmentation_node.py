@@ -20,7 +20,7 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, FrameError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.cameras import CameraInput, declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.common.images import frame_from_compressed, frame_from_image
+from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.ros.common.lifecycle import AutostartNode
 from cmt_seg_ros.ros.common.process import run
 from cmt_seg_ros.ros.segmentation.mask_publishers import MaskPublishers
@@ -30,15 +30,13 @@ from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.runner import Runner
 from cmt_seg_ros.structures import Frame, Segmentation
 
-CHANGEABLE = ("enable", "overlay_alpha", "max_fps", "max_age_ms")
-
 
 class SegmentationNode(AutostartNode):
     """Lifecycle node: configuring loads the model, activating subscribes to the cameras."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("segmentation_node", **kwargs)
-        parameters.declare(self, SegmentationConfig, CHANGEABLE)
+        parameters.declare(self, SegmentationConfig)
         declare_cameras(self)
         self.config = SegmentationConfig()
         self._outputs: dict[str, MaskPublishers] = {}
@@ -156,8 +154,7 @@ class SegmentationNode(AutostartNode):
             camera.is_silent = False
             self.get_logger().info(f"camera {camera.label} sends again")
         try:
-            compressed = isinstance(message, CompressedImage)
-            frame = (frame_from_compressed if compressed else frame_from_image)(message, camera.settings.name)
+            frame = frame_from_message(message, camera.settings.name)
             if self._pipeline is None or self._batcher is None:
                 raise FrameError("the node was deactivated meanwhile", "shutdown")
             self._pipeline.check(frame)
@@ -212,10 +209,10 @@ class SegmentationNode(AutostartNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         """Check and apply parameters that may change while running; refuse those read only when configuring."""
-        ours = {*SegmentationConfig.__dataclass_fields__} - {*CHANGEABLE}
+        fixed = parameters.fixed(SegmentationConfig)
         try:
             if self._pipeline is not None:
-                parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
+                parameters.refuse([p.name for p in changes if p.name in fixed or is_camera_parameter(p.name)])
             self.config = parameters.revise(self.config, changes)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))

@@ -15,7 +15,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.config import PlaybackSettings, SourceConfig
 from cmt_seg_ros.errors import CmtSegError, FrameError
 from cmt_seg_ros.ros.common import parameters, qos
 from cmt_seg_ros.ros.common.images import NS, image_from_array, stamp_ns
@@ -46,13 +46,13 @@ class SourceNode(Node):
     def __init__(self, **kwargs: object) -> None:
         super().__init__("source_node", **kwargs)
         parameters.declare(self, SourceConfig)
-        self.declare_parameter("keep_stamps", False)
-        self.declare_parameter("wait_for_listener", True)
+        parameters.declare(self, PlaybackSettings)
         self.finished: Future = Future()
         self._config = parameters.load(self, SourceConfig)
+        self._playback = parameters.load(self, PlaybackSettings)
         self._source = open_source(self._config)
         self._lossless = self._config.drop_policy == "none"
-        self._keep_stamps = self._config.clock or bool(self.get_parameter("keep_stamps").value)
+        self._keep_stamps = self._config.clock or self._playback.keep_stamps
         self._clip_clock: ClipClock | None = None
         self._sent = SentTable(Path(self._config.sent_file)) if self._config.sent_file else None
         self._image = self.create_publisher(Image, "image_raw", qos.RESULT)
@@ -88,7 +88,7 @@ class SourceNode(Node):
             first = next(frames, None)
             if first is not None and self._config.clock:  # it stands until the first frame is sent
                 self._clip_clock = ClipClock(self, self._config.rate, first.frame.stamp_ns)
-            if self.get_parameter("wait_for_listener").value:
+            if self._playback.wait_for_listener:
                 self._wait_for_listener()
             sent = 0 if first is None else self._send_all(first, frames)
             self._wait_for_masks(0)

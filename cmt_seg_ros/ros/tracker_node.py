@@ -100,10 +100,10 @@ class TrackerNode(AutostartNode):
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         """Refuse changes while active, as parameters are read at configuration, and invalid values at any time."""
-        ours = {*TrackerConfig.__dataclass_fields__, *TrackingSettings.__dataclass_fields__}
+        fixed = {*parameters.fixed(TrackerConfig), *parameters.fixed(TrackingSettings)}
         try:
             if self._active:
-                parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
+                parameters.refuse([p.name for p in changes if p.name in fixed or is_camera_parameter(p.name)])
             parameters.revise(TrackerConfig(), changes)
             parameters.revise(TrackingSettings(), changes)
         except ConfigError as error:

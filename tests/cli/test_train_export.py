@@ -98,7 +98,7 @@ def test_mistakes_are_explained(data: Path, tmp_path: Path, capsys: pytest.Captu
         (["train", "--data", str(data), "--threads", "0", *out], "--threads is 0; it must be 1 or more"),
         (["train", "--data", str(data), "--from", str(tmp_path), *out], "holds no weights.safetensors"),
         (["train", "--data", str(tmp_path), *out], "classes.yaml does not exist"),
-        (["train", "--data", str(data), "--hold-out", "9", *out], "0 of 5 frames have names that begin so"),
+        (["train", "--data", str(data), "--hold-out", "9", *out], "0 of 5 frame names begin with it"),
         (["train", "--data", str(data), "--partial", str(tmp_path), *out], "classes.yaml does not exist"),
         (["export", "--run", str(tmp_path), "--data", str(data), "--out", str(tmp_path / "m")], "train first"),
     ):

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.task import Future
 
+from cmt_seg_ros.config import LifecycleSettings
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.ros.common import parameters
 
 
 class AutostartNode(LifecycleNode):
@@ -20,11 +22,11 @@ class AutostartNode(LifecycleNode):
     def __init__(self, name: str, **kwargs: object) -> None:
         super().__init__(name, **kwargs)
         self.finished: Future = Future()
-        self.declare_parameter("autostart", True)
+        parameters.declare(self, LifecycleSettings)
 
     def autostart(self) -> None:
         """Configure and activate; to be called at the end of the constructor of the derived node."""
-        if not self.get_parameter("autostart").value:
+        if not parameters.load(self, LifecycleSettings).autostart:
             return
         done = TransitionCallbackReturn.SUCCESS
         if self.trigger_configure() != done or self.trigger_activate() != done:

@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.errors import FrameError, SourceError
-from cmt_seg_ros.ros.common.images import frame_from_image
+from cmt_seg_ros.images.video import VideoFile
+from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.ros.recorder.files import Arrival, ArrivalTable, BagFile, stamp_ns
 from cmt_seg_ros.ros.recorder.status import StatusFile
 from cmt_seg_ros.ros.recorder.thread import TopicCount
@@ -35,7 +34,7 @@ class RecordingFolder:
 
     def __init__(self, out: Path, topics: Mapping[str, Topic]) -> None:
         self._out, self._topics, self._saved_s = out, topics, 0.0
-        self._video: Any = None
+        self._video: VideoFile | None = None
         try:
             out.mkdir(parents=True, exist_ok=True)
             self._bag = BagFile(out / "bag")
@@ -47,14 +46,13 @@ class RecordingFolder:
         except OSError as error:
             raise SourceError(f"folder {out} cannot be written: {error}; give another folder") from error
 
-    def open_video(self) -> bool:
-        """Begin the video; False where PyAV is missing."""
-        try:
-            from cmt_seg_ros.images.video import VideoFile
-        except ImportError:
-            return False
+    def open_video(self) -> None:
+        """Begin the video.
+
+        Raises:
+            ConfigError: PyAV is missing.
+        """
         self._video = VideoFile(self._out / "overlay.mp4")
-        return True
 
     def write(self, arrival: Arrival) -> None:
         """Put a message into the bag if its topic is one of those that belong there."""
@@ -71,11 +69,12 @@ class RecordingFolder:
         Raises:
             FrameError: it is not bgr8.
         """
-        frame = frame_from_image(deserialize_message(arrival.raw, Image), "overlay")
+        assert self._video is not None  # open_video was called
+        frame = frame_from_message(deserialize_message(arrival.raw, Image), "overlay")
         stamp = stamp_ns(arrival.raw)
         if frame.encoding != "bgr8" or stamp is None:
             raise FrameError(f"overlay is {frame.encoding}; overlays are bgr8", "bad_encoding")
-        self._video.write(np.ascontiguousarray(frame.pixels), stamp)
+        self._video.write(frame.pixels, stamp)
 
     def report(self, counts: Mapping[str, TopicCount]) -> None:
         """Let readers see all rows of arrivals.csv, and bring recording.json up to date; called often, done rarely."""

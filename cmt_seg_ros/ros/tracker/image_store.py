@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.ros.common.cameras import CameraSettings, image_source
-from cmt_seg_ros.ros.common.images import frame_from_compressed, frame_from_image
+from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.structures import U8, Frame
 
 IMAGES_KEPT = 16
@@ -80,8 +80,7 @@ class ImageStore:
 
     def _receive(self, message: Image | CompressedImage) -> None:
         try:
-            compressed = isinstance(message, CompressedImage)
-            frame = (frame_from_compressed if compressed else frame_from_image)(message, self._camera.name)
+            frame = frame_from_message(message, self._camera.name)
         except FrameError as error:
             self._on_error(error)
             return
