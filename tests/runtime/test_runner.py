@@ -129,6 +129,17 @@ def test_bad_frame_is_refused_alone(config: SegmentationConfig) -> None:
     assert results.delivered[0].class_ids.shape == (96, 160)
 
 
+def test_only_a_compressed_frame_is_asked_about_once_more(
+    config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, raw = Pipeline(config), frames(1)[0]
+    monkeypatch.setattr(pipeline.engine, "ready", lambda frame, masks: False)
+    assert pipeline.prepare(raw, MASKS) is raw
+    with pytest.raises(FrameError, match="the network is being compiled for 160x96 bgr8") as caught:
+        pipeline.prepare(Frame("a", 1, JPEG, "jpeg"), MASKS)
+    assert caught.value.reason == "compiling"
+
+
 def test_failed_inference_and_failed_delivery_cost_their_frames_only(
     config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
