@@ -1,4 +1,4 @@
-"""recorder_node: what one camera's nodes take in and put out, into a bag, and the overlay into a video.
+"""recorder_node: records what one camera's nodes take in and put out into a bag, and the overlay into a video.
 
 What it writes below ``out``: ``bag/`` (rosbag2, MCAP), ``arrivals.csv`` (when each message came, for
 latency), ``overlay.mp4`` and ``recording.json`` (how much came and was lost, kept up to date while it records).
@@ -91,7 +91,7 @@ class RecorderNode(Node):
         return None if self._filmed in self._topics else self._subscribe(self._filmed, Topic(Image))
 
     def _choose_overlay(self) -> None:
-        """Without a tracker the segmentation's overlay is what there is to film; decided once results come."""
+        """Film the segmentation's overlay where there is no tracker; decided once results come."""
         if not self._thread.written:
             return
         self.destroy_timer(self._check)
@@ -121,7 +121,7 @@ class RecorderNode(Node):
             self._warn(f"{arrival.topic}: queue is full, {self._thread.lost} messages lost so far")
 
     def _on_undelivered(self, topic: str, event: Any) -> None:
-        """ROS says how many messages were sent to this subscription in vain so far."""
+        """Note how many messages ROS says were sent to this subscription in vain so far."""
         self._thread.count(topic).undelivered = event.total_count
         self._warn(f"{topic}: {event.total_count} messages were sent but not delivered so far")
 
