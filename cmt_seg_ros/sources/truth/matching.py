@@ -164,7 +164,7 @@ def nearest(stamps: Sequence[int], stamp_ns: int, tolerance_ns: int) -> int | No
 
 
 def file_stamp_ns(path: Path) -> int | None:
-    """Read the stamp in a file's name, ns; it may be nanoseconds, seconds with a point, or seconds_nanoseconds; else None."""
+    """Read the stamp in a file's name, ns: nanoseconds, seconds with a point, or seconds_nanoseconds; else None."""
     match = _SECONDS.fullmatch(path.stem)
     if match is None:
         return None
