@@ -13,7 +13,7 @@ _LOGGED = 20  # of a kind: a bag with a thousand damaged images must not bury th
 
 
 class Problems:
-    """Collects what was wrong; the same text counts once, as sources are iterated more than once.
+    """What was wrong; the same text counts once, as sources are iterated more than once.
 
     Attributes:
         lines: the first :data:`MAX_LINES` texts in the order they were found.

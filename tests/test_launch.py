@@ -197,9 +197,10 @@ def test_images_pass_through_shared_memory_unless_the_user_has_a_profile(monkeyp
         monkeypatch.delenv(name, raising=False)
     (action,) = profile()
     context = LaunchContext()
-    assert perform_substitutions(context, action.name) in names
+    name = perform_substitutions(context, action.name)
+    assert name in names
     assert Path(perform_substitutions(context, action.value)).is_file()
-    monkeypatch.setenv(names[0], "mine.xml")
+    monkeypatch.setenv(name, "mine.xml")
     assert profile() == []
 
 

@@ -53,7 +53,7 @@ class BagFile:
             raise SourceError(f"bag {path} cannot be written: {error}; move it away or give another folder") from error
 
     def __contains__(self, topic: str) -> bool:
-        """Whether the topic was announced."""
+        """Say whether the topic was announced."""
         return topic in self._connections
 
     def add_topic(self, topic: str, type_name: str, latched: bool) -> None:
@@ -92,7 +92,7 @@ class BagFile:
 
 
 def _qos(latched: bool) -> Qos:
-    """What publishers offer: `ros2 bag play` offers the same."""
+    """Return what publishers offer: `ros2 bag play` offers the same."""
     never = QosTime(0x7FFFFFFF, 0xFFFFFFFF)
     durability = QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE
     return Qos(

@@ -17,8 +17,8 @@ from rich.live import Live
 
 from cmt_seg_ros.cli.record_table import Camera, State, overview, summary
 from cmt_seg_ros.config import RECORDABLE, RecorderConfig
-from cmt_seg_ros.errors import CmtSegError, ConfigError
-from cmt_seg_ros.node_processes import NodeGroup, NodeProcess, terminable
+from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.node_processes import ChildProcess, NodeGroup, terminable
 
 EXAMPLES = f"""examples:
   cmt-seg record                                          camera /camera: image_raw and all usual results, until Ctrl-C
@@ -154,14 +154,14 @@ def _hint(camera: Camera) -> str:
     return f"nothing comes from {camera.namespace}; is the namespace right (`cmt-seg top` shows the running nodes)?"
 
 
-def _tell(cameras: Sequence[Camera], stopped: Sequence[NodeProcess]) -> int:
+def _tell(cameras: Sequence[Camera], stopped: Sequence[ChildProcess]) -> int:
     """Print what was recorded; return the exit status.
 
     Raises:
         CmtSegError: a recorder failed.
     """
     for node in stopped:
-        raise CmtSegError(f"{node.name} ended with status {node.status}; its last lines:\n{node.tail()}")
+        raise node.failure(f"ended with status {node.status}")
     console, status = Console(), 0
     for camera in cameras:
         state = camera.read()

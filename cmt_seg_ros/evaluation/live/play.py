@@ -1,4 +1,4 @@
-"""Evaluates a clip through the real nodes: plays it at its own pace, records, then scores what came out."""
+"""Live evaluation: a clip is played through the real nodes at its own pace, recorded, and scored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cmt_seg_ros.config.fields import changed
-from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
+from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.folder import LIVE, claimed, clear
 from cmt_seg_ros.evaluation.inputs import absolute
@@ -75,7 +75,7 @@ def _evaluate(job: Job, bar: Bar, video: bool) -> Summary:
 def _score(
     job: Job, clip: Clip, labels: LabelSet, problems: Problems, used: dict[str, dict[str, float]], bar: Bar
 ) -> Summary:
-    """What the nodes made of it, against the truth."""
+    """Score what the nodes made of it."""
     state = checkpoint.resume(job.folder, job.fingerprint(live=True))
     header = Recording(job.folder / LIVE / BAG, problems=problems).header
     if header.labels is not None and header.labels != labels:
@@ -109,7 +109,7 @@ def _score(
 
 
 def _dropped(header: Header) -> dict[str, int]:
-    """What segmentation_node says to have given up, by reason."""
+    """Read what segmentation_node says it has dropped, by reason."""
     start = "dropped."
     found: dict[str, int] = {}
     for name, values in header.diagnostics.items():
@@ -119,7 +119,7 @@ def _dropped(header: Header) -> dict[str, int]:
 
 
 def _play(job: Job, total: int, bar: Bar, video: bool) -> dict[str, dict[str, float]]:
-    """Run the nodes until the clip is over; what each of them used, see NodeProcess.usage."""
+    """Run the nodes until the clip is over; return what each of them used, see ChildProcess.usage."""
     print(f"starting the nodes (ROS domain {domain_id()}, this machine only)", flush=True)
     lossless, folder = job.segmentation.drop_policy == "none", job.folder.resolve() / LIVE
     source = replace(job.source, drop_policy=job.segmentation.drop_policy, sent_file=str(folder / SENT))
@@ -136,9 +136,9 @@ def _play(job: Job, total: int, bar: Bar, video: bool) -> dict[str, dict[str, fl
         _watch(nodes, player, folder / ARRIVALS, total, bar)
         used = {node.name: node.usage() for node in first}
         if player.status != 0:
-            raise CmtSegError(f"source_node ended with status {player.status}; its last lines:\n{player.tail()}")
+            raise player.failure(f"ended with status {player.status}")
         for node in nodes.stop():
-            raise CmtSegError(f"{node.name} ended with status {node.status}; its last lines:\n{node.tail()}")
+            raise node.failure(f"ended with status {node.status}")
     return used
 
 
@@ -164,7 +164,7 @@ def _watch(nodes: NodeGroup, player: NodeProcess, arrivals: Path, total: int, ba
 
 
 class _Counter:
-    """Counts the recorder's rows as they are written."""
+    """Reader of arrivals.csv while it is written."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._read, self._masks, self._changed = path, 0, 0, time.monotonic()

@@ -98,7 +98,7 @@ class Header:
 
 
 class Recording:
-    """Reads a bag; iterating gives its frames in order of their stamps, a few in memory at a time.
+    """Results in a bag; iterating gives them frame by frame in the order of stamps, a few in memory at a time.
 
     A damaged bag is read as far as that is possible.
 

@@ -1,4 +1,4 @@
-"""Where ground truth comes from: a topic of the bag, a folder of label images, a MOTChallenge file."""
+"""Feeds of ground truth: a topic of the bag, a folder of label images, a MOTChallenge file."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class FolderFeed:
         return ByStamp(lambda: labels, self._tolerance_ns, window=len(self._stamps))
 
     def _probe(self, source: Source) -> bool:
-        """Whether more frames are matched by stamp than by name."""
+        """Say whether more frames are matched by stamp than by name."""
         names, stamps, matcher = 0, 0, self._stamp_matcher()
         for index, frame in enumerate(islice(source, _MOST_PROBED)):
             names += frame.name in self._files
