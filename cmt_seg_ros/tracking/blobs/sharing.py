@@ -98,6 +98,8 @@ def separate(track: LiveTrack, segment: Segment, aspect: float, config: TrackerC
         The track's own part, then the others; only the segment if it has no constriction.
     """
     parts = split_at_constrictions(segment, aspect, config)
+    if len(parts) == 1:
+        return parts
     overlap = box_iou([track.state.box_px], [part.box_px for part in parts])[0]
     return [parts.pop(int(np.argmax(overlap))), *parts]
 
