@@ -45,9 +45,9 @@ class Camera:
     def __init__(self, ros: Bench, name: str = "", labels: LabelSet = CAMVID) -> None:
         self.ros, self.name = ros, name
         self.tracks: list[TrackArray] = ros.listen(TrackArray, f"{name}/tracking/tracks")
-        self.legend(labels)
+        self.publish_classes(labels)
 
-    def legend(self, labels: LabelSet) -> None:
+    def publish_classes(self, labels: LabelSet) -> None:
         """Say what the numbers in the masks mean."""
         message = labels.to_class_map("test", header(0), ClassMap, ClassInfo)
         self.ros.publisher(ClassMap, f"{self.name}/segmentation/label_info", LATCHED).publish(message)
