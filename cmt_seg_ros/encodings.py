@@ -1,4 +1,4 @@
-"""ROS image encodings: memory layout of their pixels, and views of the pixels in messages."""
+"""Encodings of ROS images: how their pixels lie in memory, and views of them in messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Encoding:
     compressed: bool = False
 
     def rows(self, height: int) -> int:
-        """Return the number of rows in memory of an image of this height, chroma included."""
+        """Return the rows in memory of an image of this height, chroma included."""
         return height * 3 // 2 if self.planar else height
 
 
@@ -64,7 +64,7 @@ def check_sides(height: int, width: int, encoding: str) -> None:
 
 
 def view_pixels(message: Any) -> Any:
-    """View the pixels of a raw image message as ``structures.Frame`` has them; copies only padded i420.
+    """View the pixels of a raw image message as ``structures.Frame`` has them; copied only for i420 with padded rows.
 
     For nv12, nv21 and i420, ``height`` is the image's height and data has step x height x 3/2 bytes.
 
