@@ -86,7 +86,7 @@ def _ros_findings(keep: bool) -> list[Finding]:
         findings = [Finding(**json.loads(line)) for line in out if line.startswith('{"check"')]
         said = err.read().strip()[-500:]
     if trouble:
-        advice = "reinstall ROS, or source only one ROS distribution: libraries of two do not mix"
+        advice = "reinstall ROS, or source only one ROS: libraries of two do not mix"
         findings.append(Finding("ROS", ERROR, f"{trouble}\n{said}".strip(), advice))
     return findings
 

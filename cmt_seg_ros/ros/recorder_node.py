@@ -139,7 +139,7 @@ class RecorderNode(Node):
 
 def _load(node: Node) -> RecorderConfig:
     parameters.declare(node, RecorderConfig)
-    # ROS parameters are lists; the configuration, which is immutable, has a tuple.
+    # A parameter is a list where the configuration, which cannot change, has a tuple.
     topics = tuple(str(name) for name in node.get_parameter("topics").value or ())
     node.set_parameters([Parameter("topics", value=topics)])
     return parameters.load(node, RecorderConfig)
