@@ -15,10 +15,15 @@ FOLDERS = {"cmt_seg_ros", "benchmarks", "config", "docs", "launch", "msg", "test
 ROOMS = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
 
 
-def named_paths(text: str, prefixes: set[str]) -> set[str]:
-    """Return the backticked words that are a Python file or begin with one of the folders."""
-    quoted = re.findall(r"`(?:python )?([\w./-]+)[^`\n]*`", text)
-    return {path for path in quoted if path.endswith(".py") or ("/" in path and path.split("/")[0] in prefixes)}
+def named_paths(text: str, folders: set[str]) -> set[str]:
+    """Return the backticked Python files, paths that begin with one of the folders, and folders of the package."""
+    return {
+        path
+        for path in re.findall(r"`(?:python )?([\w./-]+)[^`\n]*`", text)
+        if path.endswith(".py")
+        or ("/" in path and path.split("/")[0] in folders)
+        or (path.endswith("/") and path.split("/")[0] in ROOMS)
+    }
 
 
 def exists(path: str) -> bool:

@@ -49,7 +49,7 @@ class DataSet:
 
 
 def read_classes(root: Path) -> LabelSet:
-    """Read the classes of a data set: ``root/classes.yaml``, or those known by the folder's name.
+    """The classes of a data set: ``root/classes.yaml``, or those known by the folder's name.
 
     Raises:
         DatasetError: no such file, or not one of classes.
