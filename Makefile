@@ -36,11 +36,12 @@ test: setup $(VENV)/.test $(VENV)/.quantize $(if $(filter-out 0,$(TORCH)),$(VENV
 	@# Those of the nodes measure rates and ages, doctor looks at the whole machine: one at a time.
 	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%) && $(BIN)/python -m pytest $(ALONE))
 
-lint: setup $(VENV)/.lint  ## format, style, types, import direction
+lint: setup $(VENV)/.lint  ## format, style, types, import direction, docs/reference.md
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python docs/make_reference.py --check
 
 bench: setup $(VENV)/.bench $(if $(filter-out 0,$(TORCH)),$(VENV)/.train)  ## every benchmark: a table each, JSON in out/bench
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

@@ -40,13 +40,13 @@ from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.replay import Replay
-from cmt_seg_ros.evaluation.sequence import Tracked, evaluate
+from cmt_seg_ros.evaluation.sequence import evaluate, with_tracks
 from cmt_seg_ros.runtime.engine import default_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import numbered
 from cmt_seg_ros.structures import Frame
-from cmt_seg_ros.tracking.tracker import Tracker
+from cmt_seg_ros.tracking.session import TrackingSession
 
 STAGES = ("bare", "replay", "tracks", "scores", "annotated")
 
@@ -96,9 +96,9 @@ class Runs:
             pass
 
     def _tracks(self) -> None:
-        tracked = Tracked(Tracker(self._pipeline.labels, TrackerConfig()), False)
+        session = TrackingSession(self._pipeline.labels, TrackerConfig())
         for result in Replay(numbered(open_source(self._source)), self._pipeline, 0, lambda index, error: None):
-            tracked.track(result)
+            with_tracks(result, session, use_images=False)
 
 
 def memory(bag: Path, folder: Path) -> dict[str, Any]:

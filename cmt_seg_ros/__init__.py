@@ -9,7 +9,7 @@ import sys
 from pkgutil import extend_path
 
 __path__ = extend_path(__path__, __name__)
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # ROS 2 wheels from PyPI come without a setup.bash. The ament index of this environment goes last,
 # so that whatever was sourced is found first.

@@ -1,4 +1,4 @@
-"""How the pixels of each ROS image encoding lie in memory, and views of them in messages."""
+"""Encodings of ROS images: how their pixels lie in memory, and views of them in messages."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Pixels = npt.NDArray[Any]  # uint8, of mono16 uint16
 
 @dataclass(frozen=True)
 class Encoding:
-    """How pixels of a ROS image encoding lie in memory.
+    """Memory layout of the pixels of a ROS image encoding.
 
     Attributes:
-        channels: values of one pixel; 1 where the colours lie in planes of their own.
-        dtype: of a value, in this machine's byte order.
+        channels: values per pixel; 1 for planar encodings.
+        dtype: type of a value, in this machine's byte order.
         block: (rows, columns) of pixels that share their chroma; an image's sides are multiples of them.
         planar: rows of luma, then half as many rows of chroma (4:2:0).
         compressed: pixels are the (n,) bytes of a file in memory.
@@ -32,7 +32,7 @@ class Encoding:
     compressed: bool = False
 
     def rows(self, height: int) -> int:
-        """Rows in memory of an image of this height, chroma included."""
+        """Return the rows in memory of an image of this height, chroma included."""
         return height * 3 // 2 if self.planar else height
 
 
@@ -45,8 +45,11 @@ ENCODINGS: dict[str, Encoding] = {
     **dict.fromkeys(("yuv422", "uyvy", "yuv422_yuy2", "yuyv"), Encoding(2, block=(1, 2))),
     **dict.fromkeys(("nv12", "nv21", "i420"), Encoding(block=(2, 2), planar=True)),
     **dict.fromkeys(("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"), Encoding()),
-    **dict.fromkeys(("jpeg", "png"), Encoding(compressed=True)),
+    # Files; *_rgb8: whoever encoded them took the order red, green, blue for blue, green, red.
+    **dict.fromkeys(("jpeg", "png", "jpeg_rgb8", "png_rgb8"), Encoding(compressed=True)),
 }
+RAW_ENCODINGS = ", ".join(name for name, encoding in ENCODINGS.items() if not encoding.compressed)
+"""Those of raw image messages, as error messages list them."""
 
 
 def check_sides(height: int, width: int, encoding: str) -> None:
@@ -64,9 +67,9 @@ def check_sides(height: int, width: int, encoding: str) -> None:
 
 
 def view_pixels(message: Any) -> Any:
-    """Pixels of a raw image message, as ``structures.Frame`` has them; copied only for i420 with padded rows.
+    """View the pixels of a raw image message as ``structures.Frame`` has them; copied only for i420 with padded rows.
 
-    Of nv12, nv21 and i420 ``height`` is the image's, and data has step x height x 3/2 bytes.
+    For nv12, nv21 and i420, ``height`` is the image's height and data has step x height x 3/2 bytes.
 
     Args:
         message: a sensor_msgs/Image of any library, of an encoding of ENCODINGS that is not compressed.
@@ -92,7 +95,7 @@ def view_pixels(message: Any) -> Any:
 
 
 def _without_padding(message: Any) -> Pixels:
-    """Copy i420: its padded rows of chroma are half as long as those of luma, which no strided view can have."""
+    """Copy padded i420: its chroma rows are half as long as its luma rows, which no strided view can express."""
     height, width, step = message.height, message.width, message.step
     if step % 2:
         raise FrameError(f"step is {step} bytes; i420 needs it even, as rows of chroma have half of it", "bad_step")
@@ -103,7 +106,7 @@ def _without_padding(message: Any) -> Pixels:
 
 
 def _check_length(message: Any, needed: int) -> None:
-    """Refuse data of less than ``needed`` bytes; the last row may end where its pixels do."""
+    """Refuse data of fewer than ``needed`` bytes; the last row may end where its pixels do."""
     size = len(message.data)
     if size < needed:
         chroma = " x 3/2" if ENCODINGS[message.encoding].planar else ""

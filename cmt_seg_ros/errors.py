@@ -1,4 +1,4 @@
-"""Every error this package raises on purpose, in one tree.
+"""Errors that this package raises on purpose, in one class hierarchy.
 
 A message says what is wrong, which value, what is allowed and what to do. Only the command line
 turns these into an exit status; nodes turn them into a log line and a count.
@@ -16,7 +16,7 @@ class ConfigError(CmtSegError):
 
 
 class FrameError(CmtSegError):
-    """One image cannot be used: malformed, of an unknown encoding, too large, out of order.
+    """An image cannot be used: malformed, of an unknown encoding, too large, out of order.
 
     Attributes:
         reason: short key under which the frame is counted in diagnostics, e.g. ``"bad_encoding"``.

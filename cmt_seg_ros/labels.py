@@ -1,4 +1,4 @@
-"""LabelSet: what the numbers in a mask mean."""
+"""LabelSet: the classes that the ids in a mask stand for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LabelClass:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The classes of a model or a data set; ids run 0, 1, ... without gaps; 255 = unlabelled.
+    """Classes of a model or a data set; ids run 0, 1, ... without gaps; 255 = unlabelled.
 
     Raises:
         ConfigError: no classes, ids with gaps, a name twice, a colour outside 0-255.
@@ -75,16 +75,16 @@ class LabelSet:
         return lut
 
     def name_of(self, class_id: int) -> str:
-        """Name of a class id; ``"unlabelled"`` for 255."""
+        """Return the name of a class id; ``"unlabelled"`` for 255."""
         return self.classes[class_id].name if class_id < len(self.classes) else "unlabelled"
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Plain lists and dicts for YAML and JSON."""
+        """Return plain lists and dicts for YAML and JSON."""
         return [{"id": c.id, "name": c.name, "color": list(c.color), "is_object": c.is_object} for c in self.classes]
 
     @classmethod
     def from_list(cls, rows: Sequence[Mapping[str, Any]]) -> LabelSet:
-        """The reverse of :meth:`to_list`.
+        """Build from plain lists and dicts; the inverse of :meth:`to_list`.
 
         Raises:
             ConfigError: a row without id, name or colour, or with a key that is not known.

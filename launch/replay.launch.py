@@ -12,28 +12,12 @@ from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
 from cmt_seg_ros.ros import launching
+from cmt_seg_ros.ros.launch_arguments import REPLAY as ARGUMENTS
 from cmt_seg_ros.ros.launching import Parameters, text
 
 CLIPS = ("bag", "video", "images")
 DRAIN_S = 2.0  # after the last frame, for its results
 STOP_S = "30"  # for the recorder to write what it has received
-
-# `ros2 launch cmt_seg_ros replay.launch.py --show-args` lists them.
-ARGUMENTS = (
-    ("bag", "", "rosbag2 folder, .mcap file or ROS 1 .bag to play; one of bag, video and images is needed", None),
-    ("video", "", "video file to play", None),
-    ("images", "", "folder of images to play, in the order of their names", None),
-    ("topic", "", "image topic of the bag; empty: the first one", None),
-    ("rate", "1.0", "playing speed, times the clip's own", None),
-    ("every_frame", "false", "drop nothing: wait for each mask, however long it takes", launching.YES_NO),
-    ("record", "", "folder for a recording of all results; empty: none", None),
-    launching.NAMESPACE,
-    launching.PARAMS_FILE,
-    launching.MODEL,
-    launching.DEVICE,
-    launching.USE_TRACKING,
-    launching.USE_RVIZ,
-)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -57,7 +41,7 @@ def _nodes(context: LaunchContext) -> list[Node | RegisterEventHandler]:
 
 
 def _clip(values: dict[str, str]) -> Parameters:
-    """Parameters of the one clip that is named.
+    """Return the parameters of the one clip that is named.
 
     Raises:
         RuntimeError: none or several are, or it does not exist; launch prints it and ends.
@@ -73,7 +57,7 @@ def _clip(values: dict[str, str]) -> Parameters:
 
 
 def _rate(rate: str) -> float:
-    """The playing speed; its range source_node checks.
+    """Return the playing speed; source_node checks its range.
 
     Raises:
         RuntimeError: it is no number; launch prints it and ends.
@@ -85,20 +69,20 @@ def _rate(rate: str) -> float:
 
 
 def _fail(event: ProcessExited, context: LaunchContext) -> None:
-    """A node has ended.
+    """End the launch as a node has ended.
 
     Raises:
-        RuntimeError: before the end: without it the replay is not what was asked for; launch prints it and ends.
+        RuntimeError: it ended before the clip: the replay is incomplete without it; launch prints this and ends.
     """
     if not context.is_shutdown:
         raise RuntimeError(f"{event.process_name} ended with status {event.returncode}: the replay needs it")
 
 
 def _end(event: ProcessExited, context: LaunchContext) -> list[TimerAction]:
-    """The clip is over: end all nodes once its last results are there.
+    """End all nodes once the last results of the clip have come.
 
     Raises:
-        RuntimeError: it could not be played to its end; launch prints it and ends.
+        RuntimeError: the clip could not be played to its end; launch prints it and ends.
     """
     if event.returncode and not context.is_shutdown:
         raise RuntimeError(f"source_node ended with status {event.returncode}: the clip was not played to its end")

@@ -9,20 +9,8 @@ from launch.actions import OpaqueFunction
 from launch_ros.actions import Node
 
 from cmt_seg_ros.ros import launching
+from cmt_seg_ros.ros.launch_arguments import SEG as ARGUMENTS  # `ros2 launch ... --show-args` lists them
 from cmt_seg_ros.ros.launching import text
-
-# `ros2 launch cmt_seg_ros seg.launch.py --show-args` lists them.
-ARGUMENTS = (
-    launching.NAMESPACE,
-    launching.PARAMS_FILE,
-    launching.MODEL,
-    launching.DEVICE,
-    ("input_image_topic", "", "topic of the camera's images; empty: as in params_file, image_raw", None),
-    ("video", "", "a video file, played as the camera; 'scene': the synthetic street; empty: a real camera", None),
-    launching.USE_TRACKING,
-    ("use_sim_time", "false", "take the time from /clock", launching.YES_NO),
-    launching.USE_RVIZ,
-)
 
 
 def generate_launch_description() -> LaunchDescription:

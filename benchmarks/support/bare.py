@@ -20,8 +20,8 @@ import openvino as ov
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.images.pixels import write_pixels
 from cmt_seg_ros.runtime import devices
-from cmt_seg_ros.runtime.compiled import Request
 from cmt_seg_ros.runtime.graph import GraphKey, build
+from cmt_seg_ros.runtime.graphs import Request
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame
 from support.child import serve

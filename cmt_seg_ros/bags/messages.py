@@ -16,6 +16,10 @@ from rosbags.typesys.store import Typestore
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.files import PACKAGE, share_folders, shared
 
+RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+TYPES = (RAW, COMPRESSED)
+"""Types of image messages."""
+
 _ZSTD = b"\x28\xb5\x2f\xfd"  # no message begins so: CDR's first byte is 0, a ROS 1 header's sequence is not that far
 
 

@@ -20,8 +20,7 @@ from rosbags.rosbag2 import Reader as Ros2Reader
 
 from cmt_seg_ros.bags import recover_mcap, recover_ros1, recover_sqlite
 from cmt_seg_ros.bags.files import ROS1_SUFFIXES, check_count, storage_files
-from cmt_seg_ros.bags.images import RAW, TYPES
-from cmt_seg_ros.bags.messages import BagMessage, definition_problem
+from cmt_seg_ros.bags.messages import RAW, TYPES, BagMessage, definition_problem
 from cmt_seg_ros.bags.recover_chunk import Report
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.files import PACKAGE

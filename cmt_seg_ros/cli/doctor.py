@@ -1,4 +1,4 @@
-"""cmt-seg doctor: what this machine has and lacks, and what to do about it."""
+"""cmt-seg doctor: checks this machine and says what is missing and how to fix it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,29 @@ from rich.text import Text
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.runtime.doctor import check_cache, check_devices, check_model, check_processor, check_python
-from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING, Finding, examine
+from cmt_seg_ros.runtime.doctor import (
+    ERROR,
+    OK,
+    WARNING,
+    CheckResult,
+    check_cache,
+    check_devices,
+    check_model,
+    check_processor,
+    check_python,
+    run_check,
+)
 
 EXAMPLES = """examples:
-  cmt-seg doctor                          checks everything in a few seconds and removes stale shared memory
-  cmt-seg doctor --keep                   the same, but leaves stale shared memory where it is
-  cmt-seg doctor --device NPU,GPU,CPU     is this chain of devices there?
-  cmt-seg doctor --model my_model         is this model package whole, and does it run?
+  cmt-seg doctor                          check everything in a few seconds and remove stale shared memory
+  cmt-seg doctor --keep                   the same, but keep stale shared memory
+  cmt-seg doctor --device NPU,GPU,CPU     are these devices available?
+  cmt-seg doctor --model my_model         is this model package intact, and does it run?
   cmt-seg doctor --json > report.json     for scripts and bug reports
 
-status 0: no errors, maybe warnings; 1: at least one error.
+exit status: 0 no errors, warnings possible; 1 at least one error.
 """
-ROS_DEADLINE_S = 40.0  # far above what it takes
+ROS_DEADLINE_S = 40.0  # far longer than the checks take
 STYLES = {OK: "green", WARNING: "yellow", ERROR: "bold red"}
 
 
@@ -38,28 +48,28 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser = commands.add_parser(
         "doctor",
         help="check ROS, DDS, shared memory, devices, model and messages; clean stale shared memory",
-        description="Checks what the nodes need on this machine, says what to do, and removes the shared memory that "
-        "killed processes left behind.",
+        description="Checks everything that the nodes need on this machine, says how to fix what is missing, and "
+        "removes the shared memory that killed processes left behind.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", default=SegmentationConfig.model, help="name or folder (%(default)s)")
-    parser.add_argument("--device", default=SegmentationConfig.device, help="devices in order (%(default)s)")
-    parser.add_argument("--keep", action="store_true", help="report stale shared memory, but leave it where it is")
+    parser.add_argument("--model", default=SegmentationConfig.model, help="model name or folder (%(default)s)")
+    parser.add_argument("--device", default=SegmentationConfig.device, help="devices, best first (%(default)s)")
+    parser.add_argument("--keep", action="store_true", help="report stale shared memory, but do not remove it")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(func=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the command; status 1 when there is an error."""
+    """Run the command; status 1 if there is an error."""
     with Console(stderr=True).status("checking this machine ..."):
         findings = [
-            examine("Python", check_python),
+            run_check("Python", check_python),
             *_ros_findings(args.keep),
-            examine("devices", partial(check_devices, args.device)),
-            examine("processor", check_processor),
-            examine("model", partial(check_model, args.model)),
-            examine("cache", check_cache),
+            run_check("devices", partial(check_devices, args.device)),
+            run_check("processor", check_processor),
+            run_check("model", partial(check_model, args.model)),
+            run_check("cache", check_cache),
         ]
     errors = sum(finding.state == ERROR for finding in findings)
     if args.json:
@@ -70,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if errors else 0
 
 
-def _ros_findings(keep: bool) -> list[Finding]:
-    """The checks that import ROS, in a process of their own; what it found before a crash counts."""
+def _ros_findings(keep: bool) -> list[CheckResult]:
+    """Run the checks that import ROS in their own process; results before a crash count."""
     command = [sys.executable, "-m", "cmt_seg_ros.ros.doctor.checks", *(["--keep"] if keep else [])]
     trouble = ""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -83,15 +93,15 @@ def _ros_findings(keep: bool) -> list[Finding]:
             trouble = f"the checks of ROS did not end within {ROS_DEADLINE_S:g} s"
         out.seek(0)
         err.seek(0)
-        findings = [Finding(**json.loads(line)) for line in out if line.startswith('{"check"')]
+        findings = [CheckResult(**json.loads(line)) for line in out if line.startswith('{"check"')]
         said = err.read().strip()[-500:]
     if trouble:
-        advice = "reinstall ROS, or source only one ROS: libraries of two do not mix"
-        findings.append(Finding("ROS", ERROR, f"{trouble}\n{said}".strip(), advice))
+        advice = "reinstall ROS, or source only one ROS distribution: libraries of two do not mix"
+        findings.append(CheckResult("ROS", ERROR, f"{trouble}\n{said}".strip(), advice))
     return findings
 
 
-def _print_table(findings: Sequence[Finding]) -> None:
+def _print_table(findings: Sequence[CheckResult]) -> None:
     table = Table(Column("check", no_wrap=True), Column("state", no_wrap=True), "found", "what to do", show_lines=True)
     for finding in findings:
         state = Text(finding.state, style=STYLES[finding.state])

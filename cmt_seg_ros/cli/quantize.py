@@ -1,4 +1,4 @@
-"""cmt-seg quantize: an fp16 model package becomes an INT8 one, measured against it."""
+"""cmt-seg quantize: turns an fp16 model package into an INT8 one and compares the two."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ EXAMPLES = """examples:
   cmt-seg quantize cmt-mchh-lite-camvid --data camvid
   cmt-seg quantize models/mine --data mine --out models/mine-int8 --subset 128
 
---data holds train/images (what INT8 is calibrated on) and val/ with images/*.png|jpg|webp and
-labels/<same name>.png (class ids of the model). Both networks are measured on val. If INT8 costs more than
-0.5 points of mIoU, it is made again with accuracy control, which takes many minutes; if it still does, or
-labels fewer than 98 % of pixels as fp16 does, no package is written.
+--data holds train/images (images for calibration) and val/ with images/*.png|jpg|webp and
+labels/<same name>.png (class ids of the model). Both networks are scored on val. If INT8 costs more than
+0.5 points of mIoU, quantization is repeated with accuracy control, which takes many minutes. If it still costs
+more, or labels fewer than 98 % of pixels as fp16 does, no package is written.
 """
 MAX_LOSS = 0.005  # mIoU that INT8 may cost
 MIN_AGREEMENT = 0.98  # share of pixels that INT8 must label as fp16 does
@@ -32,14 +32,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     """Add the command."""
     parser = commands.add_parser(
         "quantize",
-        help="make an INT8 model package of an fp16 one (needs the extra: pip install -e '.[quantize]')",
+        help="make an INT8 model package from an fp16 one (needs the extra: pip install -e '.[quantize]')",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", help="name or folder of an fp16 model package")
     parser.add_argument("--data", type=Path, required=True, help="data set folder with train/ and val/")
-    parser.add_argument("--out", type=Path, help="folder that becomes the package (beside the fp16 one: NAME-int8)")
-    parser.add_argument("--subset", type=int, default=64, help="images to calibrate on (%(default)s)")
+    parser.add_argument("--out", type=Path, help="folder to create (default: NAME-int8 beside the fp16 package)")
+    parser.add_argument("--subset", type=int, default=64, help="number of calibration images (%(default)s)")
     parser.set_defaults(func=run)
 
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     package = ModelPackage.load(args.model)
     out = args.out or package.folder.with_name(f"{package.name}-int8")
     _check(package, out, args.subset)
-    from cmt_seg_ros.deploy.int8_card import write_int8_readme
+    from cmt_seg_ros.deploy.card import write_int8_readme
     from cmt_seg_ros.deploy.measure import agreement, measure
     from cmt_seg_ros.deploy.quantize import calibration_images, quantize, quantize_controlled, write_quantized
     from cmt_seg_ros.training.datasets import read_folder
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
     val = [(s.image, s.labels) for s in read_folder(args.data / "val", len(package.labels))]
     fp16 = _pipeline(package)
     fp16_scores = measure(fp16, tqdm(val, "fp16 on val", unit="image"))
-    with tempfile.TemporaryDirectory() as folder:  # what fails a check never becomes a package
+    with tempfile.TemporaryDirectory() as folder:  # a model that fails a check never becomes a package
         for controlled in (False, True):
-            # Half of what is allowed: accuracy control measures in f32, the check as the node runs.
+            # Half of the allowed loss: accuracy control measures in f32, the check measures as the node runs.
             model = quantize_controlled(package, images, val, MAX_LOSS / 2) if controlled else quantize(package, images)
             int8 = _pipeline(write_quantized(package, model, Path(folder, str(controlled), out.name), {}))
             scores = measure(int8, tqdm(val, "INT8 on val", unit="image"))
@@ -81,11 +81,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(package: ModelPackage, out: Path, subset: int) -> None:
-    """Refuse what cannot work before the minutes that it takes."""
+    """Refuse invalid input before the work, which takes minutes."""
     if importlib.util.find_spec("nncf") is None:
         raise ConfigError("quantizing needs nncf; install it with: pip install -e '.[quantize]'")
     if package.precision != "fp16":
-        raise ModelError(f"{package.folder} is {package.precision} already; quantize the fp16 package it was made of")
+        raise ModelError(f"{package.folder} is {package.precision} already; quantize the fp16 package it was made from")
     if out.resolve() == package.folder.resolve():
         raise ConfigError(f"--out {out} is the fp16 package itself; give another folder")
     if not 1 <= subset <= 10_000:
@@ -100,7 +100,7 @@ def _card(
     args: argparse.Namespace, package: ModelPackage, out: Path, scores: dict[str, Any], fp16_miou: float,
     alike: float, controlled: bool, calibrated_on: int,
 ) -> dict[str, Any]:  # fmt: skip
-    """The keys of model.yaml that differ from those of the fp16 package."""
+    """Return the keys of model.yaml that differ from those of the fp16 package."""
     return {
         "measured_on": f"{args.data.name} val",
         "reproduce": f"cmt-seg quantize {package.name} --data {args.data.name} --out {out.name} --subset {args.subset}",

@@ -1,4 +1,4 @@
-"""What `cmt-seg record` shows: the recorder's counts, while it records and at the end."""
+"""Tables of `cmt-seg record`: the recorder's counts, while it records and at the end."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 
 from rich.table import Table
 
-NOBODYS = ("/diagnostics", "/clock")  # of all nodes: they say nothing about a camera
+NOBODYS = ("/diagnostics", "/clock")  # published by all nodes, so they say nothing about one camera
 
 
 @dataclass(frozen=True)
 class State:
-    """What the recorder's ``recording.json`` says.
+    """Recording state, read from the recorder's ``recording.json``.
 
     Attributes:
         finished: all files are complete.
-        topics: by name: messages, bytes, lost, failed.
+        topics: counts ``messages``, ``bytes``, ``lost`` and ``failed`` of each topic, by its name.
     """
 
     finished: bool = False
     topics: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def total(self, key: str) -> int:
-        """Sum over all topics."""
+        """Return the sum over all topics."""
         return sum(row[key] for row in self.topics.values())
 
     @property
@@ -44,15 +44,15 @@ class Camera:
     """A camera that is recorded.
 
     Attributes:
-        namespace: of its topics, with a slash in front.
-        folder: of its recording.
+        namespace: namespace of its topics, with a leading slash.
+        folder: folder of its recording.
     """
 
     namespace: str
     folder: Path
 
     def read(self) -> State:
-        """What was recorded so far."""
+        """Read what was recorded so far."""
         try:
             status = json.loads((self.folder / "recording.json").read_text(encoding="utf-8"))
         except FileNotFoundError:  # the recorder is just starting
@@ -61,12 +61,12 @@ class Camera:
 
 
 def overview(cameras: Sequence[Camera], past_s: float) -> str:
-    """A line for each camera."""
+    """Return one line for each camera."""
     return "\n".join(f"{past_s:.0f} s  {camera.namespace}: {_sizes(camera.read())}" for camera in cameras)
 
 
 def summary(camera: Camera, state: State) -> Table:
-    """The topics of a camera."""
+    """Return a table of the topics of a camera."""
     table = Table(title=f"{camera.namespace}: {_sizes(state)} in {camera.folder}")
     table.add_column("topic")
     for name in ("messages", "MB", "lost"):

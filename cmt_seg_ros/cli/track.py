@@ -7,7 +7,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
@@ -78,15 +78,15 @@ def run(args: argparse.Namespace) -> int:
     labels, count, steps = open_boxes(args) if args.detections else open_masks(args)
     tracker = Tracker(labels, config)
     results, seconds = TrackRows(), 0.0
-    overlay = Overlay(args.overlay, args.fps, labels) if args.overlay else None
-    with _open_results(args.out) as file, closing(overlay) if overlay else nullcontext():
+    overlay = Overlay(args.overlay, labels) if args.overlay else None
+    with _open_results(args.out) as file, overlay or nullcontext():
         for step in tqdm(steps, total=count, unit="frame", desc="tracking"):
             begun = time.perf_counter()
             tracks = step.track(tracker)
             seconds += time.perf_counter() - begun
             results.add(tracks)
             if overlay is not None:
-                overlay.draw(step.name, step.picture(), tracks)
+                overlay.draw(step.name, step.stamp_ns, step.picture(), tracks)
         rows = results.rows()
         file.writelines(rows)
     per_frame = f"{1e3 * seconds / results.frames:.2f} ms per frame"

@@ -1,1 +1,1 @@
-"""From a torch network to a model package that OpenVINO runs."""
+"""Deployment: from a torch network to a model package that OpenVINO runs."""

@@ -1,4 +1,4 @@
-"""What a model package says of itself, for people."""
+"""Model cards: the descriptive keys of model.yaml, and README.md made from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.deploy.provenance import provenance
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.metrics.boundary import TOLERANCE_PX
 from cmt_seg_ros.networks.zoo import ZOO
@@ -36,8 +35,8 @@ CAMVID_CARD: dict[str, Any] = {
             "terms": "Apache-2.0",
         },
     ],
-    "terms": "The weights are part of this project (Apache-2.0); CamVid and IDD-Lite, from which they learned, are for "
-    "research.",
+    "terms": "The weights are part of this project (Apache-2.0). They were trained on CamVid and IDD-Lite, which are "
+    "licensed for research use only.",
     # Two processes, because that is how the shipped weights were made: BatchNorm saw four images at a time.
     "reproduce": "torchrun --nproc-per-node 2 -m cmt_seg_ros.cli.main train --data camvid --partial idd_lite "
     "--out runs/lite --threads 1 && "
@@ -47,16 +46,16 @@ CAMVID_RUN = {"name": "cmt-mchh-lite-camvid", "data": "camvid", "partial": "idd_
 
 
 def card_for(name: str, run: Mapping[str, Any], run_folder: Path, out: Path) -> dict[str, Any]:
-    """Free keys of model.yaml.
+    """Return the descriptive keys of model.yaml.
 
     Args:
-        name: ``"camvid"`` for the card of the shipped model; empty: one that says what is known.
-        run: what run.yaml says.
-        run_folder: where it lies.
+        name: ``"camvid"`` for the card of the shipped model; empty: a card that states only what the run records.
+        run: contents of run.yaml.
+        run_folder: folder of the run.
         out: folder of the package.
 
     Raises:
-        ConfigError: the card is that of another run.
+        ConfigError: the card belongs to another run.
     """
     if name == "camvid":
         different = [f"{k} {run.get(k)!r} instead of {v!r}" for k, v in CAMVID_RUN.items() if run.get(k) != v]
@@ -72,7 +71,7 @@ def card_for(name: str, run: Mapping[str, Any], run_folder: Path, out: Path) -> 
         "data": [
             {"name": d, "source": "not stated", "terms": "not stated"} for d in (run["data"], run["partial"]) if d
         ],
-        "terms": "Not stated: fill in data and terms in model.yaml before you hand this model on.",
+        "terms": "Not stated: fill in data and terms in model.yaml before you pass this model on.",
         "reproduce": f"{train} && cmt-seg export --run {run_folder} --data {run['data']} --out {out}",
     }
 
@@ -93,12 +92,12 @@ The OpenVINO network labels {scores["torch_parity"]:.3%} of pixels as the torch 
 
 {_class_table(scores)}
 
-{provenance(card)}"""
+{_provenance(card)}"""
     (package.folder / "README.md").write_text(text)
 
 
 def _paper(network: dict[str, Any]) -> str:
-    """Of the row of the zoo that the network is nearest to."""
+    """Return the paper of the row of the zoo that is closest to the network."""
     rows = [row for row in ZOO.values() if row.family == network["family"]]
     same = [row for row in rows if row.choices.get("encoder", "lite") == network.get("encoder", "lite")]
     return (same or rows)[0].paper
@@ -117,3 +116,58 @@ def _class_table(scores: dict[str, Any]) -> str:
     for name, iou in scores["iou"].items():
         lines.append(f"| {name} | {iou:.4f} | {scores['class_boundary_f'][name]:.4f} |")
     return "\n".join(lines)
+
+
+def write_int8_readme(package: ModelPackage, fp16_scores: dict[str, Any]) -> None:
+    """Write README.md of an INT8 package.
+
+    Args:
+        package: the INT8 package.
+        fp16_scores: result of ``measure`` for the fp16 network, on the same images.
+    """
+    card = package.description
+    scores, made = card["scores"], card["quantization"]
+    control = (
+        "Plain quantization exceeded the allowed loss, so NNCF's accuracy control returned the costliest layers\n"
+        "to float."
+        if made["accuracy_control"]
+        else "Plain quantization was good enough: accuracy control was not needed."
+    )
+    text = f"""# {package.name}
+
+`{made["of"]}` in INT8: the same classes, input and outputs, and a smaller and faster network.
+
+Measured on the {scores["images"]} frames of {card["measured_on"]}, both networks through the pipeline of the node
+(OpenVINO, CPU, default precision): INT8 labels **{made["label_agreement"]:.2%}** of pixels as fp16 does.
+
+{_score_table(fp16_scores, scores)}
+
+Weights and activations of the ordinary convolutions are INT8, calibrated by NNCF on {made["calibrated_on"]};
+the other layers stay in float. {control}
+To train on, use `{made["of"]}`: INT8 has no `weights.safetensors`.
+
+{_provenance(card)}"""
+    (package.folder / "README.md").write_text(text)
+
+
+def _score_table(fp16: dict[str, Any], int8: dict[str, Any]) -> str:
+    rows = {"**mIoU**": "miou", "pixel accuracy": "pixel_accuracy", "objectness IoU": "objectness_iou"}
+    lines = ["| | fp16 | INT8 |", "|---|---|---|"]
+    lines += [f"| {title} | {fp16[key]:.4f} | {int8[key]:.4f} |" for title, key in rows.items()]
+    lines += [f"| IoU of {name} | {fp16['iou'][name]:.4f} | {value:.4f} |" for name, value in int8["iou"].items()]
+    return "\n".join(lines)
+
+
+def _provenance(card: Mapping[str, Any]) -> str:
+    """Format the keys ``data``, ``terms`` and ``reproduce`` of model.yaml as Markdown, the end of every card."""
+    data = "\n".join(f"- {d['name']} ({d['source']}): {d['terms']}" for d in card["data"])
+    return f"""## Data and terms
+
+{data}
+
+{card["terms"]}
+
+## Reproduce
+
+    {card["reproduce"]}
+"""

@@ -1,4 +1,4 @@
-"""torch -> OpenVINO IR (fp16) -> model package, with the labels of both compared on images."""
+"""Export: torch -> OpenVINO IR (fp16) -> model package; checks that both label images alike."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from cmt_seg_ros.structures import U8
 
 
 class Deployed(nn.Module):
-    """The network with probabilities out, fused as its configuration says: wraps it, never edits it.
+    """Network with probabilities as output, fused as its configuration says; wraps it, never edits it.
 
     Input (N, 3, H, W) normalised float; output class probabilities (N, C, h, w) and object
     probability (N, 1, h, w), at the network's own output resolution.
@@ -40,19 +40,19 @@ class Deployed(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores to probabilities."""
+        """Return class and object probabilities."""
         classes, objectness = self.network.deployed(x)  # type: ignore[operator]
         return classes.softmax(1), objectness.softmax(1)[:, 1:]
 
 
 def to_openvino(network: nn.Module, height: int, width: int) -> ov.Model:
-    """Convert; batch, height and width of the result can be reshaped to anything.
+    """Convert to OpenVINO; batch, height and width of the result can be reshaped to anything.
 
     Raises:
         ModelError: the network has no semantic branch (stage 502), so there are no labels to deploy.
     """
     if "semantic" not in getattr(network.config, "tasks", ("semantic",)):
-        raise ModelError("the network has the objectness task alone; export a stage that has learned both")
+        raise ModelError("the network has the objectness task alone; export a stage that was trained on both")
     deployed = Deployed(copy.deepcopy(network).float().eval().to(memory_format=torch.contiguous_format))  # type: ignore[call-overload]
     example = torch.zeros(1, 3, height, width)
     model = ov.convert_model(deployed, example_input=example, input=[("x", [-1, 3, -1, -1])])
@@ -105,27 +105,15 @@ def add_to_description(package: ModelPackage, values: Mapping[str, Any], folder:
     return ModelPackage.load(str(folder))
 
 
-def load_network(package: ModelPackage) -> nn.Module:
-    """Rebuild the torch network of a package from its weights.
-
-    Raises:
-        ModelError: the package has no such weights (INT8), or does not say what network they belong to.
-    """
-    weights = package.folder / "weights.safetensors"
-    if not weights.is_file():
-        raise ModelError(f"{package.folder} holds no weights.safetensors; use the fp16 package it was made of")
-    return _load(package.description.get("network", {}), weights)
-
-
 @dataclass(frozen=True, eq=False)
 class TrainedStage:
-    """What a training stage left behind.
+    """Result of a training stage.
 
     Attributes:
-        network: with its weights.
+        network: network with its weights.
         labels: its classes.
-        input_size: (height, width) of the images it learned from.
-        run: what run.yaml says: name of the recipe, data, and so on.
+        input_size: (height, width) of the training images.
+        run: contents of run.yaml: name of the recipe, data, and so on.
     """
 
     network: nn.Module
@@ -138,7 +126,7 @@ def load_stage(folder: Path) -> TrainedStage:
     """Rebuild the network of a training stage from its meta.yaml and weights.
 
     Args:
-        folder: of a stage, or of a run: then its last finished stage.
+        folder: folder of a stage, or of a run, whose last finished stage is then taken.
 
     Raises:
         ModelError: no stage has finished there, or run.yaml beside it is missing.
@@ -150,28 +138,39 @@ def load_stage(folder: Path) -> TrainedStage:
     record = stage.parent / "run.yaml"
     if not record.is_file():
         raise ModelError(
-            f"{record} is missing; it says what {stage.name} was trained on: keep stages in their run's folder"
+            f"{record} is missing; it records what {stage.name} was trained on: keep stages in their run's folder"
         )
     meta, run = (yaml.safe_load(path.read_text()) for path in (metas[-1], record))
-    network = _load(meta["network"], stage / "weights.safetensors")
+    network = load_network(meta["network"], stage / "weights.safetensors")
     return TrainedStage(network, LabelSet.from_list(meta["classes"]), tuple(meta["input"]), run)
 
 
-def _load(description: Mapping[str, Any], weights: Path) -> nn.Module:
+def load_network(description: Mapping[str, Any], weights: Path) -> nn.Module:
+    """Rebuild a network with its weights, for inference.
+
+    Args:
+        description: as ``networks.zoo.describe`` gives it; ``network`` in model.yaml and in meta.yaml.
+        weights: safetensors file.
+
+    Raises:
+        ModelError: the file cannot be read, or holds the weights of another network.
+    """
     network = rebuild(description)
     try:
         network.load_state_dict(load_file(weights))
-    except (RuntimeError, OSError, SafetensorError) as error:
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"cannot read {weights}: {error}; an INT8 package has none, use the fp16 package") from error
+    except RuntimeError as error:
         raise ModelError(f"{weights} does not fit the network that is described beside it: {error}") from error
     return network.eval()
 
 
 def label_agreement(package: ModelPackage, network: nn.Module, images: Sequence[U8]) -> float:
-    """Share of pixels, 0-1, that the IR (f32, on the CPU) and the torch network label alike.
+    """Return the share of pixels, 0-1, that the IR (f32, on the CPU) and the torch network label alike.
 
     Args:
-        package: gives the IR.
-        network: the torch network it was made of.
+        package: package with the IR.
+        network: torch network that the package was made from.
         images: (H, W, 3) uint8 blue-green-red, all of one size.
     """
     compiled = ov.Core().compile_model(package.read_ir(), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

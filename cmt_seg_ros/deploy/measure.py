@@ -1,4 +1,4 @@
-"""Scores of a model as it is deployed: through the same pipeline object as the node."""
+"""Scores of a deployed model, measured through the same pipeline object as the node uses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def measure(pipeline: Pipeline, samples: Iterable[tuple[U8, U8]]) -> dict[str, A
         samples: pairs of (H, W, 3) uint8 blue-green-red image and (H, W) uint8 class ids, 255 = ignored.
 
     Returns:
-        What ``MaskMeter.to_dict`` gives: ``miou``, ``pixel_accuracy``, ``iou`` by class name and others, all 0-1.
+        The dict of ``MaskMeter.to_dict``: ``miou``, ``pixel_accuracy``, ``iou`` by class name and others, all 0-1.
     """
     meter = MaskMeter(pipeline.labels)
     for image, truth in samples:
@@ -30,7 +30,7 @@ def measure(pipeline: Pipeline, samples: Iterable[tuple[U8, U8]]) -> dict[str, A
 
 
 def agreement(one: Pipeline, other: Pipeline, images: Iterable[U8]) -> float:
-    """Share of all pixels, 0-1, that two pipelines label alike.
+    """Return the share of all pixels, 0-1, that two pipelines label alike.
 
     Args:
         one: model on its device.

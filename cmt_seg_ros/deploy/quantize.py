@@ -1,4 +1,4 @@
-"""fp16 package -> INT8 network: NNCF calibrates it on images and, where that costs too much, with accuracy control."""
+"""Quantization of an fp16 package to INT8 by NNCF; with accuracy control where the loss is too large."""
 
 from __future__ import annotations
 
@@ -16,41 +16,38 @@ import openvino as ov
 import yaml
 
 from cmt_seg_ros import __version__
-from cmt_seg_ros.errors import DatasetError, ModelError
+from cmt_seg_ros.errors import DatasetError, ModelError, SourceError
 from cmt_seg_ros.files import write_whole
+from cmt_seg_ros.images.files import list_files, read_image
 from cmt_seg_ros.images.pixels import slot_shape, write_pixels
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
 from cmt_seg_ros.runtime.graph import network_size
 from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
-from cmt_seg_ros.sources.images import SUFFIXES
 from cmt_seg_ros.structures import U8, Frame
 
 F32 = npt.NDArray[np.float32]
 
-# Kept in float. In INT8 they lost CMT-MCHH-Lite 2 points of mIoU on CamVid and won no time: docs/models.md has the
-# measurements. What remains, ordinary convolutions, is where the time goes.
+# Kept in float. In INT8 they cost CMT-MCHH-Lite 2 points of mIoU on CamVid and saved no time: see docs/models.md.
+# Ordinary convolutions, which remain, take most of the time.
 FLOAT_LAYERS = ("GroupConvolution", "Add", "Concat", "Interpolate", "Multiply", "ReduceSum")
 
 nncf.set_log_level(logging.WARNING)  # its progress bars stay
 
 
 def calibration_images(folder: Path, count: int) -> list[U8]:
-    """``count`` images of a folder, evenly spaced in the order of their names: the same ones every time.
+    """Read ``count`` images of a folder, evenly spaced in the order of their names, so always the same ones.
 
     Raises:
         DatasetError: no images there, or one cannot be read.
     """
-    paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    paths = list_files(folder)
     if not paths:
-        raise DatasetError(f"no images in {folder}; INT8 is calibrated on the images that the network learned from")
+        raise DatasetError(f"no images in {folder}; INT8 is calibrated on the network's training images")
     count = min(count, len(paths))
-    images = []
-    for path in (paths[i * len(paths) // count] for i in range(count)):
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise DatasetError(f"cannot read {path}; it is damaged or not an image")
-        images.append(np.asarray(image, np.uint8))
-    return images
+    try:
+        return [read_image(paths[i * len(paths) // count]) for i in range(count)]
+    except SourceError as error:
+        raise DatasetError(str(error)) from error
 
 
 def quantize(package: ModelPackage, images: Sequence[U8]) -> ov.Model:
@@ -66,16 +63,16 @@ def quantize(package: ModelPackage, images: Sequence[U8]) -> ov.Model:
 def quantize_controlled(
     package: ModelPackage, images: Sequence[U8], samples: Sequence[tuple[U8, U8]], max_loss: float
 ) -> ov.Model:
-    """The same, then the layers that cost most go back to float until the loss is small enough. Takes many minutes.
+    """Quantize, then return the costliest layers to float until the loss is small enough. Takes many minutes.
 
     Args:
         package: the fp16 package.
         images: (H, W, 3) uint8 blue-green-red, to calibrate on.
         samples: images like those with (H, W) uint8 class ids, 255 = ignored, to measure the loss on.
-        max_loss: mIoU that INT8 may cost, 0-1.
+        max_loss: largest allowed loss of mIoU, 0-1.
 
     Raises:
-        ModelError: only with all layers in float the loss is small enough.
+        ModelError: the loss is small enough only with all layers in float.
     """
 
     def miou(network: ov.CompiledModel, chosen: Iterable[tuple[U8, U8]]) -> float:
@@ -96,8 +93,8 @@ def quantize_controlled(
     )
     if all(op.get_type_name() != "FakeQuantize" for op in model.get_ops()):
         raise ModelError(
-            f"{package.name}: accuracy control put every layer back to float, so nothing is left in INT8; "
-            "calibrate on more images, or on images more like those that are measured"
+            f"{package.name}: accuracy control returned every layer to float, so nothing is left in INT8; "
+            "calibrate on more images, or on images more like those used for measuring"
         )
     return model
 
@@ -116,10 +113,10 @@ def _calibration(package: ModelPackage, images: Sequence[U8]) -> nncf.Dataset:
 
 
 def network_input(package: ModelPackage, image: U8) -> F32:
-    """What the compiled graph hands the network for an image: (1, 3, h, w) float32, normalised red-green-blue.
+    """Prepare an image as the compiled graph does: (1, 3, h, w) float32, normalised RGB.
 
     Args:
-        package: says the size and the normalisation.
+        package: gives the size and the normalisation.
         image: (H, W, 3) uint8 blue-green-red.
     """
     bgr = np.empty(slot_shape(network_size(package, *image.shape[:2]), "bgr8"), np.uint8)
@@ -129,7 +126,7 @@ def network_input(package: ModelPackage, image: U8) -> F32:
 
 
 def _labels(network: ov.CompiledModel, x: F32, truth: U8) -> U8:
-    """Class ids at the size of the truth, up-sampled as the compiled graph does."""
+    """Return class ids at the size of the truth, up-sampled as the compiled graph does."""
     probabilities = network(x)["probabilities"][0].transpose(1, 2, 0)
     full = cv2.resize(probabilities, truth.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return full.argmax(2).astype(np.uint8)

@@ -13,7 +13,7 @@ from cmt_seg_ros.bags.storage import image_topics
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation.folder import RESULTS_MARK
-from cmt_seg_ros.sources.images import SUFFIXES
+from cmt_seg_ros.images.files import list_files
 
 BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".active", ".zstd")
 SCENE = "scene"
@@ -71,7 +71,7 @@ def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Inpu
     bags = bags_in(path, skip=RESULTS_MARK)
     if bags:
         return [one for bag in bags for one in _of_bag(bag, path, topics, common)]
-    if any(p.suffix.lower() in SUFFIXES for p in path.iterdir()):
+    if list_files(path):
         return [Input(_folder_name(path), replace(common, images=str(path)))]
     raise ConfigError(f"{path} has neither bags ({', '.join(BAG_SUFFIXES[:3])}) nor images; give another folder")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig, changed
+from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
+from cmt_seg_ros.config.fields import changed
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.model_package import find
 from cmt_seg_ros.sources.truth.places import INSTANCE_FOLDER, LABEL_FOLDER

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.evaluation.result import Result, lost_result
@@ -44,6 +43,7 @@ class Replay:
         refused: Callable[[int, FrameError], None],
     ) -> None:
         self._frames, self._pipeline, self._start, self._refused = frames, pipeline, start, refused
+        self._masks = default_masks(pipeline.config)
         self._events: queue.Queue[_Event] = queue.Queue(AHEAD)
         self._batcher = Batcher(1, 0.0, True, on_drop=lambda frame, reason: None)
         # Of the frames between batcher and runner, in their order: number, and ms it took to read.
@@ -57,8 +57,7 @@ class Replay:
         Raises:
             SourceError: the clip cannot be read on; all results before have been given.
         """
-        masks = default_masks(self._pipeline.config)
-        runner = Runner(self._pipeline, self._batcher, self._deliver, self._refuse, lambda camera: masks, self._timed)
+        runner = Runner(self._pipeline, self._batcher, self._deliver, self._refuse, self._timed)
         reader = threading.Thread(target=self._read, name="reader", daemon=True)
         reader.start()
         try:
@@ -107,16 +106,24 @@ class Replay:
         self._send((0 if last is None else end, failure))
 
     def _put(self, index: int, frame: Frame, read_ms: float) -> None:
-        if index < self._start:
-            with suppress(FrameError):
-                self._batcher.check_order(frame)
-            return
+        """Give a frame to the batcher as the live node does; only its stamp if an earlier run inferred it."""
+        try:
+            self._pipeline.check(frame)
+            if index < self._start:
+                self._batcher.skip(frame)
+            else:
+                self._infer(index, frame, read_ms)
+        except FrameError as error:
+            if index >= self._start:
+                self._lose(index, frame, error, read_ms)
+
+    def _infer(self, index: int, frame: Frame, read_ms: float) -> None:
         self._under_way.append((index, read_ms))
         try:
-            self._batcher.put(frame)
-        except FrameError as error:
+            self._batcher.put(frame, self._masks)
+        except FrameError:
             self._under_way.pop()
-            self._lose(index, frame, error, read_ms)
+            raise
 
     def _timed(self, frame: Frame, seconds: float) -> None:
         self._infer_ms[id(frame)] = 1e3 * seconds

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -31,45 +30,26 @@ from cmt_seg_ros.sources.clip import Clip, numbered
 from cmt_seg_ros.sources.masks import MaskFolder
 from cmt_seg_ros.structures import Frame
 from cmt_seg_ros.tracking.render import instance_image
-from cmt_seg_ros.tracking.tracker import Tracker
+from cmt_seg_ros.tracking.session import TrackingSession
 
 Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)`` after each frame; ``total`` is the most there can be."""
 
 
-@dataclass(eq=False)
-class Tracked:
-    """The tracker of a sequence, and the stamp of its newest frame; a checkpoint keeps both."""
+def with_tracks(result: Result, session: TrackingSession, use_images: bool) -> Result:
+    """Return the result with the tracks of its time, as tracker_node has them.
 
-    tracker: Tracker
-    use_images: bool
-    newest_ns: int | None = None
-
-    def track(self, result: Result) -> Result:
-        """The result with the tracks of its time, as tracker_node has them.
-
-        Raises:
-            TrackingError: the masks cannot be tracked; the next ones can.
-        """
-        if result.segmentation is None:
-            return result
-        begun, stamp_ns = time.perf_counter(), result.frame.stamp_ns
-        if self.newest_ns is not None and stamp_ns < self.newest_ns:
-            self.tracker.reset()  # the clock was set back: a bag in a loop
-        image = to_bgr(result.frame) if self.use_images else None
-        try:
-            tracks = self.tracker.update(result.segmentation, image)
-        except TrackingError:
-            raise
-        except Exception as error:  # as in tracker_node: an error of ours must not end everything
-            self.tracker.reset()
-            what = f"the tracker failed and begins anew ({type(error).__name__}: {error}); please report that"
-            raise TrackingError(what) from error
-        self.newest_ns = stamp_ns
-        height, width = result.segmentation.class_ids.shape
-        instances = instance_image(tracks, (height, width))
-        timing_ms = {**result.timing_ms, "track": 1e3 * (time.perf_counter() - begun)}
-        return replace(result, tracks=tracks, instances=instances, timing_ms=timing_ms)
+    Raises:
+        FrameError, TrackingError: as of :meth:`TrackingSession.track`.
+    """
+    if result.segmentation is None:
+        return result
+    found = session.track(result.segmentation, to_bgr(result.frame) if use_images else None)
+    height, width = result.segmentation.class_ids.shape
+    instances = instance_image(found.tracks, (height, width))
+    return replace(
+        result, tracks=found.tracks, instances=instances, timing_ms={**result.timing_ms, "track": found.track_ms}
+    )
 
 
 def evaluate(job: Job, progress: Progress = lambda done, total: None) -> dict[str, Any]:
@@ -99,15 +79,15 @@ def _evaluate(job: Job, progress: Progress) -> dict[str, Any]:
     model, device = _model(job)
     memory = state.memory or {
         "recorder": Recorder(job.name, labels, job.truth_labels or labels),
-        "tracked": Tracked(Tracker(labels, job.tracker), job.use_images),
+        "session": TrackingSession(labels, job.tracker),
     }
-    recorder, tracked = memory["recorder"], memory["tracked"]
+    recorder, session = memory["recorder"], memory["session"]
     state.problems, state.memory = problems, memory
     with closing(RunFiles(job.folder, state, labels, model, job.annotate)) as files:
         for result in results:
             try:
-                result = tracked.track(result)
-            except TrackingError as error:
+                result = with_tracks(result, session, job.use_images)
+            except (FrameError, TrackingError) as error:
                 problems.add("tracking", f"frame {result.index}: {error}")
             files.add(result, recorder.record(result))
             progress(state.frames, len(clip))
@@ -123,14 +103,16 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0, legend=None)
         labels = masks.labels
-        clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)
+        limit = job.segmentation.max_image_px
+        clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems, max_image_px=limit)
         if len(masks) > len(clip) and not job.source.frames:
             raise SourceError(
                 f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
             )
         return clip, labels, _given(clip, masks, start)
     pipeline = _pipeline(job.segmentation)
-    clip = open_source(job.source, legend=job.truth_labels or pipeline.labels, problems=problems)
+    truth_labels, limit = job.truth_labels or pipeline.labels, pipeline.config.max_image_px
+    clip = open_source(job.source, legend=truth_labels, problems=problems, max_image_px=limit)
 
     def refused(index: int, error: FrameError) -> None:
         problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")

@@ -7,43 +7,73 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.structures import U8
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.encodings import Pixels
+from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.images.pixels import decode
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
-def files_by_name(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files of a folder that end in one of ``suffixes`` (lower case), in the order of their names.
+def list_files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+    """List the files of a folder that end in one of ``suffixes`` (lower case), in the order of their names.
+
+    Of a folder that does not exist there are none.
+    """
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in suffixes and p.is_file())
+
+
+def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+    """List files as :func:`list_files` does.
 
     Raises:
         SourceError: no such folder, or no such file in it.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder; give a folder with files ending in {', '.join(suffixes)}")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
+    files = list_files(folder, suffixes)
     if not files:
         raise SourceError(f"{folder} has no files ending in {', '.join(suffixes)}")
     return files
 
 
-def read_image(path: Path, flags: int) -> U8:
-    """Pixels of an image file as OpenCV gives them, also where OpenCV could not open the name.
+def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> Pixels:
+    """Read an image file that must be there and whole.
+
+    Args:
+        path: of any name, also one that OpenCV cannot open.
+        flags: of ``cv2.imread``. With ``IMREAD_COLOR`` the image is turned as its EXIF data say.
+
+    Returns:
+        As of :func:`pixels.decode`: with ``IMREAD_COLOR`` (H, W, 3) uint8 blue-green-red.
 
     Raises:
-        SourceError: it cannot be read or decoded.
+        SourceError: it cannot be read or decoded, or is larger than ``segmentation.max_image_px`` is by default.
     """
     try:
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, flags) if data.size else None
-    except (OSError, cv2.error) as error:
-        raise SourceError(f"{path} cannot be read: {error}") from error
-    if image is None:
-        raise SourceError(f"{path} cannot be decoded; it is damaged or not an image. Mend it or take it out")
-    return np.asarray(image)
+        return try_image(path, flags)
+    except FrameError as error:
+        raise SourceError(str(error)) from error
 
 
-def check_size(name: str, image: U8, size: tuple[int, int]) -> None:
+def try_image(path: Path, flags: int = cv2.IMREAD_COLOR, max_image_px: int = SegmentationConfig.max_image_px) -> Pixels:
+    """Read an image file as :func:`read_image` does, where one that cannot be read is skipped.
+
+    Raises:
+        FrameError: it cannot be read or decoded (``malformed``), or has more than ``max_image_px`` pixels
+            (``too_large``).
+    """
+    try:
+        return decode(np.fromfile(path, np.uint8), flags, max_image_px)
+    except OSError as error:
+        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
+    except FrameError as error:
+        malformed = f"{path} cannot be decoded; it is damaged or not an image. Mend it or take it out"
+        text = malformed if error.reason == "malformed" else f"{path}: {error}"
+        raise FrameError(text, error.reason) from error
+
+
+def check_size(name: str, image: Pixels, size: tuple[int, int]) -> None:
     """Refuse an image whose (height, width) is not ``size``, that of the frames.
 
     Raises:

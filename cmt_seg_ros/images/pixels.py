@@ -1,4 +1,4 @@
-"""Pixels of every encoding: into the input of a compiled graph, or as blue-green-red for people."""
+"""Pixels of every encoding: checked, decoded, written into the input of a compiled graph, or as blue-green-red."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ TO_BGR = {
     "8UC4": cv2.COLOR_BGRA2BGR,
     "mono8": cv2.COLOR_GRAY2BGR,
     "8UC1": cv2.COLOR_GRAY2BGR,
+    **dict.fromkeys(("jpeg_rgb8", "png_rgb8"), cv2.COLOR_RGB2BGR),  # of what OpenCV decodes
 }
 SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
 # Markers of a jpeg that begin the block with the image's size.
@@ -48,17 +49,17 @@ JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 def graph_encoding(encoding: str) -> str:
-    """Encoding in which the compiled graph reads frames of an encoding of ENCODINGS."""
+    """Return the encoding in which the compiled graph reads frames of an encoding of ENCODINGS."""
     return GRAPH_READS.get(encoding, "bgr8")
 
 
 def slot_shape(size: tuple[int, int], encoding: str) -> tuple[int, int, int]:
-    """(H, W, C) of the graph's input for one frame of this (height, width) and encoding."""
+    """Return (H, W, C) of the graph's input for one frame of this (height, width) and encoding."""
     return *size, ENCODINGS[graph_encoding(encoding)].channels
 
 
 def slot_dtype(encoding: str) -> np.dtype[np.uint8 | np.uint16]:
-    """uint16 for mono16, uint8 for all others."""
+    """Return the type of the graph's input: uint16 for mono16, uint8 for all others."""
     return np.dtype(ENCODINGS[graph_encoding(encoding)].dtype)
 
 
@@ -133,18 +134,21 @@ def write_pixels(frame: Frame, slot: Pixels) -> None:
 
 
 def promised_size(frame: Frame) -> tuple[int, int]:
-    """(height, width) that a frame has once it is decoded; (0, 0) where its header does not say."""
+    """Return the (height, width) that a frame has once it is decoded; (0, 0) where its header does not say."""
     if not ENCODINGS[frame.encoding].compressed:
         return frame.size
     return _header_size(np.ascontiguousarray(frame.pixels, np.uint8))
 
 
 def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -> Frame:
-    """A jpeg or png frame as a bgr8 frame; frames of other encodings as they are.
+    """Decode a jpeg or png frame to bgr8; frames of other encodings are returned as they are.
 
     Args:
         frame: of any encoding.
         max_image_px: width x height at most.
+
+    Returns:
+        A bgr8 frame whose ``decoded_from`` is the given one, so that nobody needs to decode or encode it again.
 
     Raises:
         FrameError: the data cannot be decoded (``malformed``), or its header promises more pixels than allowed
@@ -152,21 +156,44 @@ def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -
     """
     if not ENCODINGS[frame.encoding].compressed:
         return frame
-    data = np.ascontiguousarray(frame.pixels, np.uint8)
-    height, width = _header_size(data)
-    check_area(height, width, max_image_px)
+    if not all(promised_size(frame)):
+        raise _undecodable(frame.pixels.size)
+    # Not turned by its EXIF data: masks and camera_info are about the sensor's rows, as in image_transport.
+    pixels = decode(frame.pixels, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, max_image_px)
+    code = TO_BGR.get(frame.encoding)
+    bgr = pixels if code is None else cv2.cvtColor(pixels, code)
+    return replace(frame, pixels=bgr, encoding="bgr8", decoded_from=frame)
+
+
+def decode(data: U8, flags: int, max_image_px: int = SegmentationConfig.max_image_px) -> Pixels:
+    """Decode an image file in memory, of any format that OpenCV reads.
+
+    Args:
+        data: (n,) uint8, the bytes of the file.
+        flags: of ``cv2.imdecode``: which channels and types are wanted.
+        max_image_px: width x height at most.
+
+    Returns:
+        (H, W[, C]), uint8 with ``IMREAD_COLOR``, else of the file's own type.
+
+    Raises:
+        FrameError: it cannot be decoded (``malformed``), or has more pixels than allowed (``too_large``; a jpeg or png
+            is refused before memory is taken for them).
+    """
+    data = np.ascontiguousarray(data, np.uint8)
+    check_area(*_header_size(data), max_image_px)
     try:
-        # Not turned by its EXIF data: masks and camera_info are about the sensor's rows, as in image_transport.
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if height and width else None
+        pixels = cv2.imdecode(data, flags) if data.size else None
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise FrameError(f"{data.size} bytes cannot be decoded; expected a jpeg or a png", "malformed")
-    return replace(frame, pixels=pixels, encoding="bgr8")
+        raise _undecodable(data.size)
+    check_area(pixels.shape[0], pixels.shape[1], max_image_px)
+    return np.asarray(pixels)
 
 
 def to_bgr(frame: Frame) -> U8:
-    """(H, W, 3) uint8 blue-green-red of a checked frame of any encoding; a view where it is that already.
+    """Convert a checked frame of any encoding to (H, W, 3) uint8 blue-green-red; a view where it is that already.
 
     Raises:
         FrameError: see :func:`decoded`.
@@ -180,8 +207,12 @@ def to_bgr(frame: Frame) -> U8:
     return frame.pixels if code is None else cv2.cvtColor(frame.pixels, code)
 
 
+def _undecodable(size: int) -> FrameError:
+    return FrameError(f"{size} bytes cannot be decoded; expected a jpeg or a png", "malformed")
+
+
 def _header_size(data: U8) -> tuple[int, int]:
-    """(height, width) in the header of a jpeg or png; (0, 0) where there is none."""
+    """Read (height, width) in the header of a jpeg or png; (0, 0) where there is none."""
     if data[:8].tobytes() == SIGNATURES["png"] and data.size >= 24:
         width, height = np.frombuffer(data[16:24], ">u4").tolist()
         return height, width

@@ -1,4 +1,4 @@
-"""What every network of the zoo takes, and what it gives: scores before softmax."""
+"""Interface of every network of the zoo: input normalisation, and scores before softmax as output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Scores(NamedTuple):
 
 
 def objectness_of(classes: Tensor, object_ids: Sequence[int]) -> Tensor:
-    """Objectness scores that follow from class scores: their softmax is the sum of the classes' probabilities.
+    """Derive objectness scores from class scores: their softmax is the sum of the classes' probabilities.
 
     Args:
         classes: (N, C, h, w) float scores.

@@ -1,4 +1,4 @@
-"""U-Net: a contracting path, an expanding path, and the features of each level handed across.
+"""U-Net: a contracting path, an expanding path, and skip connections at each level.
 
 Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
 MICCAI 2015, with the widths of the paper. Two things differ, as in most ports: convolutions are padded,
@@ -39,7 +39,7 @@ class UpAndConcat(nn.Module):
         self.convs = DoubleConv(2 * outputs, outputs)
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
-        """(N, inputs, H // 2, W // 2) and (N, outputs, H, W) to (N, outputs, H, W)."""
+        """Map (N, inputs, H // 2, W // 2) and (N, outputs, H, W) to (N, outputs, H, W)."""
         up = self.up(deep)
         # Pooling drops the last row or column of an odd size; here it comes back as zeros.
         up = F.pad(up, (0, shallow.shape[3] - up.shape[3], 0, shallow.shape[2] - up.shape[2]))
@@ -48,7 +48,7 @@ class UpAndConcat(nn.Module):
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """Everything that is needed to rebuild the network.
+    """Configuration of U-Net: everything needed to rebuild the network.
 
     Attributes:
         num_classes: number of semantic classes.
@@ -61,12 +61,12 @@ class UNetConfig:
     widths: tuple[int, ...] = WIDTHS
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for YAML."""
+        """Return plain values for YAML."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> UNetConfig:
-        """The reverse of :meth:`to_dict`.
+        """Build from plain values; the inverse of :meth:`to_dict`.
 
         Raises:
             ConfigError: a key that is not known, or one that is missing.
@@ -97,7 +97,7 @@ class UNet(nn.Module):
         self.classifier = nn.Conv2d(widths[0], config.num_classes, 1)
 
     def forward(self, x: Tensor) -> Scores:
-        """Scores of every pixel."""
+        """Return the scores of every pixel."""
         # 1. Contracting path; what each level found is kept.
         levels = []
         for i, convs in enumerate(self.down):
@@ -111,6 +111,6 @@ class UNet(nn.Module):
         return Scores(self.classifier(x), None)
 
     def deployed(self, x: Tensor) -> Scores:
-        """Class scores, and the objectness that follows from them."""
+        """Return class scores, and the objectness derived from them."""
         classes = self(x).classes
         return Scores(classes, objectness_of(classes, self.config.object_ids))

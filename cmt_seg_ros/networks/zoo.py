@@ -1,7 +1,8 @@
-"""The zoo: every network that the package can build, deploy and compare; a row each.
+"""Zoo: a table of every network that the package can build and deploy, one row each.
 
-A network takes (N, 3, H, W) float images. Calling it gives the Scores that training compares with labels;
-``deployed`` gives those that masks are made from. ``config`` has everything that rebuilds it.
+A network takes (N, 3, H, W) float images. Calling it returns the Scores that training compares with labels;
+``deployed`` returns those that masks are made from. ``config`` holds everything needed to rebuild it.
+Training recipes so far build CMT-MCHH only (``training/stage_network.py``).
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ FAMILIES: dict[str, tuple[Any, Any]] = {"cmt_mchh": (CmtMchhConfig, CmtMchh), "u
 
 @dataclass(frozen=True)
 class Row:
-    """One network.
+    """One network of the zoo.
 
     Attributes:
-        paper: where it comes from.
-        family: of its code.
-        choices: what differs from the defaults of the family's configuration.
+        paper: name and reference.
+        family: key of FAMILIES: its code.
+        choices: changes to the defaults of the family's configuration.
     """
 
     paper: str
@@ -47,7 +48,7 @@ ZOO = {
 
 
 def build(name: str, num_classes: int, object_ids: tuple[int, ...]) -> nn.Module:
-    """A network of the zoo with initial weights.
+    """Build a network of the zoo with initial weights.
 
     Raises:
         ConfigError: no row has that name.
@@ -60,7 +61,7 @@ def build(name: str, num_classes: int, object_ids: tuple[int, ...]) -> nn.Module
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes``; a value that is a mapping changes only the keys it names."""
+    """Return ``base`` with ``changes``; a value that is a mapping changes only the keys it names."""
     result = dict(base)
     for key, value in changes.items():
         result[key] = {**result.get(key, {}), **value} if isinstance(value, Mapping) else value
@@ -68,13 +69,13 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
 
 
 def describe(network: nn.Module) -> dict[str, Any]:
-    """Plain values from which :func:`rebuild` makes the same network."""
+    """Return plain values from which :func:`rebuild` makes the same network."""
     family = next(name for name, (_, cls) in FAMILIES.items() if type(network) is cls)
     return {"family": family, **network.config.to_dict()}  # type: ignore[operator,union-attr]
 
 
 def rebuild(values: Mapping[str, Any]) -> nn.Module:
-    """The network that :func:`describe` described, with initial weights.
+    """Build the network that :func:`describe` described, with initial weights.
 
     Raises:
         ConfigError: an unknown family, or a configuration that it does not know.

@@ -1,4 +1,4 @@
-"""What the launch files share; imports nothing heavy: launch, launch_ros and two small files of this package."""
+"""Launch helpers: what both launch files share; imports launch, launch_ros and small files of this package."""
 
 from __future__ import annotations
 
@@ -14,23 +14,9 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from cmt_seg_ros.files import PACKAGE, shared
 from cmt_seg_ros.ros.common.fastdds import profile_to_set
+from cmt_seg_ros.ros.launch_arguments import Argument
 
-# Name, default, description, allowed values.
-Argument = tuple[str, str, str, "Sequence[str] | None"]
 Parameters = dict[str, ParameterValue]
-
-YES_NO = ("true", "false")
-NAMESPACE = ("namespace", "camera", "namespace of all nodes and topics", None)
-PARAMS_FILE = ("params_file", "", "YAML file with parameters of any of the nodes; empty: the defaults", None)
-MODEL = ("model", "", "name or folder of a model package; empty: as in params_file", None)
-DEVICE = (
-    "device",
-    "",
-    "OpenVINO devices in order of preference, e.g. NPU,GPU,CPU; empty: as in params_file",
-    None,
-)
-USE_TRACKING = ("use_tracking", "true", "start tracker_node", YES_NO)
-USE_RVIZ = ("use_rviz", "false", "open RViz with the masks and overlays", YES_NO)
 
 
 def description(arguments: Sequence[Argument], function: OpaqueFunction) -> LaunchDescription:
@@ -48,17 +34,17 @@ def fastdds() -> list[SetEnvironmentVariable]:
 
 
 def values_of(context: LaunchContext, arguments: Sequence[Argument]) -> dict[str, str]:
-    """The values of the arguments."""
+    """Return the values of the arguments."""
     return {name: LaunchConfiguration(name).perform(context) for name, *_ in arguments}
 
 
 def text(**parameters: str) -> Parameters:
-    """Parameters that are text, those that are empty left out: typed, as "0" or "true" would become another type."""
+    """Return text parameters, empty ones left out; typed, as "0" or "true" would otherwise become another type."""
     return {name: ParameterValue(value, value_type=str) for name, value in parameters.items() if value}
 
 
 class Nodes:
-    """Makes the nodes of this package, all in one namespace.
+    """Factory of the nodes of this package, all in one namespace.
 
     Args:
         values: of the arguments namespace, params_file, model, device, use_tracking and use_rviz.
@@ -79,7 +65,7 @@ class Nodes:
             self._common.insert(0, str(file))
 
     def node(self, executable: str, *parameters: Mapping[str, object], **options: Any) -> Node:
-        """One node; later parameters override earlier ones, and those of params_file."""
+        """Return one node; later parameters override earlier ones, and those of params_file."""
         return Node(
             package=PACKAGE,
             executable=executable,
@@ -91,7 +77,7 @@ class Nodes:
         )
 
     def perception(self, *parameters: Parameters, image_topic: str = "", **options: Any) -> list[Node]:
-        """segmentation_node with these parameters and, if wanted, tracker_node."""
+        """Return segmentation_node with these parameters and, if wanted, tracker_node."""
         values, topic = self._values, text(image_topic=image_topic)
         model = text(model=values["model"], device=values["device"])
         nodes = [self.node("segmentation_node", model, topic, *parameters, **options)]
@@ -100,7 +86,7 @@ class Nodes:
         return nodes
 
     def rviz(self) -> list[Node]:
-        """RViz with the shipped layout, if wanted."""
+        """Return RViz with the shipped layout, if wanted."""
         if self._values["use_rviz"] != "true":
             return []
         arguments = ["-d", str(shared("config/cmt_seg.rviz")[0])]

@@ -1,8 +1,8 @@
-"""recorder_node: records what one camera's nodes take in and put out into a bag, and the overlay into a video.
+"""recorder_node: records input and output of one camera's nodes into a bag, and the overlay as a video.
 
-What it writes below ``out``: ``bag/`` (rosbag2, MCAP), ``arrivals.csv`` (when each message came, for
-latency), ``overlay.mp4`` and ``recording.json`` (how much came and was lost, kept up to date while it records).
-Messages are subscribed raw and written as they came.
+It writes to ``out``: ``bag/`` (rosbag2, MCAP), ``arrivals.csv`` (arrival time of each message, for latency),
+``overlay.mp4`` and ``recording.json`` (messages received and lost, kept up to date while it records).
+Messages are received serialized and written unchanged.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.config import RecorderConfig
+from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.ros.common import parameters
+from cmt_seg_ros.ros.common.diagnostics import Throttle
 from cmt_seg_ros.ros.common.process import run
-from cmt_seg_ros.ros.common.throttle import Throttle
 from cmt_seg_ros.ros.recorder.folder import RecordingFolder
 from cmt_seg_ros.ros.recorder.thread import RecordingThread
 from cmt_seg_ros.ros.recorder.topics import DEPTH, Topic, wanted
@@ -39,16 +39,17 @@ OVERLAYS = "tracking/overlay", "segmentation/overlay"
 
 
 class RecorderNode(Node):
-    """Records the camera in whose namespace it runs; its parameters are the fields of config.RecorderConfig.
+    """Recorder of the camera in whose namespace it runs; parameters: the fields of config.RecorderConfig.
 
     Raises:
         ConfigError: a parameter is not allowed.
-        SourceError: the files cannot be made, or there is a recording already.
+        SourceError: the files cannot be created, or the folder already holds a recording.
     """
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("recorder_node", **kwargs)
-        config = _load(self)
+        parameters.declare(self, RecorderConfig)
+        config = parameters.load(self, RecorderConfig)
         self._topics = {self.resolve_topic_name(name): topic for name, topic in wanted(config).items()}
         self._throttle, self._early, self._filmed = Throttle(), deque[Arrival](), ""
         self._folder = RecordingFolder(Path(config.out), self._topics)
@@ -65,20 +66,22 @@ class RecorderNode(Node):
 
     def close(self) -> None:
         """Write what is queued and finish the files."""
-        log = get_logger("recorder_node")  # not the node's own: that one publishes, and ROS may be down by now
+        log = get_logger("recorder_node")  # the node's own logger publishes, and ROS may be down by now
         self._release(0)
         thread = self._thread
         if not thread.close():
-            log.error("not all could be written in time; the recording is incomplete")
+            log.error("not all messages could be written in time; the recording is incomplete")
             return
         self._folder.close(thread.counts, log.error)
         log.info(f"recorded {thread.written} messages, lost {thread.lost}, failed {thread.failed}")
 
     def _open_video(self) -> bool:
-        opened = self._folder.open_video()
-        if not opened:
-            self.get_logger().warning("no overlay.mp4: PyAV is missing; pip install 'cmt_seg_ros[demo]'")
-        return opened
+        try:
+            self._folder.open_video()
+        except ConfigError as error:
+            self.get_logger().warning(f"no overlay.mp4: {error}")
+            return False
+        return True
 
     def _subscribe(self, name: str, topic: Topic) -> Subscription:
         events = SubscriptionEventCallbacks(message_lost=partial(self._on_undelivered, name))
@@ -86,12 +89,12 @@ class RecorderNode(Node):
         return self.create_subscription(topic.message, name, receive, topic.qos, event_callbacks=events, raw=True)
 
     def _film(self, name: str) -> Subscription | None:
-        """Film this overlay; None if it is recorded as well: then it comes anyway."""
+        """Film this overlay; return None if it is recorded as well and arrives anyway."""
         self._filmed = self.resolve_topic_name(name)
         return None if self._filmed in self._topics else self._subscribe(self._filmed, Topic(Image))
 
     def _choose_overlay(self) -> None:
-        """Film the segmentation's overlay where there is no tracker; decided once results come."""
+        """Film the segmentation's overlay if no tracker runs; decided once results arrive."""
         if not self._thread.written:
             return
         self.destroy_timer(self._check)
@@ -107,7 +110,7 @@ class RecorderNode(Node):
             self._release(now_ns)
             self._put(arrival)
         elif len(self._early) < DEPTH:
-            # Simulated time has not begun. Latched messages come that early, and are not of the year 1970.
+            # Simulated time has not begun. Latched messages may arrive this early; they are stamped once it has.
             self._early.append(arrival)
         else:
             self._thread.count(topic).overrun += 1
@@ -121,32 +124,24 @@ class RecorderNode(Node):
             self._warn(f"{arrival.topic}: queue is full, {self._thread.lost} messages lost so far")
 
     def _on_undelivered(self, topic: str, event: Any) -> None:
-        """Note how many messages ROS says were sent to this subscription in vain so far."""
+        """Count the messages that ROS reports as sent to this subscription but not delivered."""
         self._thread.count(topic).undelivered = event.total_count
         self._warn(f"{topic}: {event.total_count} messages were sent but not delivered so far")
 
     def _write(self, arrival: Arrival) -> None:
-        """Put one arrival where it belongs; runs in the thread."""
+        """Write one arrival to the files that need it; runs in the thread."""
         self._folder.write(arrival)
         if arrival.topic == self._filmed:
             self._folder.film(arrival)
 
     def _warn(self, text: str) -> None:
-        """Log a kind of trouble once in a while, not once a message."""
+        """Log each kind of problem at intervals, not once per message."""
         if self._throttle.allows("recorder", text.split(":")[0]):
             self.get_logger().warning(text)
 
 
-def _load(node: Node) -> RecorderConfig:
-    parameters.declare(node, RecorderConfig)
-    # A parameter is a list where the configuration, which cannot change, has a tuple.
-    topics = tuple(str(name) for name in node.get_parameter("topics").value or ())
-    node.set_parameters([Parameter("topics", value=topics)])
-    return parameters.load(node, RecorderConfig)
-
-
 def main() -> int:
-    """Entry point of the executable."""
+    """Run the node."""
     return run(RecorderNode)
 
 

@@ -1,31 +1,28 @@
 """segmentation_node: camera images in, semantic and objectness masks out.
 
-The node only translates: messages to frames, masks to messages. What happens in between is
-runtime/pipeline.py, which bag replay and the command line use as well.
+The node only translates: messages to frames, masks to messages. The steps in between are in runtime/pipeline.py, which
+bag replay and the command line use as well.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from functools import partial
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, FrameError
-from cmt_seg_ros.ros.common import parameters, qos
+from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.cameras import CameraInput, declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.common.images import frame_from_compressed, frame_from_image
+from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.ros.common.lifecycle import AutostartNode
 from cmt_seg_ros.ros.common.process import run
-from cmt_seg_ros.ros.common.throttle import Throttle
 from cmt_seg_ros.ros.segmentation.mask_publishers import MaskPublishers
 from cmt_seg_ros.ros.segmentation.report import SegmentationReport
 from cmt_seg_ros.runtime.batching import Batcher
@@ -33,22 +30,17 @@ from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.runner import Runner
 from cmt_seg_ros.structures import Frame, Segmentation
 
-CHANGEABLE = ("enable", "overlay_alpha", "max_fps", "max_age_ms")
-
 
 class SegmentationNode(AutostartNode):
-    """Lifecycle node: configure loads the model, activate subscribes to the cameras."""
+    """Lifecycle node: configuring loads the model, activating subscribes to the cameras."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("segmentation_node", **kwargs)
-        parameters.declare(self, SegmentationConfig, CHANGEABLE)
+        parameters.declare(self, SegmentationConfig)
         declare_cameras(self)
         self.config = SegmentationConfig()
-        self._throttle = Throttle()
         self._outputs: dict[str, MaskPublishers] = {}
         self._cameras: dict[str, CameraInput] = {}
-        self._inputs: dict[str, Subscription] = {}
-        self._infos: list[Subscription] = []
         self._pipeline: Pipeline | None = None
         self._batcher: Batcher | None = None
         self._runner: Runner | None = None
@@ -64,7 +56,7 @@ class SegmentationNode(AutostartNode):
         """Load and compile the model; create the result topics."""
         result = self.guarded(self._configure)
         if result != TransitionCallbackReturn.SUCCESS:
-            self._give_up()
+            self._release()
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -76,13 +68,13 @@ class SegmentationNode(AutostartNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe; frames that wait are counted as dropped."""
+        """Unsubscribe; waiting frames are counted as dropped."""
         self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give up the model and the result topics."""
-        self._give_up()
+        """Release the model and the result topics."""
+        self._release()
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -91,12 +83,12 @@ class SegmentationNode(AutostartNode):
         return TransitionCallbackReturn.SUCCESS
 
     def close(self) -> None:
-        """Stop what runs in threads before the node is destroyed."""
+        """Stop the threads before the node is destroyed."""
         self._stop()
         if self._pipeline is not None:
             self._pipeline.engine.close()
 
-    def _give_up(self) -> None:
+    def _release(self) -> None:
         for publishers in self._outputs.values():
             publishers.destroy()
         self._outputs.clear()
@@ -110,11 +102,11 @@ class SegmentationNode(AutostartNode):
         cameras = load_cameras(self)
         if self.config.autotune:
             self.get_logger().info("autotune: measuring, unless it was measured before")
-        # Lossless results are the same in every run only on a device that is not changed under way.
+        # Lossless results are the same in every run only if the device does not change.
         pipeline = self._pipeline = Pipeline(self.config, live=not self._lossless)
         if pipeline.tuning:
             self.get_logger().info(pipeline.tuning)
-        self._cameras = {settings.name: CameraInput(settings) for settings in cameras}
+        self._cameras = {settings.name: CameraInput(self, settings) for settings in cameras}
         for name, camera in self._cameras.items():
             topic, model = camera.settings.topic, pipeline.package.name
             self._outputs[name] = MaskPublishers(self, topic, pipeline.labels, model, self.config.score_threshold)
@@ -135,33 +127,17 @@ class SegmentationNode(AutostartNode):
             self._lossless,
             self._on_drop,
             is_late=self._is_late,
-            is_ready=lambda frame: self._lossless or pipeline.ready(frame, self._wanted(frame.camera)),
+            is_ready=pipeline.engine.ready,
         )
-        self._runner = Runner(pipeline, self._batcher, self._publish, self._refuse, self._wanted)
-        for camera in self._cameras.values():
-            self._subscribe(camera)
-        self._report.begin(pipeline, self._cameras, self._inputs, self._outputs)
-        topics = ", ".join(s.topic_name for s in self._inputs.values())
-        self.get_logger().info(f"ready: listening to {topics}")
-
-    def _subscribe(self, camera: CameraInput) -> None:
-        settings = camera.settings
-        compressed = settings.transport == "compressed"
-        kind = CompressedImage if compressed else Image
-        topic = f"{settings.image_topic}/compressed" if compressed else settings.image_topic
-        profile = qos.camera(settings.image_reliability, self._lossless)
-        folder, slash, _ = settings.image_topic.rpartition("/")
-        info_topic = f"{folder}{slash}camera_info"  # beside the images, as camera drivers have it
-        self._inputs[settings.name] = self.create_subscription(kind, topic, partial(self._on_image, camera), profile)
-        on_info = partial(self._on_camera_info, camera)
-        self._infos.append(self.create_subscription(CameraInfo, info_topic, on_info, qos.CAMERA))
+        self._runner = Runner(pipeline, self._batcher, self._publish, self._refuse)
+        topics = [camera.subscribe(self._on_image, self._lossless).topic_name for camera in self._cameras.values()]
+        self._report.begin(pipeline, self._cameras, self._outputs)
+        self.get_logger().info(f"ready: listening to {', '.join(topics)}")
 
     def _stop(self) -> None:
         self._report.end()
-        for subscription in (*self._inputs.values(), *self._infos):
-            self.destroy_subscription(subscription)
-        self._inputs.clear()
-        self._infos.clear()
+        for camera in self._cameras.values():
+            camera.unsubscribe()
         if self._runner is not None:
             self._runner.stop()
         self._runner = self._batcher = None
@@ -172,45 +148,33 @@ class SegmentationNode(AutostartNode):
     def _lossless(self) -> bool:
         return self.config.drop_policy == "none"
 
-    def _on_camera_info(self, camera: CameraInput, message: CameraInfo) -> None:
-        camera.info = message
-
     def _on_image(self, camera: CameraInput, message: Image | CompressedImage) -> None:
         camera.statistics.receive(time.monotonic())
-        if camera.silent:
-            camera.silent = False
+        if camera.is_silent:
+            camera.is_silent = False
             self.get_logger().info(f"camera {camera.label} sends again")
         try:
-            compressed = isinstance(message, CompressedImage)
-            frame = (frame_from_compressed if compressed else frame_from_image)(message, camera.settings.name)
+            frame = frame_from_message(message, camera.settings.name)
             if self._pipeline is None or self._batcher is None:
                 raise FrameError("the node was deactivated meanwhile", "shutdown")
             self._pipeline.check(frame)
-            if self._taken(camera, frame):
-                self._batcher.put(frame)
+            if masks := self._accept(camera, frame):
+                self._batcher.put(frame, masks)
         except FrameError as error:
-            self._refuse_of(camera, error)
+            self._report.refuse(camera, error)
 
-    def _taken(self, camera: CameraInput, frame: Frame) -> bool:
-        """False while disabled, while nobody subscribes, and for frames above max_fps; counted either way."""
+    def _accept(self, camera: CameraInput, frame: Frame) -> tuple[str, ...]:
+        """Return the masks that subscribers request now; none if the frame is dropped, which is counted."""
+        masks = self._outputs[frame.camera].requested_masks()
         if not self.config.enable:
             camera.statistics.drop("disabled")
-            return False
-        camera.wanted = self._outputs[frame.camera].wanted()
-        if not self._lossless and not camera.wanted:
+        elif not self._lossless and not masks:
             camera.statistics.drop("nobody_subscribes")
-            return False
-        last, max_fps = camera.last_taken_ns, self.config.max_fps
-        # A tenth of a period of slack, so that 30 Hz with jitter passes as 30 Hz.
-        if max_fps > 0 and last is not None and 0 < frame.stamp_ns - last < 0.9e9 / max_fps:
+        elif not camera.take(frame.stamp_ns, self.config.max_fps):
             camera.statistics.drop("max_fps")
-            return False
-        camera.last_taken_ns = frame.stamp_ns
-        return True
-
-    def _wanted(self, camera: str) -> tuple[str, ...]:
-        """What to compute for a frame that is inferred, as of when it was received."""
-        return self._cameras[camera].wanted or ("class_ids",)
+        else:
+            return masks or ("class_ids",)
+        return ()
 
     def _age_ms(self, frame: Frame) -> float:
         return (self.get_clock().now().nanoseconds - frame.stamp_ns) / 1e6
@@ -219,23 +183,11 @@ class SegmentationNode(AutostartNode):
         limit_ms = self.config.max_age_ms
         if not limit_ms or (age_ms := self._age_ms(frame)) <= limit_ms:
             return False
-        if self._throttle.allows(frame.camera, "too_old"):
-            self.get_logger().warning(
-                f"camera {self._cameras[frame.camera].label}: a frame is {age_ms:.0f} ms old, max_age_ms allows "
-                f"{limit_ms:g}; is the machine overloaded, the camera's clock wrong, or (a bag) use_sim_time not set?"
-            )
+        self._report.warn_late(self._cameras[frame.camera], age_ms, limit_ms)
         return True
 
     def _refuse(self, frame: Frame, error: FrameError) -> None:
-        self._refuse_of(self._cameras[frame.camera], error)
-
-    def _refuse_of(self, camera: CameraInput, error: FrameError) -> None:
-        camera.statistics.drop(error.reason)
-        # After Ctrl-C nothing can be published any more; that is no news.
-        if self.context.ok() and self._throttle.allows(camera.settings.name, error.reason):
-            log = self.get_logger()
-            say = log.info if error.reason == "compiling" else log.error
-            say(f"camera {camera.label}: frame refused: {error}")
+        self._report.refuse(self._cameras[frame.camera], error)
 
     def _on_drop(self, frame: Frame, reason: str) -> None:
         self._cameras[frame.camera].statistics.drop(reason)
@@ -248,20 +200,19 @@ class SegmentationNode(AutostartNode):
     # Clock and parameters
 
     def _on_clock_set(self, jump: TimeJump) -> None:
-        """The clock went back, as simulated time does when a bag begins again: so may the stamps."""
+        """Accept stamps that go back: the clock did, as simulated time does when a bag starts again."""
         if self._batcher is not None:
             self._batcher.restart()
         for camera in self._cameras.values():
-            camera.last_taken_ns = None
-            camera.statistics.forget_ages()
+            camera.restart()
         self.get_logger().info(f"clock set by {jump.delta.nanoseconds / 1e9:.3f} s: stamps may begin again")
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        """Take what may change while running, checked; refuse what is read only when configuring."""
-        ours = {*SegmentationConfig.__dataclass_fields__} - {*CHANGEABLE}
+        """Check and apply parameters that may change while running; refuse those read only when configuring."""
+        fixed = parameters.fixed(SegmentationConfig)
         try:
             if self._pipeline is not None:
-                parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
+                parameters.refuse([p.name for p in changes if p.name in fixed or is_camera_parameter(p.name)])
             self.config = parameters.revise(self.config, changes)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))

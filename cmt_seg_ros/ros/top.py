@@ -1,6 +1,6 @@
-"""What is said on /diagnostics, one message a line of JSON; `cmt-seg top` reads it.
+"""Listener process of `cmt-seg top`: prints each /diagnostics message as one line of JSON.
 
-Ends when its standard input is closed, that is, with whoever started it: ``python -m cmt_seg_ros.ros.top``.
+It ends when its standard input is closed, that is, with the process that started it: ``python -m cmt_seg_ros.ros.top``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from rclpy.task import Future
 
 from cmt_seg_ros.ros.common.process import run
 
-DEPTH = 10  # as its publishers have it
+DEPTH = 10  # the same as its publishers
 LOOK_S = 0.2
 
 
 class TopNode(Node):
-    """Listens and prints."""
+    """Node that subscribes to /diagnostics and prints it."""
 
     def __init__(self) -> None:
         super().__init__("cmt_seg_top", start_parameter_services=False)
@@ -39,7 +39,7 @@ class TopNode(Node):
 
 
 def as_dict(status: DiagnosticStatus) -> dict[str, object]:
-    """A status in plain types; level: 0 OK, 1 WARN, 2 ERROR, 3 STALE."""
+    """Convert a status to plain types; level: 0 OK, 1 WARN, 2 ERROR, 3 STALE."""
     return {
         "name": status.name,
         "level": int.from_bytes(status.level, "little"),

@@ -1,4 +1,4 @@
-"""tracker_node: semantic and objectness masks in, objects with stable ids out."""
+"""tracker_node: tracks the objects in semantic and objectness masks and publishes them with stable ids."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from cmt_seg_ros.config import TrackerConfig, TrackingSettings
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.cameras import declare_cameras, is_camera_parameter, load_cameras
-from cmt_seg_ros.ros.common.diagnostics import camera_status, diagnostic_array
+from cmt_seg_ros.ros.common.diagnostics import Throttle, camera_status, diagnostic_array
 from cmt_seg_ros.ros.common.lifecycle import AutostartNode
 from cmt_seg_ros.ros.common.process import run
-from cmt_seg_ros.ros.common.throttle import Throttle
 from cmt_seg_ros.ros.tracker.camera_tracking import CameraTracking
 
 
 class TrackerNode(AutostartNode):
-    """Lifecycle node: one tracker a camera; works with masks of any publisher that uses the topic names."""
+    """Lifecycle node with one tracker per camera; the masks may come from any publisher that uses the topic names."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__("tracker_node", **kwargs)
@@ -33,12 +32,12 @@ class TrackerNode(AutostartNode):
         declare_cameras(self)
         self._throttle = Throttle()
         self._cameras: dict[str, CameraTracking] = {}
-        self._next_ids: dict[str, int] = {}  # of cameras that were cleaned up: no id is used twice
+        self._next_ids: dict[str, int] = {}  # of cameras that were destroyed at cleanup: no id is used twice
         self._active = False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self._slow_timer = self.create_timer(1.0, self._report, clock=steady)
-        self._fast_timer = self.create_timer(0.2, self._look_after, clock=steady)
+        self._fast_timer = self.create_timer(0.2, self._poll, clock=steady)
         self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.autostart()
@@ -62,7 +61,7 @@ class TrackerNode(AutostartNode):
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Give up the result topics."""
+        """Destroy the result topics."""
         for name, tracking in self._cameras.items():
             self._next_ids[name] = tracking.next_id
             tracking.destroy()
@@ -89,7 +88,7 @@ class TrackerNode(AutostartNode):
 
     def _on_error(self, camera: str, what: str, error: CmtSegError) -> None:
         reason = getattr(error, "reason", type(error).__name__)
-        # After Ctrl-C nothing can be published any more; that is no news.
+        # After Ctrl-C nothing can be published any more; that is expected.
         if self.context.ok() and self._throttle.allows(camera, f"{what} {reason}"):
             self.get_logger().error(f"camera {camera or '(only one)'}: {what} refused: {error}")
 
@@ -100,32 +99,32 @@ class TrackerNode(AutostartNode):
         return response
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        """All is read when the node configures: refuse changes while active, and wrong values at any time."""
-        ours = {*TrackerConfig.__dataclass_fields__, *TrackingSettings.__dataclass_fields__}
+        """Refuse changes while active, as parameters are read at configuration, and invalid values at any time."""
+        fixed = {*parameters.fixed(TrackerConfig), *parameters.fixed(TrackingSettings)}
         try:
             if self._active:
-                parameters.refuse([p.name for p in changes if p.name in ours or is_camera_parameter(p.name)])
+                parameters.refuse([p.name for p in changes if p.name in fixed or is_camera_parameter(p.name)])
             parameters.revise(TrackerConfig(), changes)
             parameters.revise(TrackingSettings(), changes)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
-    def _look_after(self) -> None:
+    def _poll(self) -> None:
         if self._active:
             for tracking in self._cameras.values():
-                tracking.look_after()
+                tracking.poll()
 
     def _report(self) -> None:
         if not self._active:
             return
         name, now, statuses = self.get_fully_qualified_name(), time.monotonic(), []
         for camera, tracking in self._cameras.items():
-            troubles = tracking.troubles()
-            for sentence in troubles:
+            issues = tracking.issues()
+            for sentence in issues:
                 if self._throttle.allows(camera, sentence):
                     self.get_logger().warning(f"camera {camera or '(only one)'}: {sentence}")
-            statuses.append(camera_status(name, camera, tracking.statistics, now, tracking.counts(), troubles))
+            statuses.append(camera_status(name, camera, tracking.statistics, now, tracking.counts(), issues))
         self._diagnostics.publish(diagnostic_array(statuses, self.get_clock().now().to_msg()))
 
 

@@ -1,1 +1,1 @@
-"""OpenVINO + numpy: from frames to masks. Read pipeline.py first."""
+"""Inference with OpenVINO and NumPy, from frames to masks; read pipeline.py first."""

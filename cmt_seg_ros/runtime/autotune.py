@@ -1,4 +1,4 @@
-"""Which batch size and how many requests at a time a device runs fastest; measured once, then kept."""
+"""Autotune: the batch size and number of requests that run fastest on a device; measured once, then cached."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import openvino as ov
 from cmt_seg_ros import __version__
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.runtime import devices
-from cmt_seg_ros.runtime.compiled import Request
 from cmt_seg_ros.runtime.graph import GraphKey, build
+from cmt_seg_ros.runtime.graphs import Request
 from cmt_seg_ros.runtime.model_package import ModelPackage
 
 MEASURE_S = 1.0  # for each combination
@@ -27,13 +27,13 @@ MOST_REQUESTS = 8
 
 @dataclass(frozen=True)
 class Measurement:
-    """One combination.
+    """Speed of one combination of batch size and number of requests.
 
     Attributes:
         batch: frames inferred together.
         requests: batches inferred at the same time.
         fps: frames per second.
-        latency_ms: what 95 of 100 inferences take at most, ms.
+        latency_ms: 95th percentile of the time of an inference, ms.
     """
 
     batch: int
@@ -43,10 +43,10 @@ class Measurement:
 
 
 def tuned(package: ModelPackage, config: SegmentationConfig) -> tuple[SegmentationConfig, str]:
-    """The config with the fastest ``max_batch_size`` and ``num_requests``, and the table they were chosen from.
+    """Return the config with the fastest ``max_batch_size`` and ``num_requests``, and the table of measurements.
 
     Images are bgr8 at the size that the model was trained for, on the first device of the chain that works.
-    Nothing changes where no device works; compiling will say so.
+    If no device works the config is returned as it is: compiling the network will report that.
     """
     core = ov.Core()
     for device in devices.available(core, config.devices)[0]:
@@ -60,7 +60,7 @@ def tuned(package: ModelPackage, config: SegmentationConfig) -> tuple[Segmentati
         for combination in [] if rows else combinations:
             with contextlib.suppress(RuntimeError):  # OpenVINO's: more than the device can do
                 rows.append(measure(core, package, config, device, *combination))
-        if not rows:  # not a device for this model
+        if not rows:  # the device cannot run this model
             continue
         _save(path, rows)
         best = choose(rows, config.max_latency_ms)
@@ -70,7 +70,7 @@ def tuned(package: ModelPackage, config: SegmentationConfig) -> tuple[Segmentati
 
 
 def choose(rows: Sequence[Measurement], max_latency_ms: float) -> Measurement:
-    """The fastest of those that are quick enough (0: all are); the quickest where none is."""
+    """Return the one of most frames/s within the latency limit (0: no limit); if none is, the one of least latency."""
     allowed = [r for r in rows if not max_latency_ms or r.latency_ms <= max_latency_ms]
     return max(allowed, key=lambda r: r.fps) if allowed else min(rows, key=lambda r: r.latency_ms)
 
@@ -118,7 +118,7 @@ def measure(
 
 
 def _combinations(config: SegmentationConfig) -> list[tuple[int, int]]:
-    """Powers of two up to what the config allows."""
+    """Return (batch, requests): powers of two up to what the config allows."""
     requests = config.num_requests or min(MOST_REQUESTS, len(os.sched_getaffinity(0)))
 
     def powers(highest: int) -> list[int]:

@@ -1,16 +1,16 @@
-"""Which frames are inferred together: the newest of each camera, and what is lost is counted."""
+"""Batcher: the newest frame of each camera, put together into batches; every frame that is dropped is counted."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.stamps import RESTART_AFTER
+from cmt_seg_ros.stamps import StampOrder
 from cmt_seg_ros.structures import Frame
 
 LOSSLESS_CAPACITY = 4  # waiting frames of one camera before a lossless source is held back
@@ -18,16 +18,33 @@ GONE_AFTER_S = 1.0  # a camera silent for longer is not waited for
 
 
 @dataclass(eq=False)
-class Batch:
-    """Frames of different cameras, and the batches whose results must be out before theirs."""
+class MaskRequest:
+    """A frame and what is requested of it.
 
-    frames: list[Frame]
+    Attributes:
+        frame: checked; may be compressed.
+        masks: which of ``graph.MASKS`` to compute, as requested when the frame was received.
+        ready: whether it can be inferred.
+        error: why it can never be inferred.
+    """
+
+    frame: Frame
+    masks: tuple[str, ...]
+    ready: bool = False
+    error: FrameError | None = None
+
+
+@dataclass(eq=False)
+class Batch:
+    """Requests of different cameras, and the earlier batches whose results must be delivered before theirs."""
+
+    requests: list[MaskRequest]
     _before: list[threading.Event]
     _done: threading.Event
 
     @contextmanager
     def in_turn(self) -> Iterator[None]:
-        """Wait until earlier frames of the same cameras are through; later ones wait for this block."""
+        """Wait until earlier frames of the same cameras are delivered; later ones wait for this block."""
         for earlier in self._before:
             earlier.wait()
         try:
@@ -37,17 +54,18 @@ class Batch:
 
 
 class Batcher:
-    """Hands frames from the threads that receive them to those that infer.
+    """Passes frames from the threads that receive them to those that infer.
 
     Args:
         max_batch_size: most frames in a batch; at most one of each camera.
-        max_wait_s: how long the first frame of a batch may wait for other cameras' frames, seconds.
+        max_wait_s: how long the first frame of a batch may wait for frames of other cameras, seconds.
         lossless: False: a newer frame replaces a waiting one. True: :meth:`put` waits for room, and each frame
             is a batch, so that results do not depend on which frames happened to meet.
-        on_drop: called as ``on_drop(frame, reason)`` for every frame that is given up.
+        on_drop: called as ``on_drop(frame, reason)`` for every frame that is dropped.
         clock: monotonic seconds.
-        is_late: live: says of a frame whether it is too old to be inferred (reason ``too_old``).
-        is_ready: says of a frame whether it can be inferred now; it waits, or is replaced, until then.
+        is_late: live: whether a frame is too old to be inferred (reason ``too_old``).
+        is_ready: called as ``is_ready(frame, masks)`` until it returns True: whether the frame can be inferred now.
+            Until then it waits, or is replaced. Where it raises FrameError the frame is passed on with that error.
     """
 
     def __init__(
@@ -58,116 +76,118 @@ class Batcher:
         on_drop: Callable[[Frame, str], None],
         clock: Callable[[], float] = time.monotonic,
         is_late: Callable[[Frame], bool] = lambda frame: False,
-        is_ready: Callable[[Frame], bool] = lambda frame: True,
+        is_ready: Callable[[Frame, tuple[str, ...]], bool] = lambda frame, masks: True,
     ) -> None:
         self._max_batch_size, self._max_wait_s = 1 if lossless else max_batch_size, max_wait_s
         self._lossless, self._on_drop, self._clock = lossless, on_drop, clock
         self._is_late, self._is_ready = is_late, is_ready
-        # Cameras in the order of their turn: who was served goes to the end.
-        self._waiting: OrderedDict[str, deque[Frame]] = OrderedDict()
-        self._heard_s: dict[str, float] = {}
-        self._newest_ns: dict[str, int] = {}
-        self._refused: dict[str, int] = {}
+        # Cameras in the order of their turn: the one that was served moves to the end.
+        self._waiting: OrderedDict[str, deque[MaskRequest]] = OrderedDict()
+        self._received_s: dict[str, float] = {}
+        self._orders: defaultdict[str, StampOrder] = defaultdict(StampOrder)
         self._last: dict[str, threading.Event] = {}
         self._changed = threading.Condition()
         self._closed = False
 
-    def put(self, frame: Frame) -> None:
-        """Leave a frame; in lossless mode waits while its camera's queue is full.
+    def put(self, frame: Frame, masks: tuple[str, ...]) -> None:
+        """Add a frame; in lossless mode wait while its camera's queue is full.
+
+        Args:
+            frame: checked; may be compressed.
+            masks: which of ``graph.MASKS`` to compute.
 
         Raises:
             FrameError: its stamp is not after the camera's newest one (reason ``out_of_order``).
         """
         with self._changed:
-            self.check_order(frame)
-            self._heard_s[frame.camera] = self._clock()
+            self._orders[frame.camera].accept(frame.stamp_ns)
+            self._received_s[frame.camera] = self._clock()
             queue = self._waiting.setdefault(frame.camera, deque())
             if self._lossless:
                 self._changed.wait_for(lambda: self._closed or len(queue) < LOSSLESS_CAPACITY)
             elif queue:
-                self._on_drop(queue.popleft(), "newer_frame")
+                self._on_drop(queue.popleft().frame, "newer_frame")
             if self._closed:
                 self._on_drop(frame, "shutdown")
             else:
-                queue.append(frame)
+                queue.append(MaskRequest(frame, masks))
             self._changed.notify_all()
+
+    def skip(self, frame: Frame) -> None:
+        """Record the stamp of a frame that need not be inferred.
+
+        Raises:
+            FrameError: as :meth:`put`.
+        """
+        with self._changed:
+            self._orders[frame.camera].accept(frame.stamp_ns)
 
     def get(self, timeout_s: float) -> Batch | None:
         """Wait for frames and return a batch; None after ``timeout_s`` without any, or when closed."""
         with self._changed:
-            # What is not ready now is looked at again at the next call: nothing tells when that changes.
-            self._changed.wait_for(lambda: self._closed or self._ready(), timeout_s)
+            # Nothing notifies us when a frame becomes ready: those that wait are asked again at the next call.
+            self._changed.wait_for(lambda: self._closed or self._ready_cameras(), timeout_s)
             if self._max_batch_size > 1:
                 self._wait_for_others()
-            frames = self._take()
+            requests = self._take()
             self._changed.notify_all()
-            if not frames:
+            if not requests:
                 return None
-            done, cameras = threading.Event(), [frame.camera for frame in frames]
+            done, cameras = threading.Event(), [request.frame.camera for request in requests]
             before = [self._last[camera] for camera in cameras if camera in self._last]
             self._last.update(dict.fromkeys(cameras, done))
-            return Batch(frames, before, done)
+            return Batch(requests, before, done)
 
     def restart(self) -> None:
-        """The clock was set: stamps may go back."""
+        """Accept any stamp next: the clock was set."""
         with self._changed:
-            self._newest_ns.clear()
+            self._orders.clear()
 
     def close(self) -> None:
-        """Give up what waits and let every waiting thread go."""
+        """Drop the frames that wait and release every waiting thread."""
         with self._changed:
             self._closed = True
             for queue in self._waiting.values():
                 while queue:
-                    self._on_drop(queue.popleft(), "shutdown")
+                    self._on_drop(queue.popleft().frame, "shutdown")
             self._changed.notify_all()
 
     def _wait_for_others(self) -> None:
         """Give other cameras time to fill the batch."""
         deadline = self._clock() + self._max_wait_s
-        while 0 < len(self._ready()) < min(self._max_batch_size, self._cameras()) and not self._closed:
+        while 0 < len(self._ready_cameras()) < min(self._max_batch_size, self._cameras()) and not self._closed:
             left = deadline - self._clock()
             if left <= 0 or not self._changed.wait(left):
                 break
 
-    def _ready(self) -> list[str]:
-        """Cameras with a frame that can be inferred, in the order of their turn."""
-        return [camera for camera, queue in self._waiting.items() if queue and self._is_ready(queue[0])]
+    def _ready_cameras(self) -> list[str]:
+        """Return the cameras whose next frame need not wait any longer, in the order of their turn."""
+        return [camera for camera, queue in self._waiting.items() if queue and self._update_ready(queue[0])]
+
+    def _update_ready(self, request: MaskRequest) -> bool:
+        """Ask whether a frame is ready, unless that is known."""
+        if not request.ready and request.error is None:
+            try:
+                request.ready = self._is_ready(request.frame, request.masks)
+            except FrameError as error:
+                request.error = error
+        return request.ready or request.error is not None
 
     def _cameras(self) -> int:
-        """Cameras that may send a frame any moment."""
+        """Return how many cameras may send a frame at any moment."""
         now = self._clock()
-        return sum(1 for heard in self._heard_s.values() if now - heard < GONE_AFTER_S)
+        return sum(1 for received in self._received_s.values() if now - received < GONE_AFTER_S)
 
-    def _take(self) -> list[Frame]:
-        """One frame each of the cameras whose turn it is."""
-        frames: list[Frame] = []
-        for camera in self._ready():
-            frame = self._waiting[camera].popleft()
-            if not self._lossless and self._is_late(frame):
-                self._on_drop(frame, "too_old")
+    def _take(self) -> list[MaskRequest]:
+        """Remove and return one frame each of the cameras whose turn it is."""
+        requests: list[MaskRequest] = []
+        for camera in self._ready_cameras():
+            request = self._waiting[camera].popleft()
+            if not self._lossless and self._is_late(request.frame):
+                self._on_drop(request.frame, "too_old")
                 continue
             self._waiting.move_to_end(camera)
-            frames.append(frame)
-            if len(frames) == self._max_batch_size:
+            requests.append(request)
+            if len(requests) == self._max_batch_size:
                 break
-        return frames
-
-    def check_order(self, frame: Frame) -> None:
-        """Note the stamp of a frame; :meth:`put` does so by itself, a replay that resumes does it for what it skips.
-
-        Raises:
-            FrameError: as :meth:`put`.
-        """
-        newest = self._newest_ns.get(frame.camera)
-        refused = self._refused.get(frame.camera, 0) + 1
-        if newest is not None and frame.stamp_ns <= newest and refused < RESTART_AFTER:
-            self._refused[frame.camera] = refused
-            raise FrameError(
-                f"stamp {frame.stamp_ns} ns is {(newest - frame.stamp_ns) / 1e9:.3f} s before the newest one; "
-                "stamps of a camera must increase "
-                f"(after {RESTART_AFTER} such frames in a row the clock counts as restarted)",
-                "out_of_order",
-            )
-        self._refused[frame.camera] = 0
-        self._newest_ns[frame.camera] = frame.stamp_ns
+        return requests

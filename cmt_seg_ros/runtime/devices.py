@@ -1,4 +1,4 @@
-"""OpenVINO devices: which of a chain are there, and with which settings they run one graph."""
+"""Devices of OpenVINO: which of a chain are available, their settings, and the cache of compiled networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VIRTUAL = ("AUTO", "HETERO", "MULTI", "BATCH")
 
 
 def available(core: ov.Core, chain: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    """The devices of a chain that are there, and why the others are not used."""
+    """Return the devices of a chain that are available, and for each of the others why it is not used."""
     there = [name.split(".")[0] for name in core.available_devices]
     missing = {
         device: "not available" for device in chain if not is_virtual(device) and device.split(".")[0] not in there
@@ -27,16 +27,16 @@ def available(core: ov.Core, chain: tuple[str, ...]) -> tuple[list[str], dict[st
 
 
 def is_virtual(device: str) -> bool:
-    """Whether a name, such as AUTO, stands for a device that OpenVINO chooses."""
+    """Return whether a name, such as AUTO, stands for a device that OpenVINO chooses."""
     return device.split(":")[0] in VIRTUAL
 
 
 def options(device: str, config: SegmentationConfig) -> dict[str, Any]:
-    """Settings of a compiled graph on a device, for as many infer requests at a time as the config says.
+    """Return the settings of a compiled graph on a device, for ``config.num_requests`` infer requests at a time.
 
-    Threads and pinning are settings of the CPU, where the chain names it itself. There each request gets a stream of
-    its own and the streams share the threads. Threads are not pinned to cores unless asked for: every process would
-    pin its first thread to the same first core.
+    Threads and pinning are set only where the chain names the CPU itself. There each request gets a stream of its own
+    and the streams share the threads. Threads are not pinned to cores by default: every process would pin its first
+    thread to the same first core.
     """
     requests = max(1, config.num_requests)
     hint = "LATENCY" if requests == 1 else "THROUGHPUT"
@@ -51,7 +51,7 @@ def options(device: str, config: SegmentationConfig) -> dict[str, Any]:
 
 
 def full_name(core: ov.Core, device: str) -> str:
-    """What the device calls itself, e.g. a processor's name; its plain name where it says nothing."""
+    """Return the full name of a device, e.g. of the processor; its plain name if it does not report one."""
     try:
         return str(core.get_property(device, "FULL_DEVICE_NAME"))
     except RuntimeError:
@@ -59,7 +59,7 @@ def full_name(core: ov.Core, device: str) -> str:
 
 
 def cache_folder(config: SegmentationConfig) -> Path:
-    """Where compiled networks and tuning results are kept, so that the second start is quick."""
+    """Return the folder of compiled networks and tuning results, which make the second start quick."""
     if config.cache_dir:
         return Path(config.cache_dir).expanduser()
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -67,7 +67,7 @@ def cache_folder(config: SegmentationConfig) -> Path:
 
 
 def open_cache(folder: Path) -> bool:
-    """Make the folder and delete all but the newest BLOBS_KEPT networks; False if it cannot be written."""
+    """Create the folder and delete all but the newest BLOBS_KEPT networks; return whether it can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -80,11 +80,11 @@ def open_cache(folder: Path) -> bool:
 
 
 def fingerprint(*parts: object) -> str:
-    """Short name of what something in the cache depends on."""
+    """Return a short hash of everything that an entry of the cache depends on."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def last_line(error: Exception) -> str:
-    """What OpenVINO says in the end, after where in its sources."""
+    """Return the last line of an error of OpenVINO; those before name places in its sources."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,4 +1,7 @@
-"""Checks of `cmt-seg doctor` that need no ROS: Python, devices, processor, model, cache."""
+"""Checks of `cmt-seg doctor` that need no ROS: Python, devices, processor, model, cache; and how to run any check.
+
+Each check imports the libraries it needs itself, so that a missing one is a row of the table and not a traceback.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,15 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-import openvino as ov
 
 import cmt_seg_ros
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.runtime import devices
-from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING, Finding
-from cmt_seg_ros.runtime.pipeline import Pipeline
-from cmt_seg_ros.structures import Frame
+from cmt_seg_ros.errors import CmtSegError
 
+OK, WARNING, ERROR = "ok", "warning", "error"
 MB = 1 << 20
 SYS_CLASS = Path("/sys/class")
 # Any of these words among the flags in /proc/cpuinfo.
@@ -33,32 +32,64 @@ INTEL = "0x8086"
 KERNEL_NAMES = {"GPU": "drm/renderD*", "NPU": "accel/accel*"}
 
 
-def check_python() -> Finding:
-    """Which Python, which version of this package, from where."""
+@dataclass(frozen=True)
+class CheckResult:
+    """One row of the table.
+
+    Attributes:
+        check: what was looked at.
+        state: OK, WARNING or ERROR.
+        found: what is there; may have several lines.
+        advice: what to do; "" for nothing.
+    """
+
+    check: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+def run_check(check: str, look: Callable[[], CheckResult]) -> CheckResult:
+    """Run a check; a check that raises gives a result, too, and does not keep the others from running."""
+    try:
+        return look()
+    except CmtSegError as error:  # says itself what to do
+        return CheckResult(check, ERROR, str(error))
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}".strip()
+        return CheckResult(check, ERROR, said, "the check itself failed: see what it says")
+
+
+def check_python() -> CheckResult:
+    """Say which Python and which version of this package run, and from where."""
     folder = Path(cmt_seg_ros.__file__).parent
-    return Finding(
+    return CheckResult(
         "Python", OK, f"Python {platform.python_version()}, cmt_seg_ros {cmt_seg_ros.__version__} in {folder}"
     )
 
 
-def check_devices(chain: str) -> Finding:
-    """What OpenVINO sees, and which devices of the chain are among them."""
+def check_devices(chain: str) -> CheckResult:
+    """Say which devices OpenVINO sees, and which of the chain are among them."""
+    import openvino as ov
+
+    from cmt_seg_ros.runtime import devices
+
     wanted, core = SegmentationConfig(device=chain).devices, ov.Core()
     usable, missing = devices.available(core, wanted)
     lines = [f"OpenVINO {ov.get_version().split('-')[0]}"]
     lines += [f"{device}: {devices.full_name(core, device)}" for device in core.available_devices]
     lines.append(f"chain {chain}: " + ", ".join(f"{d} {missing.get(d, 'available')}" for d in wanted))
     if not usable:
-        return Finding("devices", ERROR, "\n".join(lines), "use --device CPU, or install the driver of the device")
+        return CheckResult("devices", ERROR, "\n".join(lines), "use --device CPU, or install the driver of the device")
     if unseen := unseen_hardware(core.available_devices):
         lines.append(f"OpenVINO does not see {' and '.join(unseen)}")
         advice = "install Intel's driver for it; join the group that owns /dev/dri/renderD* and /dev/accel (render)"
-        return Finding("devices", WARNING, "\n".join(lines), advice)
-    return Finding("devices", OK, "\n".join(lines))
+        return CheckResult("devices", WARNING, "\n".join(lines), advice)
+    return CheckResult("devices", OK, "\n".join(lines))
 
 
 def unseen_hardware(there: Sequence[str], sys_class: Path = SYS_CLASS) -> list[str]:
-    """Intel devices that the kernel has and OpenVINO does not.
+    """Return the Intel devices that the kernel has and OpenVINO does not see.
 
     Args:
         there: OpenVINO's available devices.
@@ -73,8 +104,10 @@ def unseen_hardware(there: Sequence[str], sys_class: Path = SYS_CLASS) -> list[s
     return unseen
 
 
-def check_processor() -> Finding:
-    """Cores that this process may use, and what makes networks quick."""
+def check_processor() -> CheckResult:
+    """Say how many cores this process may use, and which instructions speed up networks."""
+    import openvino as ov
+
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     flags = set(next((line for line in lines if line.startswith("flags")), "").split())
     features = [name for name, words in FEATURES.items() if flags.intersection(words)]
@@ -85,12 +118,17 @@ def check_processor() -> Finding:
         f"OpenVINO computes in {', '.join(precisions)}"
     )
     if "AVX2" not in features:
-        return Finding("processor", WARNING, found, "inference is slow without AVX2: use a small model and max_fps")
-    return Finding("processor", OK, found)
+        return CheckResult("processor", WARNING, found, "inference is slow without AVX2: use a small model and max_fps")
+    return CheckResult("processor", OK, found)
 
 
-def check_model(model: str) -> Finding:
+def check_model(model: str) -> CheckResult:
     """Verify the package's files and infer a black frame on the CPU."""
+    import numpy as np
+
+    from cmt_seg_ros.runtime.pipeline import Pipeline
+    from cmt_seg_ros.structures import Frame
+
     begin = time.perf_counter()
     pipeline = Pipeline(SegmentationConfig(model=model, device="CPU"))
     loaded_ms = (time.perf_counter() - begin) * 1e3
@@ -100,7 +138,7 @@ def check_model(model: str) -> Finding:
     begin = time.perf_counter()
     pipeline.process([frame])
     frame_ms = (time.perf_counter() - begin) * 1e3
-    return Finding(
+    return CheckResult(
         "model",
         OK,
         f"{package.name} ({package.precision}, {len(package.labels)} classes) in {package.folder}: files verified; "
@@ -108,13 +146,17 @@ def check_model(model: str) -> Finding:
     )
 
 
-def check_cache() -> Finding:
-    """Whether compiled networks can be kept."""
+def check_cache() -> CheckResult:
+    """Say whether compiled networks can be cached."""
+    from cmt_seg_ros.runtime import devices
+
     folder = devices.cache_folder(SegmentationConfig())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             size = sum(path.stat().st_size for path in folder.iterdir())
     except OSError as error:
-        return Finding("cache", ERROR, f"{folder}: {error.strerror}", "set XDG_CACHE_HOME to a folder you can write to")
-    return Finding("cache", OK, f"{folder} is writable; {size // MB} MB of compiled networks")
+        return CheckResult(
+            "cache", ERROR, f"{folder}: {error.strerror}", "set XDG_CACHE_HOME to a folder you can write to"
+        )
+    return CheckResult("cache", OK, f"{folder} is writable; {size // MB} MB of compiled networks")

@@ -1,4 +1,4 @@
-"""Masks from the best device of a chain that is ready; falls back when a device is lost."""
+"""Engine: masks from the best device of a chain that is ready; falls back when a device is lost."""
 
 from __future__ import annotations
 
@@ -26,16 +26,15 @@ class Engine:
     Args:
         package: the model.
         config: devices and how they run.
-        live: True: all devices are compiled for at once and the first ready one is used until a better one is
-            ready or it is lost; nothing waits for a compilation once it runs. False: the first of the chain that
-            works, for good.
+        live: True: compile for all devices at once and use the first that is ready until a better one is ready or it
+            is lost; once it runs, no frame waits for a compilation. False: use the first of the chain that works.
 
     Attributes:
-        device: the one in use, e.g. ``"CPU"``.
-        cached: False if the cache folder cannot be written; every start then compiles anew.
+        device: the device in use, e.g. ``"CPU"``.
+        cached: False if the cache folder cannot be written; every start then compiles the network again.
 
     Raises:
-        DeviceError: no device of the chain works; says why for each.
+        DeviceError: no device of the chain works; the message has the reason of each.
         ModelError: the network cannot be read.
     """
 
@@ -57,7 +56,7 @@ class Engine:
 
     @property
     def device_reason(self) -> str:
-        """One sentence that says why that device, and what became of the others."""
+        """One sentence: why this device is used, and the state of the others."""
         words = [f"best of {self.config.device} that is ready"]
         graph = self._graphs.any_of(self.device)
         if graph is not None and devices.is_virtual(self.device):
@@ -66,23 +65,25 @@ class Engine:
         return "; ".join(words)
 
     def close(self) -> None:
-        """Begin no further compilation."""
+        """Start no further compilation; release the frames that wait for a device."""
         self._closed.set()
         self._graphs.close()
+        with self._changed:
+            self._changed.notify_all()
 
     def infer(self, frames: Sequence[Frame], masks: Sequence[tuple[str, ...]]) -> list[dict[str, U8]]:
-        """Masks of frames of any sizes and encodings; those that the network sees at one size go as one batch.
+        """Infer frames of any sizes and encodings; those that the network sees at one size are one batch.
 
         Args:
             frames: decoded and checked frames (see :class:`pipeline.Pipeline`).
-            masks: which of :data:`graph.MASKS` are wanted of each frame.
+            masks: which of :data:`graph.MASKS` to compute of each frame.
 
         Returns:
-            For each frame its masks by name, each of the frame's size. Live, there may be more of them until the
-            graph that gives just those has been compiled.
+            For each frame its masks by name, each of the frame's size. Live, there may be more masks than requested
+            until the graph that computes only those has been compiled.
 
         Raises:
-            DeviceError: inference failed twice, or no other device is there.
+            DeviceError: inference failed twice; live: on every device of the chain that is left.
         """
         keys = [_key(frame, frame.size, wanted) for frame, wanted in zip(frames, masks, strict=True)]
         groups: dict[tuple[int, int], list[int]] = {}
@@ -96,18 +97,21 @@ class Engine:
         return [results[i] for i in range(len(frames))]
 
     def ready(self, frame: Frame, masks: tuple[str, ...]) -> bool:
-        """Whether a frame can be inferred now; if not, its graph is being compiled.
+        """Return whether a frame can be inferred without waiting for a compilation; if not, that has begun.
 
         Args:
-            frame: checked; may be compressed still.
-            masks: which of :data:`graph.MASKS` are wanted of it.
+            frame: checked; may be compressed.
+            masks: which of :data:`graph.MASKS` to compute.
+
+        Returns:
+            Always True where the engine is not live: there :meth:`infer` compiles what is missing.
 
         Raises:
             FrameError: the device cannot compile it (reason ``compile``).
         """
         height, width = promised_size(frame)
-        if not height or not width:
-            return True  # no image; decoding will say so
+        if not self.live or not height or not width:  # without a size it is no image: decoding will report that
+            return True
         device, keys = self.device, (_key(frame, (height, width), masks),)
         if self._graphs.ready(device, keys) is not None:
             return True
@@ -117,27 +121,28 @@ class Engine:
         return False
 
     def _infer(self, keys: Keys, frames: Sequence[Frame]) -> list[dict[str, U8]]:
-        device = self.device
-        try:
-            return self._run(device, keys, frames)
-        except RuntimeError as error:  # OpenVINO's; the device is lost, or has a hiccup
+        """Infer one batch; live: on each device of the chain that is left until one of them succeeds."""
+        device, attempts = self.device, len(self._chain) if self.live else 2  # not live: it may have been a hiccup
+        while True:
+            try:
+                return self._run(device, keys, frames)
+            except RuntimeError as error:  # OpenVINO's
+                attempts, why = attempts - 1, devices.last_line(error)
+                if not attempts:
+                    raise DeviceError(f"inference failed on {device}: {why}") from error
             if self.live:
-                self._fall_back(device, devices.last_line(error))
-        try:
-            return self._run(self.device, keys, frames)
-        except RuntimeError as error:
-            raise DeviceError(f"inference failed on {self.device}: {devices.last_line(error)}") from error
+                device = self._fall_back(device, why)
 
     def _run(self, device: str, keys: Keys, frames: Sequence[Frame]) -> list[dict[str, U8]]:
         graph = self._graphs.ready(device, keys) if self.live else None
-        if graph is None and self.live and len(keys) > 1:  # until the batch is compiled, one by one
+        if graph is None and self.live and len(keys) > 1:  # one by one until the batch is compiled
             return [self._run(device, (key,), [frame])[0] for key, frame in zip(keys, frames, strict=True)]
         return (graph or self._graphs.compile(device, keys)).infer(frames)
 
     # Devices
 
     def _start(self) -> None:
-        """Use the first device that works; live: the one that is ready first, then better ones."""
+        """Use the first device that works; live: the one that is ready first, and better ones once they are ready."""
         for device in self._chain:
             if self.live and len(self._chain) > 1:
                 self._states[device] = COMPILING
@@ -152,16 +157,17 @@ class Engine:
             raise DeviceError(f"no device of {self.config.device!r} works ({why}); available here: {there}")
 
     def _try(self, device: str, again: bool = False) -> None:
-        """Compile for a device, then move up to it if it is better than the one in use.
+        """Compile for a device, then use it if it is better than the one in use.
 
         Args:
             device: of the chain.
-            again: it was lost; if it fails, it is tried once more later.
+            again: the device was lost; if it fails again, try it once more later.
         """
+        state = ""
         while not self._closed.is_set():
             state = self._compile_for(device)
             with self._changed:
-                done = state != READY or not self._missing(device)  # else a new image size came meanwhile
+                done = state != READY or not self._missing(device)  # else a new image size has arrived meanwhile
                 if done:
                     self._states[device] = state
                     order = self._chain.index
@@ -170,11 +176,11 @@ class Engine:
                     self._changed.notify_all()
             if done:
                 break
-        if again and self._states[device] != READY:
+        if again and state != READY:
             self._try_later(device)
 
     def _try_later(self, device: str) -> None:
-        """Wait in the background, then try a lost device."""
+        """Try a lost device again after RETRY_S, in the background."""
 
         def wait() -> None:
             if not self._closed.wait(RETRY_S):
@@ -184,45 +190,67 @@ class Engine:
         threading.Thread(target=wait, name=f"retry {device}", daemon=True).start()
 
     def _compile_for(self, device: str) -> str:
-        """Compile what is in use for a device; returns READY, or why it cannot be used."""
+        """Compile the graphs in use for a device; return READY, or why it cannot be used."""
         standard = (GraphKey(self.package.height, self.package.width, "bgr8"),)
         try:
             for keys in self._missing(device) or [standard]:
                 self._graphs.compile(device, keys)
-        except Exception as error:  # whatever it is, the start waits for an answer
+        except Exception as error:  # of any kind: the start waits for an answer
             return devices.last_line(error)
         return READY
 
     def _missing(self, device: str) -> list[Keys]:
-        """What is compiled for the device in use and not for another."""
+        """Return the graphs that are compiled for the device in use but not for this one."""
         there = self._graphs.used(device)
         return [keys for keys in self._graphs.used(self.device) if keys not in there]
 
-    def _fall_back(self, device: str, why: str) -> None:
-        """Leave a device that failed, for the best of the others.
+    def _fall_back(self, device: str, why: str) -> str:
+        """Leave a device that failed for the best of the others that works.
+
+        Returns:
+            The device to use instead.
 
         Raises:
             DeviceError: there is no other; the device stays in use.
         """
         with self._falling:  # other threads that failed wait here, and then find it done
             if self.device != device:
-                return
-            for other in self._chain:
-                if other == device or self._states[other] not in (READY, UNTRIED):
-                    continue
-                self._states[other] = self._compile_for(other)
-                if self._states[other] == READY:
+                return self.device
+            tried = {device}
+            while other := self._best_but(tried):
+                tried.add(other)
+                state = self._compile_for(other)
+                with self._changed:
+                    self._states[other] = state
+                if state == READY:
                     break
             else:
                 raise DeviceError(f"inference failed on {device}: {why}")
             with self._changed:
-                self.device, self._states[device] = other, f"lost ({why})"
+                self._states[device] = f"lost ({why})"
+                if self.device == device:  # else a better one has become ready meanwhile
+                    self.device = other
+                used = self.device
             self._graphs.forget(device)
         self._try_later(device)
+        return used
+
+    def _best_but(self, tried: set[str]) -> str:
+        """Return the best device that is ready, except those tried; empty if there is none.
+
+        A device that is still being compiled for is waited for: it may be the only one left.
+        """
+        with self._changed:
+            while True:
+                states = {device: self._states[device] for device in self._chain if device not in tried}
+                ready = [device for device, state in states.items() if state == READY]
+                if ready or COMPILING not in states.values() or self._closed.is_set():
+                    return ready[0] if ready else ""
+                self._changed.wait()
 
 
 def default_masks(config: SegmentationConfig) -> tuple[str, ...]:
-    """All masks that a config asks for."""
+    """Return all masks that a config asks for."""
     return MASKS if config.top_k > 1 else MASKS[:3]
 
 

@@ -1,4 +1,4 @@
-"""One OpenVINO graph from u8 images to u8 masks: all arithmetic on pixels but their scaling happens here."""
+"""Graph: one OpenVINO model from u8 images to u8 masks; all arithmetic on pixels except scaling is in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class GraphKey:
 
 
 def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, int]:
-    """Size at which the network sees an image: same shape, scaled to the area it was trained for.
+    """Return the (height, width) at which the network sees an image: scaled to the area it was trained for.
 
     An image within 2 % of that size is not scaled at all.
     """
@@ -80,7 +80,7 @@ def build(package: ModelPackage, keys: Sequence[GraphKey], config: SegmentationC
 
 
 def _named(model: ov.Model) -> ov.Model:
-    """The same names each time: OpenVINO finds a compiled network in its cache by them, and invents others."""
+    """Name all nodes the same way each time: OpenVINO finds compiled networks in its cache by these names."""
     for i, op in enumerate(model.get_ordered_ops()):
         op.set_friendly_name(f"{op.get_type_name()}_{i}")
         for k, port in enumerate(op.outputs()):
@@ -89,7 +89,7 @@ def _named(model: ov.Model) -> ov.Model:
 
 
 def _preprocess(steps: PreProcessSteps, key: GraphKey, package: ModelPackage) -> None:
-    """Colours and values as the network was trained on them."""
+    """Convert colours and normalise values as the network was trained (step 3 of pipeline.py)."""
     steps.convert_element_type(ov.Type.f32)
     if key.encoding == "mono16":
         steps.scale(257.0)  # 65535 becomes 255
@@ -112,7 +112,7 @@ def _one_input_an_image(model: ov.Model, keys: Sequence[GraphKey], size: tuple[i
 
 
 def _masks(model: ov.Model, keys: Sequence[GraphKey], config: SegmentationConfig) -> list[ov.Output]:
-    """Put up-sampling, arg-max and thresholds behind the network."""
+    """Append up-sampling, arg-max and thresholds to the network; its own scores are fused already (step 4)."""
     names = ("probabilities", "object_probability")
     classes, objects = (model.output(name).get_node().input_value(0) for name in names)
     # One up-sampling for both: alone, the single channel of the objects would cost as much as all classes.
@@ -126,20 +126,20 @@ def _masks(model: ov.Model, keys: Sequence[GraphKey], config: SegmentationConfig
 
 
 def _image_masks(scores: ov.Output, key: GraphKey, classes: int, config: SegmentationConfig) -> dict[str, ov.Node]:
-    """All masks of one image; those that are no output of the graph are cut away when it is compiled."""
+    """Compute all masks of one image; the compiler removes those that are not outputs of the graph."""
     size = ops.constant(np.array([key.height, key.width], np.int64))
-    # Bilinear, as the network was trained (half-pixel centres).
+    # Step 5: up-sample to the size of the image; bilinear, as the network was trained (half-pixel centres).
     full = ops.interpolate(scores, size, "linear_onnx", "sizes", coordinate_transformation_mode="half_pixel",
                            axes=ops.constant(np.array([2, 3], np.int64)))  # fmt: skip
     probabilities, is_object = ops.variadic_split(full, 1, [classes, 1]).outputs()
-    # 1. Most probable classes of the fused classification, and their probabilities.
+    # Step 6: arg-max, the most probable classes of the fused classification; pixels below the threshold are unlabelled.
     count = ops.constant(config.top_k)
     best = ops.topk(probabilities, count, axis=1, mode="max", sort="value", index_element_type="i32")
     first, axis = ops.constant(0), ops.constant(1)
     score, ids = ops.gather(best.output(0), first, axis), ops.gather(best.output(1), first, axis)
     if config.score_threshold > 0:
         ids = ops.select(ops.less(score, _f32(config.score_threshold)), ops.constant(IGNORE_ID, ov.Type.i32), ids)
-    # 2. Objectness from its own scores.
+    # Objectness from its own scores.
     above = ops.greater(is_object, _f32(config.object_threshold))
     objectness = ops.select(above, ops.constant(255, ov.Type.u8), ops.constant(0, ov.Type.u8))
     one, many = [key.height, key.width], [config.top_k, key.height, key.width]
@@ -153,7 +153,7 @@ def _image_masks(scores: ov.Output, key: GraphKey, classes: int, config: Segment
 
 
 def _as_u8(probability: ov.Output) -> ov.Node:
-    """0-1 as 0-255, to the nearest."""
+    """Scale 0-1 to 0-255, rounded to the nearest."""
     return ops.convert(ops.round(ops.multiply(probability, _f32(255)), "half_to_even"), "u8")
 
 

@@ -1,4 +1,4 @@
-"""A model package: a folder with model.yaml, model.xml and model.bin, checked before it is used."""
+"""ModelPackage: a folder with model.yaml, model.xml and model.bin, verified before it is used."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ RUNTIME_FILES = ("model.xml", "model.bin")
 
 @dataclass(frozen=True, eq=False)
 class ModelPackage:
-    """A verified package.
+    """Verified model package.
 
     Attributes:
-        folder: where it lies.
+        folder: its folder.
         name: its name.
         labels: what its class ids mean.
         height, width: image size the network was trained for, pixels.
@@ -96,7 +96,7 @@ def search_path() -> list[Path]:
 
 
 def available() -> dict[str, Path]:
-    """Name and folder of every package on the search path; the first of a name counts."""
+    """Return name and folder of every package on the search path; of equal names the first counts."""
     found: dict[str, Path] = {}
     for root in search_path():
         for description in sorted(root.glob("*/model.yaml")):
@@ -105,10 +105,10 @@ def available() -> dict[str, Path]:
 
 
 def find(model: str) -> Path:
-    """Folder of a package given by name or path.
+    """Return the folder of a package given by name or path.
 
     Raises:
-        ModelError: there is no such package; names those that there are.
+        ModelError: there is no such package; the message lists the installed ones.
     """
     path = Path(model).expanduser()
     if (path / "model.yaml").is_file():

@@ -1,4 +1,4 @@
-"""Frames in, masks out: the one object that the live node, bag replay and the command line share.
+"""Pipeline: frames in, masks out; the one object that the live node, bag replay and the command line share.
 
 pipeline = Pipeline(SegmentationConfig(model="cmt-mchh-lite-camvid"))
 for segmentation in pipeline.process([frame]):
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import ConfigError, FrameError
 from cmt_seg_ros.images.pixels import check_area, check_pixels, decoded, promised_size
 from cmt_seg_ros.labels import LabelSet
@@ -26,13 +27,16 @@ MIN_SIDE_PX = 16
 class Pipeline:
     """A verified model on a device; several threads may use it.
 
+    A frame takes three steps: :meth:`check` when it is received, :meth:`prepare` when it is its turn,
+    :meth:`segment`, alone or with others. :meth:`process` is all three.
+
     Args:
         config: model, device, thresholds, number of classes per pixel, smoothing.
         live: see :class:`engine.Engine`.
 
     Attributes:
-        config: with batch size and number of requests as autotune chose them, if it was asked to.
-        tuning: the table that autotune made, as text; empty without.
+        config: with the batch size and number of requests that autotune chose, if autotune was requested.
+        tuning: the table that autotune made, as text; empty without autotune.
 
     Raises:
         ModelError: the model package is missing or damaged.
@@ -55,59 +59,24 @@ class Pipeline:
         """What the class ids in the masks mean."""
         return self.package.labels
 
-    def ready(self, frame: Frame, masks: tuple[str, ...]) -> bool:
-        """Live: whether the network is compiled for a checked frame; if not, that has begun now.
-
-        True also for a frame that never will be; :meth:`prepare` says why.
-        """
-        try:
-            return self.engine.ready(frame, masks)
-        except Exception:  # whatever it is, prepare meets it again, and there it is counted
-            return True
-
-    def prepare(self, frame: Frame, masks: tuple[str, ...]) -> Frame:
-        """Decode a frame if it is compressed, and check it; live: also that the network is compiled for it.
-
-        Raises:
-            FrameError: it cannot be used, or not yet (reason ``compiling``).
-        """
-        frame = self._decoded(frame)
-        if self.engine.live and not self.engine.ready(frame, masks):
-            height, width = frame.size
-            raise FrameError(f"the network is being compiled for {width}x{height} {frame.encoding}", "compiling")
-        return frame
-
     def process(self, frames: Sequence[Frame], masks: Sequence[tuple[str, ...]] | None = None) -> list[Segmentation]:
         """Segment frames, in their order; several cameras, sizes and encodings may be mixed.
 
         Args:
             frames: of any supported encoding.
-            masks: which of ``graph.MASKS`` are wanted of each frame; None: all.
+            masks: which of ``graph.MASKS`` to compute for each frame; None: all.
 
         Raises:
             FrameError: a frame cannot be used; none has been inferred then.
             DeviceError: inference failed.
         """
-        good = [self._decoded(frame) for frame in frames]
-        return self.segment(good, masks or [default_masks(self.config)] * len(good))
-
-    def segment(self, frames: Sequence[Frame], masks: Sequence[tuple[str, ...]]) -> list[Segmentation]:
-        """As :meth:`process`, for frames that :meth:`prepare` returned.
-
-        Raises:
-            DeviceError: inference failed.
-        """
-        found = self.engine.infer(frames, masks)
-        results = [
-            Segmentation(f.camera, f.stamp_ns, frame_id=f.frame_id, name=f.name, **m)
-            for f, m in zip(frames, found, strict=True)
-        ]
-        if self.config.smoothing == "none":
-            return results
-        return [replace(result, class_ids=smooth(result.class_ids, self.config)) for result in results]
+        masks = masks or [default_masks(self.config)] * len(frames)
+        for frame in frames:
+            self.check(frame)
+        return self.segment([self.prepare(f, m) for f, m in zip(frames, masks, strict=True)], masks)
 
     def check(self, frame: Frame) -> None:
-        """Refuse a frame that cannot be inferred, as far as one can tell before decoding it.
+        """Refuse a frame that cannot be inferred, as far as that is known before it is decoded.
 
         Raises:
             FrameError: says what is wrong with which value, and what is allowed.
@@ -118,6 +87,46 @@ class Pipeline:
             raise FrameError(f"image is {width}x{height}; both sides must be {MIN_SIDE_PX} pixels or more", "bad_size")
         check_area(height, width, self.config.max_image_px)
 
-    def _decoded(self, frame: Frame) -> Frame:
+    def prepare(self, frame: Frame, masks: tuple[str, ...]) -> Frame:
+        """Decode a frame that was checked, if it is compressed.
+
+        Args:
+            frame: checked, and its network compiled, as far as its header tells the size.
+            masks: which of ``graph.MASKS`` to compute.
+
+        Raises:
+            FrameError: it cannot be decoded; or it turns out to be of a size that cannot be inferred, or not yet
+                (reason ``compiling``).
+        """
+        if not ENCODINGS[frame.encoding].compressed:
+            return frame
+        # 1. Decode.
+        frame = decoded(frame, self.config.max_image_px)
         self.check(frame)
-        return decoded(frame, self.config.max_image_px)
+        if not self.engine.ready(frame, masks):
+            height, width = frame.size
+            raise FrameError(f"the network is being compiled for {width}x{height} {frame.encoding}", "compiling")
+        return frame
+
+    def segment(self, frames: Sequence[Frame], masks: Sequence[tuple[str, ...]]) -> list[Segmentation]:
+        """Segment frames that :meth:`prepare` returned.
+
+        Args:
+            frames: in any order; those that the network sees at one size are one batch.
+            masks: which of ``graph.MASKS`` to compute for each frame.
+
+        Raises:
+            DeviceError: inference failed.
+        """
+        # 2. Scale to the size of the network: pixels.write_pixels, straight into its input. In the compiled graph
+        # (graph.build): 3. colours and normalisation, 4. network with fused classification, 5. up-sampling to the
+        # size of the image, 6. arg-max and thresholds.
+        found = self.engine.infer(frames, masks)
+        results = [
+            Segmentation(f.camera, f.stamp_ns, frame_id=f.frame_id, name=f.name, **m)
+            for f, m in zip(frames, found, strict=True)
+        ]
+        # 7. Smooth the class ids, if configured.
+        if self.config.smoothing == "none":
+            return results
+        return [replace(result, class_ids=smooth(result.class_ids, self.config)) for result in results]

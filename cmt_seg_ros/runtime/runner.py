@@ -1,4 +1,4 @@
-"""Threads that take the newest frames, infer them, and hand the results on in order."""
+"""Runner: threads that take batches of frames, infer them, and deliver the results in order."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from cmt_seg_ros.structures import Frame, Segmentation
 
 
 class Runner:
-    """Keeps ``num_requests`` inferences under way, and one thread more, so that results are handed on meanwhile.
+    """Keeps ``num_requests`` inferences in progress; one more thread delivers results meanwhile.
 
-    Each thread drives an infer request of its own and not a shared AsyncInferQueue: a failed inference calls no
-    callback there and makes the queue raise for ever; here it is an exception beside the frames that it concerns.
+    Each thread drives an infer request of its own and not a shared AsyncInferQueue, where a failed inference calls no
+    callback and every later call raises. Here the exception is attached to the affected frames.
 
     Args:
         pipeline: infers.
         batcher: where the frames come from; closing it ends the threads.
         deliver: called as ``deliver(frame, segmentation)``, for each camera in the order of its frames.
         refuse: called as ``refuse(frame, error)``, in the same order, for frames that cannot be inferred.
-        wanted: which of ``graph.MASKS`` are wanted of a camera now.
         on_inferred: called as ``on_inferred(frame, seconds)`` before ``deliver``: how long its batch took the device.
     """
 
@@ -33,10 +32,9 @@ class Runner:
         batcher: Batcher,
         deliver: Callable[[Frame, Segmentation], None],
         refuse: Callable[[Frame, FrameError], None],
-        wanted: Callable[[str], tuple[str, ...]],
         on_inferred: Callable[[Frame, float], None] = lambda frame, seconds: None,
     ) -> None:
-        self._pipeline, self._batcher, self._wanted, self._on_inferred = pipeline, batcher, wanted, on_inferred
+        self._pipeline, self._batcher, self._on_inferred = pipeline, batcher, on_inferred
         self._deliver, self._refuse = deliver, refuse
         self._stopping = False
         requests = max(1, pipeline.config.num_requests)
@@ -48,7 +46,11 @@ class Runner:
             thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Finish what is under way; the batcher drops what waits."""
+        """Finish the inferences in progress; the batcher drops the frames that wait.
+
+        Args:
+            timeout_s: longest wait for each thread, seconds.
+        """
         self._stopping = True
         self._batcher.close()
         for thread in self._threads:
@@ -56,15 +58,15 @@ class Runner:
 
     def _work(self) -> None:
         while not self._stopping:
-            with self._device:  # frames are taken when the device is free for them, not before
+            with self._device:  # take frames only when the device is free, so that they are the newest
                 batch = self._batcher.get(timeout_s=0.1)
                 outcomes = self._infer(batch) if batch else []
             if batch is not None:
                 with batch.in_turn():
                     for frame, outcome in outcomes:
-                        self._hand_on(frame, outcome)
+                        self._deliver_one(frame, outcome)
 
-    def _hand_on(self, frame: Frame, outcome: Segmentation | FrameError) -> None:
+    def _deliver_one(self, frame: Frame, outcome: Segmentation | FrameError) -> None:
         if isinstance(outcome, FrameError):
             self._refuse(frame, outcome)
             return
@@ -74,25 +76,26 @@ class Runner:
             self._refuse(frame, FrameError(f"masks could not be published: {error}", "publish"))
 
     def _infer(self, batch: Batch) -> list[tuple[Frame, Segmentation | FrameError]]:
-        """Each frame, decoded, and what became of it; whatever goes wrong is the outcome of the frames it concerns."""
+        """Return each frame, decoded, with its result, or with the error that concerns it."""
         outcomes: list[tuple[Frame, Segmentation | FrameError]] = []
-        good: list[Frame] = []
-        wanted: list[tuple[str, ...]] = []
-        for frame in batch.frames:
-            masks = self._wanted(frame.camera)
+        frames: list[Frame] = []
+        masks: list[tuple[str, ...]] = []
+        for request in batch.requests:
             try:
-                good.append(self._pipeline.prepare(frame, masks))
-                wanted.append(masks)
+                if request.error is not None:
+                    raise request.error
+                frames.append(self._pipeline.prepare(request.frame, request.masks))
+                masks.append(request.masks)
             except FrameError as error:
-                outcomes.append((frame, error))
+                outcomes.append((request.frame, error))
             except Exception as error:  # a thread that dies silently would leave the node deaf
-                outcomes.append((frame, FrameError(f"{type(error).__name__}: {error}", "inference")))
+                outcomes.append((request.frame, FrameError(f"{type(error).__name__}: {error}", "inference")))
         begun = time.perf_counter()
         try:
-            results = self._pipeline.segment(good, wanted)
+            results = self._pipeline.segment(frames, masks)
         except Exception as error:
             failed = FrameError(f"inference failed: {error}", "inference")
-            return outcomes + [(frame, failed) for frame in good]
-        for frame in good:
+            return outcomes + [(frame, failed) for frame in frames]
+        for frame in frames:
             self._on_inferred(frame, time.perf_counter() - begun)
-        return outcomes + list(zip(good, results, strict=True))
+        return outcomes + list(zip(frames, results, strict=True))

@@ -1,4 +1,4 @@
-"""Spatial smoothing of class ids: small pieces merged into what surrounds them, or a mode filter.
+"""Spatial smoothing of class ids: small regions merged into their surroundings, or a mode filter.
 
 Unlabelled pixels (255) stay unlabelled, nothing becomes unlabelled, and no class appears that was not there.
 """
@@ -22,7 +22,7 @@ MAX_ROUNDS = 4  # merging small pieces that touch only small pieces; real masks 
 
 
 def smooth(class_ids: U8, config: SegmentationConfig) -> U8:
-    """Smooth as ``config.smoothing`` says.
+    """Smooth class ids by the method of ``config.smoothing``.
 
     Args:
         class_ids: (H, W) uint8, 255 = unlabelled.
@@ -103,7 +103,7 @@ def mode_filter(class_ids: U8, window_px: int) -> U8:
 
 
 def _pieces(class_ids: U8) -> I32:
-    """(H, W) int32, number of the 4-connected piece of each pixel; all classes in one go, from runs along rows."""
+    """Return (H, W) int32, the number of each pixel's 4-connected piece; all classes at once, from runs along rows."""
     starts = np.ones(class_ids.shape, bool)
     np.not_equal(class_ids[:, 1:], class_ids[:, :-1], out=starts[:, 1:])
     run_of = np.cumsum(starts, dtype=np.int32).reshape(class_ids.shape) - 1
@@ -117,7 +117,7 @@ def _pieces(class_ids: U8) -> I32:
 
 
 def _borders(class_ids: U8, piece_of: I32, small: npt.NDArray[np.bool_]) -> tuple[Indices, Indices]:
-    """Both pieces of each pixel edge between a small one and a labelled one of another class."""
+    """Return both pieces of each pixel edge between a small piece and a labelled one of another class."""
     is_small, labelled = small[piece_of], class_ids != IGNORE_ID
     inner, outer = [], []
     right, left, down, up = np.s_[:, 1:], np.s_[:, :-1], np.s_[1:], np.s_[:-1]
@@ -130,7 +130,7 @@ def _borders(class_ids: U8, piece_of: I32, small: npt.NDArray[np.bool_]) -> tupl
 
 
 def _most_votes(pieces: Indices, class_ids: U8) -> tuple[Indices, Indices]:
-    """The pieces that occur, and for each the class that occurs most often beside it (the lowest of equals)."""
+    """Return the pieces that occur, and for each the most frequent class beside it (the lowest of equals)."""
     classes = int(class_ids.max()) + 1
     votes = np.bincount(pieces * classes + class_ids, minlength=(int(pieces.max()) + 1) * classes).reshape(-1, classes)
     voted = np.flatnonzero(votes.any(axis=1))

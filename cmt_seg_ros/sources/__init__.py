@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cmt_seg_ros.config import SourceConfig
+from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.labels import CAMVID, LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.bag import BagSource
@@ -29,7 +29,11 @@ SCENE_FRAMES = 300
 
 
 def open_source(
-    config: SourceConfig, camera: str = "camera", legend: LabelSet = CAMVID, problems: Problems | None = None
+    config: SourceConfig,
+    camera: str = "camera",
+    legend: LabelSet = CAMVID,
+    problems: Problems | None = None,
+    max_image_px: int = SegmentationConfig.max_image_px,
 ) -> Clip:
     """Open what a configuration names, with its ground truth; the synthetic street when it names nothing.
 
@@ -39,22 +43,23 @@ def open_source(
         camera: name the frames carry.
         legend: what the class ids of the ground truth mean; the street has its own.
         problems: is told of all that is wrong with the clip and its ground truth.
+        max_image_px: image files and compressed images of more pixels are not decoded.
 
     Raises:
         SourceError: it is missing, or nothing in it can be read.
     """
-    source = _open_clip(config, camera, problems or Problems())
+    source = _open_clip(config, camera, problems or Problems(), max_image_px)
     return Clip(with_truth(source, config, legend) or source, config.fps, config.frames)
 
 
-def _open_clip(config: SourceConfig, camera: str, problems: Problems) -> Source:
+def _open_clip(config: SourceConfig, camera: str, problems: Problems, max_image_px: int) -> Source:
     """The clip at its own rate."""
     if config.video:
         return VideoSource(config.video, camera, problems)
     if config.images:
-        return ImageFolderSource(config.images, config.fps or DEFAULT_FPS, camera, problems)
+        return ImageFolderSource(config.images, config.fps or DEFAULT_FPS, camera, problems, max_image_px)
     if config.bag:
-        return BagSource(config.bag, config.bag_topic, camera, problems)
+        return BagSource(config.bag, config.bag_topic, camera, problems, max_image_px)
     return _Scene(config, camera, problems)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
 
-from cmt_seg_ros.bags.images import TYPES, header_stamp_ns, message_pixels
-from cmt_seg_ros.bags.messages import BagMessage
+from cmt_seg_ros.bags.messages import TYPES, BagMessage
 from cmt_seg_ros.bags.storage import BagTopic, bag_messages, bag_topics
+from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.images.messages import frame_from_message, stamp_ns
+from cmt_seg_ros.images.pixels import decoded
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
@@ -24,13 +27,15 @@ class BagSource:
     """The images of one topic, stamped by their headers.
 
     Whatever can be read of a damaged bag is read. A frame is named by the number of its message, so that those after a
-    damaged one keep their names.
+    damaged one keep their names. Compressed images are decoded here, in the thread that reads: only that shows which
+    are damaged. The file itself is in ``Frame.decoded_from``.
 
     Args:
         path: a rosbag2 folder, a single .mcap or .db3 file, or a ROS 1 .bag.
         topic: of type sensor_msgs/Image or sensor_msgs/CompressedImage; empty: the first one in the order of names.
         camera: name the frames carry.
         problems: is told of each damage.
+        max_image_px: compressed images of more pixels are lost (``too_large``).
 
     Attributes:
         path: of the bag.
@@ -51,9 +56,14 @@ class BagSource:
     labels: LabelSet | None = None
 
     def __init__(
-        self, path: str | Path, topic: str = "", camera: str = "camera", problems: Problems | None = None
+        self,
+        path: str | Path,
+        topic: str = "",
+        camera: str = "camera",
+        problems: Problems | None = None,
+        max_image_px: int = SegmentationConfig.max_image_px,
     ) -> None:
-        self.path, self._camera = Path(path), camera
+        self.path, self._camera, self._max_image_px = Path(path), camera, max_image_px
         self.name = self.path.resolve().name
         self.problems, self.lost = problems or Problems(), dict[int, str]()
         topics = bag_topics(self.path, self.problems)
@@ -86,15 +96,14 @@ class BagSource:
 
     def _frame(self, index: int, message: BagMessage) -> Frame:
         image = message.read()
-        pixels, encoding = message_pixels(image)
-        stamp_ns = header_stamp_ns(image) if self._stamped else message.received_ns
-        return Frame(self._camera, stamp_ns, pixels, encoding, str(image.header.frame_id), f"{index:06d}")
+        frame = decoded(frame_from_message(image, self._camera), self._max_image_px)
+        return replace(frame, stamp_ns=frame.stamp_ns if self._stamped else message.received_ns, name=f"{index:06d}")
 
     def _lose(self, index: int, error: Exception, reason: str) -> str:
         """Note a message that gives no frame; what is said of it."""
         self.lost[index] = reason
         text = f"message {index} is skipped: {error or type(error).__name__}"
-        kind = "bad_encoding" if reason == "bad_encoding" else "damaged_message"
+        kind = reason if reason in ("bad_encoding", "too_large") else "damaged_message"
         self.problems.add(kind, f"bag {self.path}, topic {self.topic}: {text}")
         return text
 
@@ -108,7 +117,7 @@ class BagSource:
     def _stamps(self) -> Iterator[tuple[int, int, int]]:
         for index, message in enumerate(bag_messages(self.path, self.topic, self.problems)):
             try:
-                header_ns = header_stamp_ns(message.read())
+                header_ns = stamp_ns(message.read().header)
             except Exception:  # as above; said when the frames are read
                 continue
             yield index, header_ns, message.received_ns

@@ -1,4 +1,4 @@
-"""Pictures that belong to frames that come from elsewhere: a folder of images or a video, one for each frame."""
+"""Pictures: the images, from a folder or a video, for frames whose masks or boxes come from other files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.images.files import SUFFIXES, check_size, files_by_name, read_image
+from cmt_seg_ros.images.files import check_size, files_by_name, read_image
 from cmt_seg_ros.sources.video import VideoSource
 from cmt_seg_ros.structures import U8
 
@@ -18,7 +17,7 @@ from cmt_seg_ros.structures import U8
 class Pictures:
     """The images of a folder in the order of their names, or the frames of a video.
 
-    Other than :class:`~cmt_seg_ros.sources.ImageFolderSource` it skips nothing: the k-th picture is that of frame k.
+    Unlike :class:`~cmt_seg_ros.sources.ImageFolderSource` it skips nothing: picture k belongs to frame k.
 
     Args:
         path: folder of images, or video file.
@@ -33,13 +32,13 @@ class Pictures:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._video = None if path.is_dir() else VideoSource(path)
-        self._files = [] if self._video else files_by_name(path, SUFFIXES)
+        self._files = [] if self._video else files_by_name(path)
 
     def __len__(self) -> int:
         return len(self._video) if self._video else len(self._files)
 
     def first(self, count: int, size: tuple[int, int]) -> Iterator[U8]:
-        """The first ``count`` of them.
+        """Yield the first ``count`` of them.
 
         Args:
             count: how many.
@@ -61,9 +60,9 @@ class Pictures:
             raise SourceError(f"{self.path} ends after {found} frames; {count} are needed")
 
     def _named(self) -> Iterator[tuple[str, U8]]:
-        """What to call each picture in an error, and its pixels."""
+        """Return the name of each picture, for errors, and its pixels."""
         if self._video is None:
-            return ((str(path), read_image(path, cv2.IMREAD_COLOR)) for path in self._files)
+            return ((str(path), read_image(path)) for path in self._files)
         return (
             (f"frame {k + 1} of {self.path}", np.asarray(frame.pixels, np.uint8)) for k, frame in enumerate(self._video)
         )

@@ -1,4 +1,4 @@
-"""A synthetic street with exact ground truth; :class:`StreetScene` is all a user needs."""
+"""Synthetic street with exact ground truth; users need only :class:`StreetScene`."""
 
 from cmt_seg_ros.street.street import StreetScene
 

@@ -1,4 +1,4 @@
-"""Who moves where: every actor is a closed form of the time and belongs to one block of the street.
+"""Moving actors (cars, pedestrians, cyclists): each is a closed form of time and belongs to one block of the street.
 
 A moving actor meets the camera at its block: it is at ``x`` when the camera is about there. Before
 and after it is where its speed puts it, so it exists all the time and never pops into the picture.
@@ -51,7 +51,7 @@ class Actor:
     sway: float = 0.0
 
     def at(self, t: float) -> tuple[float, float]:
-        """(x, y) in metres at time ``t`` seconds."""
+        """Return (x, y) in metres at time ``t`` seconds."""
         dt = t - self.t0
         y = self.y + self.vy * dt + self.sway * math.sin(0.8 * dt + self.instance_id)
         if self.y_stop is not None:
@@ -60,11 +60,11 @@ class Actor:
         return self.x + self.vx * dt, y
 
     def standing(self, t: float) -> bool:
-        """Whether a crossing pedestrian waits before or after the crossing."""
+        """Return whether a crossing pedestrian waits before or after the crossing."""
         return self.y_stop is not None and not 0 <= (t - self.t0) * abs(self.vy) <= abs(self.y_stop - self.y)
 
     def phase(self, t: float) -> float:
-        """Phase of the stride or of the cranks, radians."""
+        """Return the phase of the stride or of the cranks, radians."""
         if self.standing(t):
             return 0.25
         travelled = math.hypot(self.vx, self.vy) * (t - self.t0)
@@ -73,7 +73,7 @@ class Actor:
 
 
 class Traffic:
-    """The actors of a street, block by block, and the car ahead."""
+    """All actors of a street, block by block, and the car ahead."""
 
     def __init__(self, seed: int, style: StreetStyle, layout: Layout, path: CameraPath) -> None:
         self._seed, self._style, self._layout, self._path = seed, style, layout, path
@@ -87,12 +87,12 @@ class Traffic:
         self._blocks: dict[int, tuple[Actor, ...]] = {}
 
     def lead_x(self, t: float) -> float:
-        """Place of the car ahead."""
+        """Return the position of the car ahead along the street, metres."""
         mean, swing, phase = self._gap
         return self._path.x_at(t) + mean + swing * math.sin(0.21 * t + phase)
 
     def at(self, t: float) -> list[Actor]:
-        """Actors that may be in sight at time ``t``."""
+        """Return the actors that may be in sight at time ``t``."""
         here = math.floor(self._path.x_at(t) / BLOCK_M)
         hand = self._style.hand
         lead = Actor("car", 1, self.lead_x(t), hand * LANE_Y, t, 0.0, 0.0, 0.0, *self._lead_looks)
@@ -142,7 +142,7 @@ class Traffic:
         return walkers
 
     def _crossings(self, rng: np.random.Generator, index: int, ids: Iterator[int]) -> list[Actor]:
-        """Pedestrians who cross ahead of the camera, clear of it and of the car ahead."""
+        """Return pedestrians who cross ahead of the camera, clear of it and of the car ahead."""
         block = self._layout.block(index)
         found: list[Actor] = []
         for _ in range(2):
@@ -172,7 +172,7 @@ class Traffic:
         return found
 
     def _clear(self, actor: Actor) -> bool:
-        """Whether neither the camera nor the car ahead is near while the walker is in their lane."""
+        """Return whether neither the camera nor the car ahead is near while the walker is in their lane."""
         lane = self._style.hand * LANE_Y
         for t in np.arange(actor.t0, actor.t0 + 10.0, 0.2):
             x, y = actor.at(float(t))
@@ -218,7 +218,7 @@ class Traffic:
 
 
 def _hits(car: Actor, crossings: list[Actor]) -> bool:
-    """Whether a car would drive into one of the walkers."""
+    """Return whether a car would drive into one of the walkers."""
     for walker in crossings:
         t = car.t0 + (walker.x - car.x) / car.vx
         if any(abs(walker.at(t + dt)[1] - car.y) < 1.6 for dt in (-0.4, 0.0, 0.4)):

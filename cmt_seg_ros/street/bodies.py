@@ -1,4 +1,4 @@
-"""Draws cars and people from their geometry into a canvas, oversampled so that outlines are smooth."""
+"""Cars and people, drawn from their geometry into a canvas; oversampled so that outlines are smooth."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ARC = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 5)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a figure stands: metres, radians; ``sunlit`` 0-1 is the share of direct light there."""
+    """Pose of a figure: metres, radians; ``sunlit`` 0-1 is the share of direct light there."""
 
     x: float
     y: float
@@ -36,15 +36,15 @@ class Place:
     sunlit: float
 
     def to_world(self, points: F64) -> F64:
-        """(..., 3) points of the figure's frame in the world."""
+        """Transform (..., 3) points from the figure's frame to the world."""
         return np.asarray(self.turn(points) + np.array([self.x, self.y, 0.0]), np.float64)
 
     def turn(self, vectors: F64) -> F64:
-        """(..., 3) directions of the figure's frame in the world."""
+        """Rotate (..., 3) directions from the figure's frame to the world."""
         return np.asarray(vectors @ self._rotation, np.float64)
 
     def to_local(self, points: F64) -> F64:
-        """(..., 3) points of the world in the figure's frame."""
+        """Transform (..., 3) points from the world to the figure's frame."""
         return np.asarray((points - np.array([self.x, self.y, 0.0])) @ self._rotation.T, np.float64)
 
     @cached_property
@@ -70,12 +70,12 @@ class _Sheet:
         self.image: U8 = np.zeros(((box[3] - box[1]) * factor, (box[2] - box[0]) * factor, 4), np.uint8)
 
     def fixed(self, pixels: F64) -> I32:
-        """Image pixels as fixed-point coordinates of the sheet."""
+        """Convert image pixels to fixed-point coordinates of the sheet."""
         at = (pixels - (self.box[0], self.box[1]) + 0.5) * self.factor - 0.5
         return np.asarray(np.rint(np.clip(at, -16000, 16000) * (1 << _SHIFT)), np.int32)
 
     def patch(self) -> Patch:
-        """The sheet at the size of the box."""
+        """Return the sheet, scaled down to the size of the box."""
         x0, y0, x1, y1 = self.box
         image = self.image
         if self.factor > 1:
@@ -84,13 +84,13 @@ class _Sheet:
 
 
 def _factor(box: tuple[int, int, int, int]) -> int:
-    """Oversampling: the smaller the figure, the more."""
+    """Return the oversampling factor: the smaller the figure, the larger."""
     area = (box[2] - box[0]) * (box[3] - box[1])
     return 4 if area < 1200 else 3 if area < 5000 else 2
 
 
 def draw_car(view: View, shader: Shader, mesh: CarMesh, place: Place, paint: int, haze: float) -> Patch | None:
-    """Draws one car: faces that look at the camera, far to near; None if it is out of sight."""
+    """Draw one car: the faces that look at the camera, far to near; None if it is out of sight."""
     to_camera = place.to_local(view.position) - mesh.centres
     keep = np.flatnonzero((mesh.normals * to_camera).sum(1) > 0)
     pixels, depth = view.project(place.to_world(mesh.quads[keep]))
@@ -123,7 +123,7 @@ def draw_car(view: View, shader: Shader, mesh: CarMesh, place: Place, paint: int
 def draw_person(
     view: View, shader: Shader, limbs: list[Limb], wheels: list[Wheel], place: Place, haze: float
 ) -> Patch | None:
-    """Draws one walker, or one rider with the bicycle; None if out of sight."""
+    """Draw one walker, or one rider with the bicycle; None if out of sight."""
     ends = place.to_world(np.array([(limb.a, limb.b) for limb in limbs], np.float64))
     pixels, depth = view.project(ends)
     if depth.min() < 1.0:
@@ -144,7 +144,7 @@ def draw_person(
 
 
 def _rim(view: View, place: Place, wheel: Wheel) -> tuple[F64, F64]:
-    """(28, 2) pixels of the tyre's middle line and (2,) of the hub."""
+    """Return (28, 2) pixels of the tyre's middle line and (2,) of the hub."""
     t = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     x, y, z = wheel.hub
     r = wheel.radius - 0.018
@@ -163,7 +163,7 @@ def _draw_wheel(sheet: _Sheet, rim: F64, hub: F64, thickness: int) -> None:
 def _draw_limbs(
     sheet: _Sheet, shader: Shader, limbs: list[Limb], pixels: F64, radii: F64, depth: F64, sunlit: float, haze: float
 ) -> None:
-    """Each limb in three tones from the shaded to the sunny side, far limbs first."""
+    """Draw each limb in three tones from the shaded to the sunny side, far limbs first."""
     toward = np.array([-0.75 if shader.sun[1] > 0 else 0.75, -0.5])
     sky, sun = shader.sky_gain, shader.sun_gain * sunlit
     base = np.array([limb.color for limb in limbs], np.float64)
@@ -183,7 +183,7 @@ def _draw_limbs(
 
 
 def _bodies(limbs: list[Limb], depth: F64) -> list[list[int]]:
-    """Indices of limbs, farthest first, those of the torso together."""
+    """Group the indices of limbs, farthest first, those of the torso together."""
     far = depth.mean(1)
     torso = [i for i, limb in enumerate(limbs) if limb.torso]
     bodies = [(float(far[i]), [i]) for i, limb in enumerate(limbs) if not limb.torso]
@@ -192,7 +192,7 @@ def _bodies(limbs: list[Limb], depth: F64) -> list[list[int]]:
 
 
 def _capsules(ends: F64, radii: F64) -> F64:
-    """(N, 10, 2) outlines of tapered capsules given (N, 2, 2) ends and (N, 2) radii, pixels."""
+    """Return (N, 10, 2) outlines of tapered capsules, given (N, 2, 2) ends and (N, 2) radii in pixels."""
     along = ends[:, 1] - ends[:, 0]
     angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
     tip, tail = angle + _ARC, angle + np.pi + _ARC
@@ -202,7 +202,7 @@ def _capsules(ends: F64, radii: F64) -> F64:
 
 
 def soft_box(softness: float, darkest: float) -> U8:
-    """(64, 64) uint8 light under a thing: ``darkest`` (0-1) in the middle, 255 at the rim."""
+    """Return the (64, 64) uint8 light under a thing: ``darkest`` (0-1) in the middle, 255 at the rim."""
     t = np.abs(np.linspace(-1, 1, 64))
     x, y = np.meshgrid(t, t)
     edge = np.clip((1.0 - (x**6 + y**6) ** (1 / 6)) / softness, 0, 1)
@@ -213,7 +213,7 @@ def soft_box(softness: float, darkest: float) -> U8:
 def draw_shadow(
     canvas: Canvas, view: View, mask: U8, centre: tuple[float, float], heading: float, size: tuple[float, float]
 ) -> None:
-    """Darkens the ground in a (length, width) metres box round ``centre``."""
+    """Darken the ground in a box of (length, width) metres around ``centre``."""
     along = np.array([math.cos(heading), math.sin(heading), 0.0])
     across = np.array([-along[1], along[0], 0.0])
     start = np.array([centre[0], centre[1], 0.0]) - along * size[0] / 2 - across * size[1] / 2

@@ -1,4 +1,4 @@
-"""The moving camera: its path along the street and the projection of points and planes.
+"""Moving camera: its path along the street and the projection of points and planes.
 
 World frame as in REP 103: x along the street, y left, z up, metres. Camera frame: x right, y down,
 z forward. The camera never rolls, so each image row below the horizon sees the ground at one depth.
@@ -55,7 +55,7 @@ class View:
         return pose
 
     def project(self, points: F64) -> tuple[F64, F64]:
-        """Pixels and depths of world points.
+        """Project world points to pixels and depths.
 
         Args:
             points: (..., 3) float64, metres.
@@ -69,19 +69,19 @@ class View:
         return h[..., :2] / np.maximum(depth, 1e-3)[..., None], depth
 
     def pixel(self, x: float, y: float, z: float) -> tuple[float, float, float]:
-        """Pixel (x, y) and depth of one world point; for single points faster than :meth:`project`."""
+        """Project one world point to pixel (x, y) and depth; faster than :meth:`project` for single points."""
         (a, b, c, d), (e, f, g, h), (i, j, k, m) = self._rows
         depth = i * x + j * y + k * z + m
         w = max(depth, 1e-3)
         return (a * x + b * y + c * z + d) / w, (e * x + f * y + g * z + h) / w, depth
 
     def depth_of(self, x: float, y: float) -> float:
-        """Depth of a point on the ground, metres."""
+        """Return the depth of a point on the ground, metres."""
         a, b, _, d = self._rows[2]
         return a * x + b * y + d
 
     def plane(self, origin: F64, across: F64, down: F64) -> F64:
-        """(3, 3) homography from texture pixels to image pixels.
+        """Return the (3, 3) homography from texture pixels to image pixels.
 
         Args:
             origin: (3,) world point of texture pixel (0, 0).
@@ -93,7 +93,7 @@ class View:
         return np.asarray(self.matrix @ frame, np.float64)
 
     def clip(self, low: Sequence[float], high: Sequence[float]) -> tuple[int, int, int, int] | None:
-        """(x0, y0, x1, y1) pixels of a bounding box inside the image, x1 and y1 exclusive; None if outside."""
+        """Return (x0, y0, x1, y1) px of a bounding box inside the image, x1 and y1 exclusive; None if outside."""
         x0, y0 = max(0, math.floor(low[0])), max(0, math.floor(low[1]))
         x1, y1 = min(self.width, math.ceil(high[0]) + 1), min(self.height, math.ceil(high[1]) + 1)
         return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
@@ -104,20 +104,20 @@ class View:
         return float(self.intrinsics[1, 2] + self.focal * math.tan(self.pitch))
 
     def ground_depth(self, row: float) -> float:
-        """Depth at which an image row sees the ground, metres; inf on and above the horizon."""
+        """Return the depth at which an image row sees the ground, metres; inf on and above the horizon."""
         y = (row - self.intrinsics[1, 2]) / self.focal
         fall = math.cos(self.pitch) * y - math.sin(self.pitch)
         return self.position[2] / fall if fall > 1e-9 else math.inf
 
     def ground_row(self, depth: float) -> float:
-        """Image row that sees the ground at a depth, the reverse of :meth:`ground_depth`."""
+        """Return the image row that sees the ground at a depth; the inverse of :meth:`ground_depth`."""
         y = (self.position[2] / depth + math.sin(self.pitch)) / math.cos(self.pitch)
         return float(self.intrinsics[1, 2] + self.focal * y)
 
 
 @dataclass(frozen=True)
 class CameraPath:
-    """Closed form of the drive: any time gives its view without the ones before it.
+    """Closed form of the drive: the view at any time is computed without those before it.
 
     Attributes:
         speed: mean speed along the street, m/s.
@@ -136,16 +136,16 @@ class CameraPath:
     size: tuple[int, int]
 
     def x_at(self, t: float) -> float:
-        """Distance driven at time ``t`` seconds."""
+        """Return the distance driven at time ``t`` seconds, metres."""
         p = self.phases
         return self.speed * t + 1.3 * (math.sin(0.45 * t + p[0]) - math.sin(p[0]))
 
     def time_at(self, x: float) -> float:
-        """About when the camera is at ``x``: the mean speed only."""
+        """Estimate when the camera is at ``x``, from the mean speed only."""
         return x / self.speed
 
     def view_at(self, t: float) -> View:
-        """View at time ``t`` seconds."""
+        """Return the view at time ``t`` seconds."""
         p = self.phases
         y = self.lane_y + 0.16 * math.sin(0.31 * t + p[1]) + 0.05 * math.sin(0.9 * t + p[2])
         yaw = 0.009 * math.sin(0.37 * t + p[3]) + 0.16 * 0.31 / self.speed * math.cos(0.31 * t + p[1])
@@ -160,7 +160,7 @@ class CameraPath:
 
 
 def make_path(seed: int, width: int, height: int, hand: float) -> CameraPath:
-    """Drive of a seed; ``hand`` is -1 where traffic keeps right, 1 where it keeps left."""
+    """Make the drive of a seed; ``hand`` is -1 where traffic keeps right, 1 where it keeps left."""
     rng = rng_of(seed, 23)
     focal = 0.80 * max(width, height) * float(1.0 if seed == 0 else rng.uniform(0.9, 1.15))
     intrinsics = np.array([[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]], np.float64)

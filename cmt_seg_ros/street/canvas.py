@@ -1,4 +1,4 @@
-"""The picture under construction with its labels: whatever covers a pixel in one covers it in the other."""
+"""Canvas: the image under construction together with its labels; both are always covered alike."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Canvas:
         table: U8,
         class_id: int,
     ) -> None:
-        """Draws a flat textured surface.
+        """Draw a flat textured surface.
 
         Args:
             mips: (h, w, 3) opaque or (h, w, 4) straight-alpha pictures, finest first.
@@ -65,7 +65,7 @@ class Canvas:
         cv2.fillConvexPoly(self.classes[y0:y1, x0:x1], _fixed(corners - (x0, y0)), class_id, cv2.LINE_8, _SHIFT)
 
     def polygon(self, corners: F64, color: tuple[int, int, int], class_id: int) -> None:
-        """Fills a convex outline, (N, 2) pixels, with one colour."""
+        """Fill a convex outline, (N, 2) pixels, with one colour."""
         outline = _fixed(corners)
         cv2.fillConvexPoly(self.color, outline, color, cv2.LINE_8, _SHIFT)
         cv2.fillConvexPoly(self.classes, outline, class_id, cv2.LINE_8, _SHIFT)
@@ -81,7 +81,7 @@ class Canvas:
         class_id: int,
         instance_id: int = 0,
     ) -> None:
-        """Draws an upright picture; ``foot`` is the image pixel of its lowest edge, ``foot_share`` where along it."""
+        """Draw an upright picture; ``foot`` is the image pixel of its lowest edge, ``foot_share`` where along it."""
         h, w = mips[0].shape[:2]
         scale = height_px / h
         left, top = foot[0] - foot_share * w * scale, foot[1] - height_px
@@ -98,7 +98,7 @@ class Canvas:
         self.straight(patch, x0, y0, table, class_id, instance_id)
 
     def straight(self, patch: U8, x0: int, y0: int, table: U8, class_id: int, instance_id: int = 0) -> None:
-        """Blends an (h, w, 4) straight-alpha patch over the picture at (x0, y0)."""
+        """Blend an (h, w, 4) straight-alpha patch over the picture at (x0, y0)."""
         h, w = patch.shape[:2]
         below = self.color[y0 : y0 + h, x0 : x0 + w]
         above = cv2.LUT(cv2.cvtColor(patch, cv2.COLOR_BGRA2BGR), table)
@@ -108,7 +108,7 @@ class Canvas:
         self._label(alpha, x0, y0, class_id, instance_id)
 
     def premultiplied(self, patch: U8, x0: int, y0: int, class_id: int, instance_id: int) -> None:
-        """Blends an (h, w, 4) patch whose colours are already weighted by its alpha."""
+        """Blend an (h, w, 4) patch whose colours are already weighted by its alpha."""
         h, w = patch.shape[:2]
         below = self.color[y0 : y0 + h, x0 : x0 + w]
         alpha = cv2.extractChannel(patch, 3)
@@ -117,7 +117,7 @@ class Canvas:
         self._label(alpha, x0, y0, class_id, instance_id)
 
     def darken(self, view: View, mask: U8, homography: F64, corners: F64) -> None:
-        """Multiplies the picture by a (h, w) uint8 mask laid on a plane (255, and outside it: unchanged)."""
+        """Multiply the picture by a (h, w) uint8 mask laid on a plane (255, and outside it: unchanged)."""
         box = view.clip(corners.min(0), corners.max(0))
         if box is None:
             return
@@ -138,11 +138,11 @@ class Canvas:
 
 
 def _mip_matrix(finest: U8, level: U8) -> F64:
-    """(3, 3) from pixels of a mip level to pixels of the finest one."""
+    """Return the (3, 3) matrix from pixels of a mip level to pixels of the finest one."""
     sx, sy = finest.shape[1] / level.shape[1], finest.shape[0] / level.shape[0]
     return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]], np.float64)
 
 
 def _fixed(corners: F64) -> npt.NDArray[np.int32]:
-    """Pixels as the fixed-point integers of cv2."""
+    """Convert pixels to the fixed-point integers of cv2."""
     return np.asarray(np.rint(corners * (1 << _SHIFT)), np.int32)

@@ -100,7 +100,7 @@ _BODIES: tuple[_Body, ...] = (
 
 
 def make_cars() -> list[tuple[CarMesh, CarMesh]]:
-    """(fine, coarse) meshes of every body."""
+    """Make the (fine, coarse) meshes of every body."""
     return [(_loft(body, 0), _loft(body, 1)) for body in _BODIES]
 
 
@@ -151,7 +151,7 @@ _ROWS: tuple[tuple[int, ...], ...] = (tuple(range(15)), (0, 1, 3, 5, 8, 10, 11, 
 
 
 def _section(station: npt.NDArray[np.float64], height: float) -> F64:
-    """(15, 2) half cross-section (y, z) from sill to roof line; cabins lean inwards over the belt."""
+    """Return the (15, 2) half cross-section (y, z) from sill to roof line; cabins lean inwards over the belt."""
     _, sill, belt, top, half = station
     rise = top - belt
     cabin = float(np.clip((rise - 0.1) / 0.25, 0, 1))
@@ -292,7 +292,7 @@ def _details(faces: _Faces, body: _Body, table: npt.NDArray[np.float64], level: 
 
 
 def _wheel(faces: _Faces, x: float, side: float, half: float, radius: float, segments: int) -> None:
-    """Arch, tyre, rim as flat discs on the flank, and the tread below the body."""
+    """Add arch, tyre and rim as flat discs on the flank, and the tread below the body."""
     discs = (
         (0.0, radius * 1.17, 0.004, PLASTIC, 0.30),
         (0.0, radius, 0.012, TYRE, 0.34),
@@ -327,7 +327,7 @@ def shade_faces(
     sky: F64,
     ground: F64,
 ) -> F64:
-    """Colours of faces: diffuse light of sun and sky, the surroundings mirrored, a sun glint.
+    """Shade the faces: diffuse light of sun and sky, mirrored surroundings, a sun glint.
 
     Args:
         materials: (N,) index into the table of materials.

@@ -1,4 +1,4 @@
-"""Pictures of lamp posts, sign posts, signals and bollards, each in a pole part and a sign part."""
+"""Textures of lamp posts, sign posts, signals and bollards, each in a pole part and a sign part."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _RED, _WHITE, _BLUE, _BLACK = (40, 36, 196, 255), (238, 238, 236, 255), (176, 96
 
 
 def make_furniture() -> dict[str, Furniture]:
-    """All kinds by name."""
+    """Make all kinds of posts, by name."""
     table = {name: _sign_post(name) for name in ("speed", "warning", "parking", "no_stopping", "crossing", "direction")}
     table["signal"] = _signal()
     table["lamp_left"] = _lamp(-1)
@@ -49,7 +49,7 @@ def _blank(w: int, color: tuple[int, int, int]) -> U8:
 
 
 def _shaft(image: U8, x: int, half: float, top: int, base: tuple[int, int, int]) -> None:
-    """A round post: darker to its edges, a light streak off the middle."""
+    """Draw a round post: darker towards its edges, with a light streak off the middle."""
     for column in range(int(x - half), int(x + half) + 1):
         t = (column - x) / (half + 0.5)
         shade = 0.62 + 0.55 * np.exp(-((t + 0.35) ** 2) / 0.18)
@@ -125,7 +125,7 @@ def _signal() -> Furniture:
 
 
 def _lamp(direction: int) -> Furniture:
-    """A mast with an arm over the road; ``direction`` -1: the arm reaches to the right of the picture."""
+    """Make a mast with an arm over the road; with ``direction`` -1 the arm reaches to the right of the picture."""
     w = 96
     image = _blank(w, (118, 122, 122))
     foot = 84 if direction > 0 else 12

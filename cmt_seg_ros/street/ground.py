@@ -1,4 +1,4 @@
-"""The ground: road, markings, kerbs, pavement and verges of one street block as a texture and its labels.
+"""Ground texture and labels of one street block: road, markings, kerbs, pavement and verges.
 
 Texture rows run down the street (row 0 is the far end), columns from left to right.
 """
@@ -42,7 +42,7 @@ class GroundBlock:
     sunlit: F32
 
     def sunlit_at(self, x: float, y: float) -> float:
-        """Share of direct sun at ``x`` metres into the block and ``y`` from the middle of the road."""
+        """Return the share of direct sun at ``x`` metres into the block and ``y`` from the middle of the road."""
         row = min(max(int((BLOCK_M - x) * _LIGHT_PPM), 0), self.sunlit.shape[0] - 1)
         column = min(max(int((HALF_WIDTH_M - y) * _LIGHT_PPM), 0), self.sunlit.shape[1] - 1)
         return float(self.sunlit[row, column])
@@ -53,7 +53,7 @@ def _column(y: float) -> int:
 
 
 def _row(x: float) -> int:
-    """Row of a distance from the start of the block."""
+    """Return the row of a distance from the start of the block."""
     return round((BLOCK_M - x) * PPM)
 
 
@@ -72,7 +72,7 @@ class GroundMaker:
         self._slabs = self._slab_pattern(rng)
 
     def _slab_pattern(self, rng: np.random.Generator) -> F32:
-        """(ROWS, COLUMNS) float32 additive pattern of the paving: a shade a slab, dark joints."""
+        """Make the (ROWS, COLUMNS) float32 additive pattern of the paving: a shade a slab, dark joints."""
         h, w = round(self.style.slab_m[0] * PPM), round(self.style.slab_m[1] * PPM)
         rows, cols = np.arange(ROWS)[:, None], np.arange(COLUMNS)[None, :]
         course = rows // h
@@ -83,7 +83,7 @@ class GroundMaker:
         return np.where(joints, pattern - 26.0, pattern).astype(np.float32)
 
     def make(self, block: Block) -> GroundBlock:
-        """Texture and labels of a block, light and cast shadows of standing things included."""
+        """Make texture and labels of a block, with light and the cast shadows of standing things."""
         rng = rng_of(self.seed, 37, block.index + 1_000_000)
         classes = self._classes(block)
         color = self._surfaces(rng, classes)
@@ -122,7 +122,7 @@ class GroundMaker:
         return color
 
     def _wear(self, rng: np.random.Generator, color: F32, classes: U8, block: Block) -> None:
-        """Blotches, wheel tracks, oil, repaired patches and cracks."""
+        """Add blotches, wheel tracks, oil, repaired patches and cracks."""
         small = fractal_noise(rng, (ROWS // 4, COLUMNS // 4), (10, 6), 4)
         color *= 1.0 + 0.085 * cv2.resize(small, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)[..., None]
         y = HALF_WIDTH_M - (np.arange(COLUMNS) + 0.5) / PPM
@@ -156,7 +156,7 @@ class GroundMaker:
         cv2.polylines(color, [points], False, (40, 42, 44), 1, cv2.LINE_AA)
 
     def _markings(self, rng: np.random.Generator, color: F32, block: Block) -> None:
-        """Lane marks, edge lines, parking bays, crossings and stop lines: worn paint."""
+        """Paint lane marks, edge lines, parking bays, crossings and stop lines in worn paint."""
         paint = np.zeros((ROWS, COLUMNS), np.float32)
         start = JUNCTION_M + 4.4 if block.junction else 0.0
 
@@ -197,7 +197,7 @@ class GroundMaker:
             color[:stop, gutter[0] : gutter[1]] *= 0.62
 
     def _street_iron(self, rng: np.random.Generator, color: F32) -> None:
-        """Manhole covers and gutter drains."""
+        """Add manhole covers and gutter drains."""
         for _ in range(int(rng.integers(2, 4))):
             centre = (_column(rng.uniform(-2.8, 2.8)), int(rng.uniform(20, ROWS - 20)))
             cv2.circle(color, centre, 12, (52, 54, 56), -1, cv2.LINE_AA)
@@ -214,7 +214,7 @@ class GroundMaker:
                 cv2.line(color, (column - 5, row + offset), (column + 5, row + offset), (86, 88, 90), 1)
 
     def _cast_shadows(self, rng: np.random.Generator, block: Block) -> F32:
-        """(rows, columns) float32 at ``_LIGHT_PPM``, 1 where what stands on the street keeps the sun off."""
+        """Return (rows, columns) float32 at ``_LIGHT_PPM``, 1 where things on the street block the sun."""
         step = PPM // _LIGHT_PPM
         dark = np.zeros((ROWS // step, COLUMNS // step), np.float32)
         shift_x, shift_y = self.light.shadow_shift
@@ -258,7 +258,7 @@ class GroundMaker:
         return np.asarray(cv2.GaussianBlur(dark, (0, 0), 0.8), np.float32)
 
     def _shade(self, dark: F32) -> F32:
-        """(ROWS, COLUMNS) float32 light left under the cast shadows and near walls."""
+        """Return the (ROWS, COLUMNS) float32 light left under the cast shadows and near walls."""
         dark = cv2.resize(dark, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
         shade = 1.0 - (1.0 - self.light.shadow) * np.clip(dark, 0, 1)
         y = np.abs(HALF_WIDTH_M - (np.arange(COLUMNS) + 0.5) / PPM)

@@ -1,4 +1,4 @@
-"""Small pictures of far cars and people, drawn once for each view and then only scaled.
+"""Impostors: small pictures of far cars and people, drawn once for each view and then only scaled.
 
 A far figure looks alike over many frames. Everything a picture depends on is part of its key and
 rounded before it is drawn, so which frames came before makes no difference to a frame.
@@ -32,7 +32,7 @@ Draw = Callable[[View, Place], Patch | None]
 
 @dataclass(frozen=True, eq=False)
 class _Impostor:
-    """Mip chain of a straight-alpha picture; where in it, in pixels, the figure's origin lies."""
+    """Mip chain of a straight-alpha picture, and where in it, in pixels, the figure's origin lies."""
 
     mips: list[U8]
     origin: tuple[float, float]
@@ -55,7 +55,7 @@ class Impostors:
         class_id: int,
         instance_id: int,
     ) -> None:
-        """Draws a far figure.
+        """Draw a far figure.
 
         Args:
             canvas: to draw on.

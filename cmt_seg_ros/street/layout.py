@@ -1,4 +1,4 @@
-"""What stands where along the street: blocks of fixed length that a hash of their index fills.
+"""Street layout: blocks of fixed length, filled from a hash of their index.
 
 Any block can be made without the ones before it; that is what lets the street run on for ever and
 lets frame k be drawn without frame k-1.
@@ -25,7 +25,7 @@ GARDEN_Y = 12.2
 
 @dataclass(frozen=True)
 class StreetStyle:
-    """What stays the same along one street. Colours are blue, green, red.
+    """Style that one street keeps along its whole length. Colours are blue, green, red.
 
     Attributes:
         hand: -1.0 where traffic keeps right, 1.0 where it keeps left.
@@ -51,7 +51,7 @@ class StreetStyle:
 
 
 def make_style(seed: int) -> StreetStyle:
-    """Style of a seed."""
+    """Make the style of a seed."""
     rng = rng_of(seed, 41)
     if seed == 0:
         return StreetStyle(-1.0, (98, 95, 93), (146, 152, 158), (168, 172, 174), (0.6, 0.6), True, 0.4, 0.7, 0.25, 4)
@@ -120,7 +120,7 @@ class ParkedCar:
 
 @dataclass(frozen=True)
 class Block:
-    """All that stands still in ``[x0, x0 + BLOCK_M)``; the ``shadow_`` fields reach into the neighbours."""
+    """Everything that stands still in ``[x0, x0 + BLOCK_M)``; the ``shadow_`` fields reach into the neighbours."""
 
     index: int
     x0: float
@@ -150,7 +150,7 @@ class Layout:
         self._full: dict[int, Block] = {}
 
     def block(self, index: int) -> Block:
-        """Block by index (may be negative)."""
+        """Return a block by its index (may be negative)."""
         if index not in self._full:
             near = [self._make(index + d) for d in (-1, 0, 1)]
             block = near[1]

@@ -1,4 +1,4 @@
-"""Time of day and weather: where the sun stands, what colour light, sky and haze have."""
+"""Time of day and weather: position of the sun, colours of light, sky and haze."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Light:
         return -self.sun[0] / self.sun[2], -self.sun[1] / self.sun[2]
 
     def gain(self, normal: tuple[float, float, float]) -> F64:
-        """(3,) light on a surface with this normal; 1 on open ground."""
+        """Return the (3,) light on a surface with this normal; 1 on open ground."""
         facing = max(0.0, float(np.dot(self.sun, normal)))
         open_sky = 0.66 + 0.34 * normal[2]
         light = np.asarray(self.sky_gain) * open_sky + np.asarray(self.sun_gain) * facing
@@ -58,7 +58,7 @@ class Light:
         return np.asarray(light / float(np.mean(ground)), np.float64)
 
     def haze_at(self, depth_m: float) -> float:
-        """Share of the haze colour at a distance, 0-1."""
+        """Return the share of the haze colour at a distance, 0-1."""
         return 1.0 - math.exp(-self.haze_per_m * max(0.0, depth_m - 8.0))
 
 
@@ -74,7 +74,7 @@ _SURFACES: dict[str, tuple[float, float, float]] = {
 
 
 class Shader:
-    """What drawing asks of the light again and again, made once.
+    """Lookup tables of the light that drawing needs repeatedly, computed once.
 
     Attributes:
         light: the weather.
@@ -100,7 +100,7 @@ class Shader:
         self._tables: dict[tuple[str, int], U8] = {}
 
     def table(self, surface: str, depth_m: float) -> U8:
-        """(256, 1, 3) uint8 table for a surface (``lit``: a picture with its light painted in) at a depth."""
+        """Return a (256, 1, 3) uint8 table for a surface at a depth (``lit``: a picture with its light painted in)."""
         key = (surface, int(depth_m / 2.0))
         if key not in self._tables:
             h = self.light.haze_at(key[1] * 2.0 + 1.0)
@@ -123,7 +123,7 @@ _LEAVES: tuple[Color, ...] = ((48, 104, 74), (52, 116, 92), (44, 92, 60), (50, 1
 
 
 def make_light(seed: int) -> Light:
-    """Weather of a seed; seed 0 is a partly cloudy early afternoon with the sun behind the left shoulder."""
+    """Make the weather of a seed; seed 0: partly cloudy early afternoon, the sun behind the left shoulder."""
     rng = rng_of(seed, 11)
     index = 0 if seed == 0 else int(rng.integers(len(_WEATHERS)))
     (low, high), sun_gain, sky_gain, zenith, horizon, haze, per_m, cover = _WEATHERS[index]

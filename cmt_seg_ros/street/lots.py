@@ -1,4 +1,4 @@
-"""Draws what lines the street: building fronts, end walls and roofs, fences of gardens."""
+"""Lots along the street, drawn: building fronts, end walls and roofs, fences of gardens."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LotPainter:
         self._buildings, self._fences, self._shader = buildings, fences, shader
 
     def draw_buildings(self, view: View, canvas: Canvas, lots: list[Lot]) -> None:
-        """Draws the buildings among the lots of one side, which come farthest first."""
+        """Draw the buildings among the lots of one side, given farthest first."""
         near = float(view.position[0]) + _NEAR_M
         for i, lot in enumerate(lots):
             if lot.kind != "building" or lot.x1 <= near:
@@ -55,7 +55,7 @@ class LotPainter:
             self._front(view, canvas, lot, near)
 
     def draw_fences(self, view: View, canvas: Canvas, lots: list[Lot]) -> None:
-        """Draws the fences along the pavement, farthest first."""
+        """Draw the fences along the pavement, farthest first."""
         near = float(view.position[0]) + _NEAR_M
         for lot in lots:
             if lot.kind == "building" and lot.front_y < PAVEMENT_Y + 1.0:
@@ -85,7 +85,7 @@ class LotPainter:
         self._wall(view, canvas, mips, (a, y, h), (b, y, h), (a, y, 0.0), surface, x0, _BUILDING)
 
     def _end(self, view: View, canvas: Canvas, lot: Lot) -> None:
-        """The wall across the street's direction that faces the camera, with its gable."""
+        """Draw the wall across the street's direction that faces the camera, with its gable."""
         design = self._buildings[lot.design]
         y, back = lot.side * lot.front_y, lot.side * (lot.front_y + _WALL_DEPTH_M)
         a, b = (back, y) if lot.side > 0 else (y, back)
@@ -97,7 +97,7 @@ class LotPainter:
         self._wall(view, canvas, design.end, top, (x, b, h), (x, a, 0.0), "end", x, _BUILDING)
 
     def _roof_seen(self, view: View, lot: Lot) -> bool:
-        """Whether the camera looks at the slope from above its plane."""
+        """Return whether the camera looks at the slope from above its plane."""
         if self._buildings[lot.design].roof is None:
             return False
         aside = abs(lot.side * (lot.front_y - _EAVES_M) - float(view.position[1]))
@@ -125,7 +125,7 @@ class LotPainter:
         self, view: View, canvas: Canvas, mips: list[U8], left: Corner, right: Corner, low: Corner,
         surface: str, x: float, class_id: int,
     ) -> None:  # fmt: skip
-        """Draws a picture over the parallelogram of its top left, top right and bottom left corners."""
+        """Draw a picture over the parallelogram of its top left, top right and bottom left corners."""
         depth = x - float(view.position[0])
         far = (right[0] + low[0] - left[0], right[1] + low[1] - left[1], right[2] + low[2] - left[2])
         if depth > _PLAIN_M:

@@ -14,14 +14,14 @@ Color = tuple[float, float, float]
 
 
 def rng_of(*keys: int) -> np.random.Generator:
-    """Generator that depends on nothing but the keys (non-negative integers)."""
+    """Return a generator that depends only on the keys (non-negative integers)."""
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(keys))))
 
 
 def value_noise(
     rng: np.random.Generator, shape: tuple[int, int], cells: tuple[float, float], periodic: bool = False
 ) -> F32:
-    """Smooth noise of one scale.
+    """Make smooth noise of one scale.
 
     Args:
         rng: source of randomness.
@@ -52,7 +52,7 @@ def fractal_noise(
     gain: float = 0.55,
     periodic: bool = False,
 ) -> F32:
-    """Sum of ``octaves`` of :func:`value_noise`, each twice as fine and ``gain`` times as strong; (H, W) float32."""
+    """Sum ``octaves`` of :func:`value_noise`, each twice as fine, ``gain`` times as strong; (H, W) float32."""
     total = np.zeros(shape, np.float32)
     weight, norm = 1.0, 0.0
     for octave in range(octaves):
@@ -64,17 +64,17 @@ def fractal_noise(
 
 
 def to_u8(image: npt.NDArray[np.floating]) -> U8:
-    """Rounds and saturates any array to uint8."""
+    """Round and saturate any array to uint8."""
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
 def solid(shape: tuple[int, int], color: Color) -> F32:
-    """(H, W, 3) float32 of one colour."""
+    """Return (H, W, 3) float32 of one colour."""
     return np.tile(np.asarray(color, np.float32), (*shape, 1))
 
 
 def mip_chain(texture: U8, levels: int = 5) -> list[U8]:
-    """The texture and its halvings, finest first; stops before a side falls under 4 texels."""
+    """Return the texture and its halvings, finest first, down to sides of 4 texels."""
     chain = [np.ascontiguousarray(texture)]
     while len(chain) < levels and min(chain[-1].shape[:2]) >= 8:
         h, w = chain[-1].shape[:2]

@@ -1,4 +1,4 @@
-"""People on foot and on bicycles: skeletons of tapered limbs, posed by a closed form of the time.
+"""Pedestrians and cyclists: skeletons of tapered limbs, posed by a closed form of time.
 
 Body frame: x ahead, y left, z up, origin on the ground below the hips, metres.
 """
@@ -45,7 +45,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Person:
-    """Looks of one person, from a seed."""
+    """Appearance of one person, from a seed."""
 
     height: float
     skin: Color
@@ -62,7 +62,7 @@ class Person:
 
 
 def make_person(rng: np.random.Generator) -> Person:
-    """Random looks."""
+    """Make a person of random appearance."""
 
     def pick(colors: tuple[Color, ...]) -> Color:
         return colors[int(rng.integers(len(colors)))]
@@ -77,7 +77,7 @@ def make_person(rng: np.random.Generator) -> Person:
 
 
 def _knee(hip: Point, foot: Point, thigh: float, shin: float) -> Point:
-    """Joint between two bones of given lengths, bent forwards."""
+    """Return the joint between two bones of given lengths, bent forwards."""
     dx, dz = foot[0] - hip[0], foot[2] - hip[2]
     reach = min(math.hypot(dx, dz), 0.999 * (thigh + shin))
     along = (thigh**2 - shin**2 + reach**2) / (2 * reach)
@@ -87,7 +87,7 @@ def _knee(hip: Point, foot: Point, thigh: float, shin: float) -> Point:
 
 
 def walking(person: Person, phase: float) -> tuple[list[Limb], list[Wheel]]:
-    """Limbs of a walker, and no wheels; ``phase`` in radians, 2 pi = two steps."""
+    """Return the limbs of a walker, and no wheels; ``phase`` in radians, 2 pi = two steps."""
     k = person.height / 1.75
     swing, bob = 0.40 * person.stride, 0.02 * math.cos(2 * phase)
     hip_z = (0.90 + bob) * k
@@ -120,7 +120,7 @@ def walking(person: Person, phase: float) -> tuple[list[Limb], list[Wheel]]:
 
 
 def _trunk(person: Person, k: float, hip: tuple[float, float], neck: tuple[float, float]) -> list[Limb]:
-    """Torso, neck, head, hair and perhaps a backpack between (x, z) of hips and shoulders."""
+    """Return torso, neck, head, hair and perhaps a backpack between (x, z) of hips and shoulders."""
     limbs = []
     for y in (-0.085 * k, 0.085 * k):
         limbs.append(Limb((hip[0], y, hip[1]), (neck[0], y * 1.25, neck[1]), 0.105 * k, 0.095 * k, person.top, True))
@@ -170,7 +170,7 @@ def _trunk(person: Person, k: float, hip: tuple[float, float], neck: tuple[float
 
 
 def riding(person: Person, phase: float) -> tuple[list[Limb], list[Wheel]]:
-    """Limbs of a rider with the bicycle's frame, and its wheels; ``phase`` of the cranks in radians."""
+    """Return a rider's limbs with the bicycle's frame, and its wheels; ``phase`` of the cranks in radians."""
     k = person.height / 1.75
     r = 0.34
     rear, front, crank = (-0.52, 0.0, r), (0.52, 0.0, r), (-0.08, 0.0, 0.30)

@@ -1,4 +1,4 @@
-"""Pictures of trees: a trunk with branches and a crown of many leaf dabs lit from the sun's side."""
+"""Trees: a trunk with branches and a crown of many leaf dabs lit from the sun's side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAVES = 64
 
 
 def make_trees(seed: int, light: Light, count: int = 6) -> list[list[U8]]:
-    """Mip chains of (SIZE, SIZE * 0.8, 4) uint8 pictures; the foot is the middle of the bottom edge."""
+    """Make mip chains of (SIZE, SIZE * 0.8, 4) uint8 pictures; the foot is the middle of the bottom edge."""
     return [mip_chain(_make_tree(rng_of(seed, 71, i), light)) for i in range(count)]
 
 
@@ -36,7 +36,7 @@ def _make_tree(rng: np.random.Generator, light: Light) -> U8:
 
 
 def _blobs(rng: np.random.Generator, w: int, h: int) -> list[tuple[float, float, float, float]]:
-    """Clumps (x, y, towards the viewer, radius) in pixels that fill an egg-shaped crown."""
+    """Return clumps (x, y, towards the viewer, radius) in pixels that fill an egg-shaped crown."""
     blobs = []
     rx, ry = w * rng.uniform(0.33, 0.40), h * rng.uniform(0.29, 0.34)
     for _ in range(60):

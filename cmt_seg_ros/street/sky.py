@@ -1,4 +1,4 @@
-"""The sky and what closes the street at the horizon: one wide picture the camera cuts a window from."""
+"""Sky and skyline: one wide picture from which the camera cuts a window."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sky:
         self.color: U8 = to_u8(color)
 
     def _clouds(self, rng: np.random.Generator, light: Light, shape: tuple[int, int], focal: float) -> F32:
-        """Gradient from horizon to zenith with a layer of clouds seen in perspective."""
+        """Draw a gradient from horizon to zenith with a layer of clouds seen in perspective."""
         h, w = shape
         rise = (h - np.arange(h, dtype=np.float32))[:, None] / focal
         side = (np.arange(w, dtype=np.float32) - w / 2)[None, :] / focal
@@ -71,7 +71,7 @@ class Sky:
         return np.asarray(color + cover[..., None] * (cloud - color), np.float32)
 
     def _skyline(self, rng: np.random.Generator, light: Light, color: F32) -> None:
-        """Hazy rows of far buildings and tree tops."""
+        """Draw hazy rows of far buildings and tree tops."""
         w, f = self._width, self._focal
         haze = np.asarray(light.haze, np.float32)
         columns = np.arange(w, dtype=np.float32)
@@ -88,7 +88,7 @@ class Sky:
             self.classes[mask] = class_id
 
     def draw(self, view: View, color: U8, classes: U8) -> None:
-        """Fills the image down to the horizon (rows below it are left to the ground)."""
+        """Fill the image down to the horizon (rows below it are left to the ground)."""
         horizon = round(view.horizon_row)
         left = round(self._width / 2 - view.width / 2 - view.yaw * self._focal)
         left = min(max(left, 0), self._width - view.width)

@@ -1,4 +1,4 @@
-"""StreetScene: draws any frame of an endless street together with its exact ground truth.
+"""StreetScene: renders any frame of an endless street together with its exact ground truth.
 
 A frame is built back to front: sky, ground, facades and gardens, then everything that stands or
 moves on the street from far to near. Nothing on the street can be behind a facade (both it and the
@@ -51,7 +51,7 @@ class _Draw(Protocol):
 
 
 class StreetScene:
-    """A camera drives along a street that a seed makes up; same arguments, same bytes.
+    """Camera drive along a street generated from a seed; the same arguments give the same bytes.
 
     Args:
         width: of the image, 64-4096 pixels.
@@ -104,7 +104,7 @@ class StreetScene:
         return (self.frame(i) for i in range(self.frames))
 
     def frame(self, index: int) -> Frame:
-        """Draws one frame; any order gives the same frames.
+        """Draw one frame; the order of calls does not matter.
 
         Raises:
             IndexError: ``index`` outside 0 to ``len(self) - 1``.
@@ -136,7 +136,7 @@ class StreetScene:
     # -- what is where ---------------------------------------------------------------------------
 
     def _blocks_ahead(self, view: View) -> list[Block]:
-        """Blocks in sight, farthest first."""
+        """Return the blocks in sight, farthest first."""
         first = math.floor(view.position[0] / BLOCK_M)
         last = math.floor((view.position[0] + _SIGHT_M) / BLOCK_M)
         return [self._layout.block(i) for i in range(last, first - 1, -1)]
@@ -153,7 +153,7 @@ class StreetScene:
         return found
 
     def _draw_shadows(self, view: View, canvas: Canvas, actors: list[tuple[float, Actor, Place]]) -> None:
-        """Darkens the ground under near actors, and where they keep the sun off it."""
+        """Darken the ground under near actors, and where they block the sun."""
         shift_x, shift_y = self._shader.shadow_shift
         for depth, actor, place in actors:
             x, y = place.x, place.y
@@ -233,7 +233,7 @@ class StreetScene:
             canvas.premultiplied(patch.image, patch.x0, patch.y0, class_id, actor.instance_id)
 
     def _drawing(self, actor: Actor, t: float, px_per_m: float) -> tuple[_Draw, tuple[int, ...]]:
-        """What draws an actor as seen in a view, and the numbers that tell its looks from others'."""
+        """Return the function that draws an actor in a view, and the numbers that identify its appearance."""
         if actor.person is None:
             meshes = self._cars[actor.body % len(self._cars)]
             mesh = meshes[0 if px_per_m > 36.0 else 1]
@@ -256,21 +256,21 @@ class StreetScene:
     # -- lens and sensor -------------------------------------------------------------------------
 
     def _make_lens(self) -> U8:
-        """(H, W, 3) uint8: vignette times exposure, 170 = 1."""
+        """Return (H, W, 3) uint8: vignette times exposure, 170 = 1."""
         y, x = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32)
         r2 = ((x / self.width - 0.5) ** 2 + (y / self.height - 0.5) ** 2) / 0.5
         fall = 1.0 - 0.24 * r2**1.4
         return to_u8(fall[..., None] * np.asarray(self._light.exposure, np.float32) * 170.0)
 
     def _make_noise(self) -> U8:
-        """(H + 64, W + 64, 3) uint8 sensor noise about 128."""
+        """Return (H + 64, W + 64, 3) uint8 sensor noise about 128."""
         rng = rng_of(self.seed, 89)
         sigma = 2.0 if self.seed == 0 else float(rng.uniform(1.2, 4.0))
         noise = rng.normal(0, sigma * 1.35, (self.height + 64, self.width + 64, 3)).astype(np.float32)
         return to_u8(cv2.GaussianBlur(noise, (3, 3), 0.45) + 128.0)
 
     def _expose(self, color: U8, index: int) -> U8:
-        """Slight lens blur, vignette, exposure and a shifted cut of the noise."""
+        """Apply slight lens blur, vignette, exposure and a shifted cut of the noise."""
         x, y = (int(v) for v in rng_of(self.seed, 97, index).integers(0, 64, 2))
         image = cv2.GaussianBlur(color, (3, 3), 0.5)
         image = cv2.multiply(image, self._lens, scale=1.0 / 170.0)

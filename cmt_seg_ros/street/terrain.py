@@ -1,4 +1,4 @@
-"""Draws the ground from the textures of the blocks, and knows where the sun reaches it."""
+"""Terrain: the ground, drawn from the textures of the blocks, and where the sun reaches it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Terrain:
         self._grit: U8 = to_u8(128 + grains + 1.5 * cv2.GaussianBlur(grains, (0, 0), 1.5))
 
     def block(self, index: int) -> GroundBlock:
-        """Textures of a block; the least recently used ones are dropped."""
+        """Return the textures of a block; the least recently used ones are dropped."""
         if index not in self._blocks:
             self._blocks[index] = self._maker.make(self._layout.block(index))
             if len(self._blocks) > _KEPT_BLOCKS:
@@ -48,12 +48,12 @@ class Terrain:
         return self._blocks[index]
 
     def sunlit(self, x: float, y: float) -> float:
-        """Share of direct sun at a place on the street, 0-1."""
+        """Return the share of direct sun at a place on the street, 0-1."""
         index = math.floor(x / BLOCK_M)
         return self.block(index).sunlit_at(x - index * BLOCK_M, y)
 
     def draw(self, view: View, canvas: Canvas) -> None:
-        """Draws all rows below the horizon in bands, each from the level whose texels are as long as its pixels."""
+        """Draw all rows below the horizon in bands, each from the level whose texels match its pixels."""
         bottom, reach = canvas.height, view.focal * float(view.position[2])
         top = min(max(math.ceil(view.horizon_row + 0.5), 0), canvas.height)
         for level in range(len(LEVELS)):
@@ -68,7 +68,7 @@ class Terrain:
         self._draw_haze(view, canvas, top)
 
     def _draw_grit(self, view: View, canvas: Canvas) -> None:
-        """Grains too fine for the textures, on the rows near the camera."""
+        """Draw grains too fine for the textures, on the rows near the camera."""
         top = min(max(math.ceil(view.ground_row(_GRIT_M)), 0), canvas.height)
         if top == canvas.height:
             return
@@ -116,7 +116,7 @@ class Terrain:
             target[top:bottom] = cv2.warpPerspective(picture, matrix, size, flags=flag, borderMode=cv2.BORDER_REPLICATE)
 
     def _strip(self, level: int, x0: float, x1: float) -> tuple[U8, U8, float]:
-        """Texture and labels of the street from about x0 to x1, and the distance of their far edge."""
+        """Return texture and labels of the street from about x0 to x1, and the distance of their far edge."""
         rows_per_m = LEVELS[level][0]
         first, last = math.floor(x0 / BLOCK_M), math.floor(x1 / BLOCK_M)
         total = round(BLOCK_M * rows_per_m)

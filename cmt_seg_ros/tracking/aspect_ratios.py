@@ -18,7 +18,7 @@ ENOUGH = 3
 """So many tracks tell what height over width is usual."""
 
 
-class UsualRatios:
+class AspectRatios:
     """Usual height over width of the objects of each class, found out when asked for."""
 
     def __init__(self, tracks: Sequence[LiveTrack], segments: Sequence[Segment]) -> None:

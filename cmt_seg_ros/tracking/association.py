@@ -1,10 +1,11 @@
-"""Which segment shows which track: a similarity for every pair, then the best assignment.
+"""Association of tracks with segments: a similarity for every pair, then the best assignment.
 
-Pure functions on arrays; N tracks, M segments.
+Pure functions; N tracks, M segments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,19 +14,25 @@ from scipy.optimize import linear_sum_assignment
 
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.metrics.similarity import box_iou
-from cmt_seg_ros.structures import F64
+from cmt_seg_ros.structures import F64, Segment
+from cmt_seg_ros.tracking.blobs.canvas import Silhouette, resized
 
 I64 = npt.NDArray[np.int64]
 
+WORK_PX = 48
+"""Masks are compared at this size."""
+MIN_OVERLAP = 0.1
+"""Boxes that overlap less do not compete."""
+
 
 @dataclass(frozen=True, eq=False)
-class Looks:
+class Appearances:
     """One side of the association: what is predicted of tracks, or what segments show.
 
     Attributes:
         boxes: (N, 4) float64, left, top, right, bottom, pixels.
         class_ids: (N,) int64.
-        colors: (N, D) float64, as of appearance.describe, zeros where not known; None without images.
+        colors: (N, D) float64, as of observation.color_histogram, zeros where not known; None without images.
     """
 
     boxes: F64
@@ -34,7 +41,7 @@ class Looks:
 
 
 @dataclass(frozen=True, eq=False)
-class Doubts:
+class Uncertainty:
     """How sure the predictions of N tracks are.
 
     Attributes:
@@ -46,7 +53,9 @@ class Doubts:
     unseen_s: F64
 
 
-def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, config: TrackerConfig) -> F64:
+def similarity(
+    tracks: Appearances, uncertainty: Uncertainty, segments: Appearances, overlap: F64, config: TrackerConfig
+) -> F64:
     """How well each segment fits each track.
 
     The weighted mean of three terms in 0-1: overlap (IoU), nearness (1 at the predicted centre, 0 at
@@ -57,7 +66,7 @@ def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, con
 
     Args:
         tracks: N predictions for the time of the frame.
-        doubts: of these predictions.
+        uncertainty: of these predictions.
         segments: M segments of the frame.
         overlap: (N, M) float64, IoU of masks in place of that of boxes where it is not nan.
         config: weights, limits and penalties.
@@ -68,12 +77,12 @@ def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, con
     iou = box_iou(tracks.boxes, segments.boxes)
     (centre_t, size_t), (centre_s, size_s) = _centres_and_sizes(tracks.boxes), _centres_and_sizes(segments.boxes)
     distance = np.linalg.norm(centre_t[:, None] - centre_s[None], axis=-1)
-    nearness = np.clip(1 - distance / doubts.reach_px[:, None], 0, None)
+    nearness = np.clip(1 - distance / uncertainty.reach_px[:, None], 0, None)
     ratio = np.minimum(size_t[:, None], size_s[None]) / np.maximum(size_t[:, None], size_s[None])
     of_pixels = np.where(np.isnan(overlap), iou, overlap)
     score = (config.overlap_weight * of_pixels + nearness + ratio.prod(axis=-1)) / (config.overlap_weight + 2)
     score -= config.class_penalty * (tracks.class_ids[:, None] != segments.class_ids[None])
-    score -= config.unseen_penalty * doubts.unseen_s[:, None]
+    score -= config.unseen_penalty * uncertainty.unseen_s[:, None]
     if tracks.colors is not None and segments.colors is not None:
         likeness = tracks.colors @ segments.colors.T
         known = np.outer(tracks.colors.any(axis=1), segments.colors.any(axis=1))
@@ -82,6 +91,26 @@ def similarity(tracks: Looks, doubts: Doubts, segments: Looks, overlap: F64, con
     if config.class_penalty >= 1:
         possible &= tracks.class_ids[:, None] == segments.class_ids[None]
     return np.where(possible, score, -np.inf)
+
+
+def mask_overlaps(silhouette_of: Callable[[int], Silhouette], segments: Sequence[Segment], of_boxes: F64) -> F64:
+    """IoU of masks where boxes leave a doubt.
+
+    Args:
+        silhouette_of: what is predicted of each of N tracks.
+        segments: (M,) of the frame.
+        of_boxes: (N, M) float64, IoU of their boxes.
+
+    Returns:
+        (N, M) float64; nan where no other box competes, or where there is no mask.
+    """
+    found = np.full(of_boxes.shape, np.nan)
+    touch = of_boxes >= MIN_OVERLAP
+    doubtful = touch & ((touch.sum(axis=1) > 1)[:, None] | (touch.sum(axis=0) > 1)[None])
+    for row, column in np.argwhere(doubtful).tolist():
+        if segments[column].mask is not None:
+            found[row, column] = _iou(silhouette_of(row), segments[column])
+    return found
 
 
 def assign(score: F64, least: float) -> tuple[list[tuple[int, int]], I64, I64]:
@@ -107,3 +136,21 @@ def assign(score: F64, least: float) -> tuple[list[tuple[int, int]], I64, I64]:
 def _centres_and_sizes(boxes: F64) -> tuple[F64, F64]:
     """(N, 2) centres and (N, 2) sizes of boxes, pixels; sizes at least one."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2, np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
+
+
+def _iou(silhouette: Silhouette, segment: Segment) -> float:
+    """Of one pair whose boxes overlap."""
+    assert segment.mask is not None
+    boxes = np.array([silhouette.box_px, segment.box_px])
+    scale = min(1.0, WORK_PX / float((boxes[:, 2:] - boxes[:, :2]).max()))
+    corners = np.round(boxes * scale).astype(int)
+    corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + 1)
+    low, high = corners[:, :2].max(axis=0), corners[:, 2:].min(axis=0)
+    first, second = (
+        resized(mask, (int(x1 - x0), int(y1 - y0)))
+        for mask, (x0, y0, x1, y1) in zip((silhouette.shape, segment.mask), corners, strict=True)
+    )
+    (x, y), (u, v) = low - corners[0, :2], low - corners[1, :2]
+    w, h = np.maximum(high - low, 0)
+    both = np.count_nonzero(first[y : y + h, x : x + w] & second[v : v + h, u : u + w])
+    return both / (np.count_nonzero(first) + np.count_nonzero(second) - both)

@@ -12,7 +12,7 @@ import numpy as np
 
 from cmt_seg_ros.metrics.similarity import box_iou
 from cmt_seg_ros.structures import F64, Segment
-from cmt_seg_ros.tracking.association import Looks
+from cmt_seg_ros.tracking.association import Appearances
 
 MIN_INSIDE = 0.8
 """Share of a piece's box that must lie in the box predicted of the whole."""
@@ -20,7 +20,7 @@ MIN_COVERED = 0.5
 """Share of the gap between the pieces that segments of other classes fill where one of these is in front."""
 
 
-def join_pieces(segments: Sequence[Segment], tracks: Looks, aspect: Callable[[int], float]) -> list[Segment]:
+def join_fragments(segments: Sequence[Segment], tracks: Appearances, aspect: Callable[[int], float]) -> list[Segment]:
     """Replace pieces of one object by their union.
 
     Pieces are joined where it is known what hides the middle, or where the union is shaped more like an object of

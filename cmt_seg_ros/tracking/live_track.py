@@ -38,7 +38,7 @@ class LiveTrack:
         class_votes: pixels seen of each class; the class is the one with the most.
         whole_px: (width, height) when last seen whole, pixels; 0 if never.
         shape: (h, w) uint8 0/1, as last seen when it shared its blob with nobody; None if only boxes are known.
-        colors: as of appearance.describe; None without images.
+        colors: as of observation.color_histogram; None without images.
         camera_px_s: (2,) float64, how the picture moves around it because the camera does, x and y, pixels per second;
             the rates of ``state`` come on top.
     """
@@ -59,13 +59,13 @@ class LiveTrack:
     camera_px_s: F64 = field(default_factory=lambda: np.zeros(2))
 
     @classmethod
-    def begin(
+    def start(
         cls, track_id: int, segment: Segment, hidden: Flags, colors: F64 | None, stamp_ns: int, config: TrackerConfig
     ) -> LiveTrack:
-        """A new track from the segment that shows it first; ``hidden`` and ``colors`` as of :meth:`see`."""
+        """A new track from the segment that shows it first; ``hidden`` and ``colors`` as of :meth:`update`."""
         state = kalman.start(segment.box_px, config)
         track = cls(track_id, state, segment, segment.box_px, stamp_ns, stamp_ns)
-        track._take(segment, hidden, colors, config)
+        track._remember(segment, hidden, colors, config)
         return track
 
     def predict(self, dt_s: float, config: TrackerConfig, *, lost: bool) -> None:
@@ -73,22 +73,22 @@ class LiveTrack:
         state = kalman.hold_size(self.state) if lost else self.state
         self.state = kalman.predict(state, dt_s, config)
 
-    def see(self, segment: Segment, hidden: Flags, colors: F64 | None, stamp_ns: int, config: TrackerConfig) -> None:
+    def update(self, segment: Segment, hidden: Flags, colors: F64 | None, stamp_ns: int, config: TrackerConfig) -> None:
         """Take the segment that shows the track, and nothing else, at ``stamp_ns``.
 
         Args:
             segment: its pixels.
             hidden: (4,) its hidden sides.
-            colors: as of appearance.describe; None without images.
+            colors: as of observation.color_histogram; None without images.
             stamp_ns: of the frame.
             config: of the tracker.
         """
         whole = complete(segment.box_px, hidden, self.state.box_px, self.whole_px)
         self.state = kalman.update(self.state, whole, config)
         self.segment, self.box_px, self.seen_ns = segment, segment.box_px, stamp_ns
-        self._take(segment, hidden, colors, config)
+        self._remember(segment, hidden, colors, config)
 
-    def see_part(self, part: Part, stamp_ns: int, config: TrackerConfig) -> None:
+    def update_part(self, part: Part, stamp_ns: int, config: TrackerConfig) -> None:
         """Take its share of a blob that it shares with others; where it is hidden, the place only."""
         self.state = kalman.update(kalman.hold_size(self.state), part.box_px, config)
         self.hidden_ns = stamp_ns
@@ -96,7 +96,7 @@ class LiveTrack:
             self.segment, self.box_px, self.seen_ns = part.segment, part.box_px, stamp_ns
             self._count(config)
 
-    def is_gone(self, stamp_ns: int, size: tuple[int, int], config: TrackerConfig) -> bool:
+    def is_expired(self, stamp_ns: int, size: tuple[int, int], config: TrackerConfig) -> bool:
         """Whether to give it up at ``stamp_ns``, in an image of ``size`` (height, width)."""
         if self.seen_ns == stamp_ns:
             return False
@@ -125,13 +125,13 @@ class LiveTrack:
         sigma = np.minimum(np.sqrt(self.state.var[:2] + (PLACE_NOISE * scale) ** 2), 0.5 * scale)
         return Silhouette(self.state.box_px, BOX if self.shape is None else self.shape, sigma)
 
-    def report(self, stamp_ns: int, drift_px_s: F64, *, gone: bool = False) -> Track:
+    def to_track(self, stamp_ns: int, drift_px_s: F64, *, removed: bool = False) -> Track:
         """What is published of it at ``stamp_ns``: what was seen, or what is predicted while it is not.
 
         Args:
             stamp_ns: of the frame.
             drift_px_s: (2,) float64, x and y, how the whole picture moves beyond what the track knows of, px/s.
-            gone: it is given up.
+            removed: it is given up.
         """
         seen = self.seen_ns == stamp_ns
         left, top, right, bottom = self.box_px if seen else self.state.box_px
@@ -143,11 +143,11 @@ class LiveTrack:
             box_px=(float(left), float(top), float(right), float(bottom)),
             velocity_px_s=(float(vx), float(vy)),
             score=self.segment.score,
-            state=TrackState.LOST if gone else self._state(seen),
+            state=TrackState.LOST if removed else self._state(seen),
             age_s=(stamp_ns - self.first_ns) / 1e9,
             unseen_s=(stamp_ns - self.seen_ns) / 1e9,
             segment=self.segment if seen else None,
-            event=TrackEvent.LEFT if gone else TrackEvent.ENTERED if entered else TrackEvent.NONE,
+            event=TrackEvent.LEFT if removed else TrackEvent.ENTERED if entered else TrackEvent.NONE,
             covariance=kalman.covariance(self.state),
         )
 
@@ -162,7 +162,7 @@ class LiveTrack:
             return TrackState.TENTATIVE
         return TrackState.CONFIRMED if seen else TrackState.OCCLUDED
 
-    def _take(self, segment: Segment, hidden: Flags, colors: F64 | None, config: TrackerConfig) -> None:
+    def _remember(self, segment: Segment, hidden: Flags, colors: F64 | None, config: TrackerConfig) -> None:
         """Remember how it looks when nothing touches it."""
         self.shape = segment.mask if segment.mask is not None else self.shape
         if colors is not None and colors.any():

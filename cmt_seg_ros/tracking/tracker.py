@@ -19,15 +19,14 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics.similarity import box_iou
 from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
 from cmt_seg_ros.tracking import kalman
-from cmt_seg_ros.tracking.aspect_ratios import UsualRatios
-from cmt_seg_ros.tracking.association import I64, Doubts, Looks, assign, similarity
+from cmt_seg_ros.tracking.aspect_ratios import AspectRatios
+from cmt_seg_ros.tracking.association import Appearances, Uncertainty, assign, mask_overlaps, similarity
 from cmt_seg_ros.tracking.blobs.constrictions import split
-from cmt_seg_ros.tracking.blobs.sharing import Owners, part_company, share
+from cmt_seg_ros.tracking.blobs.sharing import Matches, find_merged, separate, share_blob
 from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
-from cmt_seg_ros.tracking.fragments import join_pieces
+from cmt_seg_ros.tracking.fragments import join_fragments
 from cmt_seg_ros.tracking.live_track import LiveTrack
 from cmt_seg_ros.tracking.observation import Observation
-from cmt_seg_ros.tracking.overlap import overlaps
 from cmt_seg_ros.tracking.segments import check_segments, find_segments, occupied_by
 
 SAME_SHAPE = 0.02
@@ -61,8 +60,6 @@ class Tracker:
         self._tracks: list[LiveTrack] = []
         self._stamp_ns: int | None = None
         self._size: tuple[int, int] = (0, 0)
-        self._drift_px_s: F64 = np.zeros(2)
-        self._ratios = UsualRatios([], [])
         self._flow.reset()
 
     def update(self, segmentation: Segmentation, image: U8 | None = None) -> list[Track]:
@@ -114,40 +111,45 @@ class Tracker:
         image = _fitting(image, size)
         self._check_stamp(stamp_ns)
         occupied = occupied_by(segments, size)
-        # 1. Bring the tracks to the time, the image size and the view of this frame.
+        # 1. Predict every track at the time of this frame, in its image size, where the camera looks now.
         dt_s = 0.0 if self._stamp_ns is None else (stamp_ns - self._stamp_ns) / 1e9
-        gone = self._advance(stamp_ns, dt_s, size, image, occupied)
-        # 2. One order for the same segments, whatever order they came in; join the pieces of one object.
+        removed = self._predict(stamp_ns, dt_s, size, image, occupied)
+        confirmed = [t for t in self._tracks if t.confirmed]
+        # 2. Sort the segments, as their order must not matter; join the fragments of one object.
         segments = sorted(segments, key=lambda s: (s.box_px, s.class_id, s.area_px, s.centroid_px))
-        self._ratios = UsualRatios(self._tracks, segments)
-        segments = join_pieces(segments, _predicted([t for t in self._tracks if t.confirmed], size), self._ratios.of)
-        seen = Observation(segments, stamp_ns, size, image)
-        # 3. Confirmed tracks have first choice among the sure segments.
-        old = [t for t in self._tracks if t.confirmed]
-        sure = np.flatnonzero(seen.scores >= [self._surely(s) for s in segments])
-        owners = self._match(old, seen, sure, self._config.min_similarity)
-        self._drift_px_s = np.zeros(2)
-        if image is None and self._follow_camera(owners, seen, dt_s):
-            owners = self._match(old, seen, sure, self._config.min_similarity)
-        # 4. Objects that touch share a blob.
-        owners, used, placed = self._divide(old, owners, seen, occupied)
-        # 5. Then whatever is left: tracks that are new, segments that are doubtful.
-        waiting = [t for t in self._tracks if t.track_id not in placed]
-        left = self._cut([c for c in range(len(seen.segments)) if c not in used], seen)
-        owners |= self._match(waiting, seen, left, self._config.min_similarity_weak)
-        for column, track in owners.items():
-            track.see(seen.segments[column], seen.hidden[column], seen.color_of(column), stamp_ns, self._config)
-        # 6. Begin a track for each sure segment that nothing explains; give up those that are gone.
-        self._begin([c for c in left.tolist() if c not in owners], seen, sorted(owners))
-        gone += [t for t in self._tracks if t.is_gone(stamp_ns, size, self._config)]
-        self._tracks = [t for t in self._tracks if t not in gone]
-        tracks = [t.report(stamp_ns, self._drift_px_s) for t in self._tracks]
-        tracks += [t.report(stamp_ns, self._drift_px_s, gone=True) for t in gone if t.confirmed]
+        ratios = AspectRatios(self._tracks, segments)
+        segments = join_fragments(segments, _appearances(confirmed, size), ratios.of)
+        frame = Observation(segments, stamp_ns, size, image)
+        # 3. Associate the confirmed tracks with the confident segments.
+        confident = [s for s in segments if self._is_confident(s)]
+        matches = self._associate(confirmed, confident, frame, self._config.min_similarity)
+        shift_px = np.zeros(2) if image is not None else self._compensate_camera(matches, size)
+        if shift_px.any():
+            matches = self._associate(confirmed, confident, frame, self._config.min_similarity)
+        frame.match(matches)
+        # 4. Divide merged blobs: a track left unmatched is in the blob at its predicted position, and gets its part.
+        self._divide_merged(confirmed, frame, occupied, ratios)
+        # 5. Associate the remaining tracks with the remaining segments, which are cut at their constrictions first.
+        self._split_unexplained(frame, ratios)
+        remaining = [t for t in self._tracks if not frame.explains(t)]
+        frame.match(self._associate(remaining, frame.unexplained, frame, self._config.min_similarity_weak))
+        # 6. Update each matched track with its segment.
+        for segment, track in frame.matched.items():
+            track.update(segment, frame.hidden_sides(segment), frame.color(segment), stamp_ns, self._config)
+        # 7. Spawn a track for each confident segment that no track explains.
+        self._spawn(frame)
+        # 8. Prune the tracks that were lost for too long or left the image.
+        removed += [t for t in self._tracks if t.is_expired(stamp_ns, size, self._config)]
+        self._tracks = [t for t in self._tracks if t not in removed]
+        drift_px_s = shift_px / (dt_s or 1.0)
+        tracks = [t.to_track(stamp_ns, drift_px_s) for t in self._tracks]
+        tracks += [t.to_track(stamp_ns, drift_px_s, removed=True) for t in removed if t.confirmed]
         return sorted(tracks, key=lambda t: t.track_id)
 
-    def _surely(self, segment: Segment) -> float:
-        """Least score of a segment that surely shows an object."""
-        return self._config.start_score if segment.mask is None else self._config.start_share
+    def _is_confident(self, segment: Segment) -> bool:
+        """Whether a segment surely shows an object: only such ones start tracks."""
+        least = self._config.start_score if segment.mask is None else self._config.start_share
+        return float(segment.score) >= least
 
     def _check_stamp(self, stamp_ns: int) -> None:
         if self._stamp_ns is not None and stamp_ns <= self._stamp_ns:
@@ -157,7 +159,7 @@ class Tracker:
                 "in order of their stamps, each once. Call reset() if the clock was set back (a bag that loops)"
             )
 
-    def _advance(
+    def _predict(
         self, stamp_ns: int, dt_s: float, size: tuple[int, int], image: U8 | None, occupied: U8
     ) -> list[LiveTrack]:
         """Predict the tracks to ``stamp_ns``; adapt to a pause, a new image size, a moving camera.
@@ -165,10 +167,10 @@ class Tracker:
         Returns:
             Tracks given up, where a prediction would be a guess: after a long pause, and in a picture of another shape.
         """
-        gone: list[LiveTrack] = []
+        removed: list[LiveTrack] = []
         factor_y, factor_x = (new / (old or new) for new, old in zip(size, self._size, strict=True))
         if dt_s > self._config.max_gap_s or abs(factor_x / factor_y - 1) > SAME_SHAPE:
-            self._tracks, gone = [], self._tracks
+            self._tracks, removed = [], self._tracks
         flow = self._flow.update(image, occupied)
         for track in self._tracks:
             if size != self._size:
@@ -182,74 +184,77 @@ class Tracker:
             if flow is not None and seen:
                 track.state = kalman.displace(track.state, before, flow.of(track.segment), self._config)
         self._stamp_ns, self._size = stamp_ns, size
-        return gone
+        return removed
 
-    def _follow_camera(self, owners: Owners, seen: Observation, dt_s: float) -> bool:
-        """Without images: what most objects moved beyond their prediction is the camera's motion, if it moved."""
-        predicted = np.array([track.state.box_px for track in owners.values()]).reshape(-1, 4)
-        moved = seen.boxes[list(owners)] - predicted
+    def _compensate_camera(self, matches: Matches, size: tuple[int, int]) -> F64:
+        """Without images: shift all tracks by what most of them moved beyond their prediction.
+
+        Returns:
+            (2,) float64, that shift, x and y, pixels; zero where the camera stood still.
+        """
+        predicted = np.array([track.state.box_px for track in matches.values()]).reshape(-1, 4)
+        moved = np.array([segment.box_px for segment in matches], np.float64).reshape(-1, 4) - predicted
         shift_px = common_shift((moved[:, :2] + moved[:, 2:]) / 2)
-        if np.hypot(*shift_px) < STILL * max(seen.size):
-            return False
+        if np.hypot(*shift_px) < STILL * max(size):
+            return np.zeros(2)
         for track in self._tracks:
             track.state = kalman.shift(track.state, shift_px)
-        self._drift_px_s = shift_px / dt_s
-        return True
+        return shift_px
 
-    def _match(self, tracks: Sequence[LiveTrack], seen: Observation, columns: I64, least: float) -> Owners:
-        """Match some tracks with some segments."""
-        if not tracks or not len(columns):
+    def _associate(
+        self, tracks: Sequence[LiveTrack], segments: Sequence[Segment], frame: Observation, least: float
+    ) -> Matches:
+        """Match some tracks with some segments of the frame, one to one, each pair with at least that similarity."""
+        if not tracks or not segments:
             return {}
         noise = self._config.position_noise
         sigma = [math.sqrt(max(t.state.var[0], 0.0) + (noise * t.state.scale_px) ** 2) for t in tracks]
-        unseen = np.array([(seen.stamp_ns - t.seen_ns) / 1e9 for t in tracks])
-        doubts = Doubts(self._config.reach_sigmas * np.array(sigma), unseen)
-        predicted, looks = _predicted(tracks, seen.size), seen.looks(columns)
-        of_boxes = box_iou(predicted.boxes, looks.boxes)
-        overlap = overlaps(lambda row: tracks[row].silhouette, [seen.segments[c] for c in columns], of_boxes)
-        score = similarity(predicted, doubts, looks, overlap, self._config)
+        unseen = np.array([(frame.stamp_ns - t.seen_ns) / 1e9 for t in tracks])
+        uncertainty = Uncertainty(self._config.reach_sigmas * np.array(sigma), unseen)
+        predicted, observed = _appearances(tracks, frame.size), frame.appearances(segments)
+        of_boxes = box_iou(predicted.boxes, observed.boxes)
+        overlap = mask_overlaps(lambda row: tracks[row].silhouette, segments, of_boxes)
+        score = similarity(predicted, uncertainty, observed, overlap, self._config)
         pairs, _, _ = assign(score, least)
-        return {int(columns[j]): tracks[i] for i, j in pairs}
+        return {segments[column]: tracks[row] for row, column in pairs}
 
-    def _divide(
-        self, tracks: Sequence[LiveTrack], owners: Owners, seen: Observation, occupied: U8
-    ) -> tuple[Owners, set[int], set[int]]:
-        """Give each track its share of the blobs; return who owns what, columns used up, and ids of tracks placed."""
-        matched = {t.track_id for t in owners.values()}
-        waiting = [t for t in tracks if t.track_id not in matched]
-        shares = share(waiting, owners, seen.segments, occupied, self._config)
-        for track, part in shares.parts:
-            track.see_part(part, seen.stamp_ns, self._config)
-        for column, parts in part_company(shares, seen.segments, self._ratios.of, self._config).items():
-            columns = seen.add(parts)
-            shares.divided.add(column)
-            shares.owners[int(columns[0])] = shares.owners.pop(column)
-        placed = shares.placed | {t.track_id for t in shares.owners.values()}
-        return shares.owners, shares.divided | set(shares.owners), placed
+    def _divide_merged(
+        self, confirmed: Sequence[LiveTrack], frame: Observation, occupied: U8, ratios: AspectRatios
+    ) -> None:
+        """Divide each blob among the tracks in it; cut matched segments from which another object emerges."""
+        unmatched = [t for t in confirmed if not frame.explains(t)]
+        merged = find_merged(unmatched, frame.matched, frame.segments, self._config)
+        for blob, tracks in merged.items():
+            frame.divide(blob, *share_blob(blob, tracks, occupied, self._config))
+        for track, part in frame.parts.items():
+            track.update_part(part, frame.stamp_ns, self._config)
+        for segment, track in tuple(frame.matched.items()):
+            if segment in merged or segment.mask is None:
+                continue
+            own, *others = separate(track, segment, ratios.of(track.class_id), self._config)
+            if others:
+                frame.separate(segment, own, others)
 
-    def _cut(self, columns: Sequence[int], seen: Observation) -> I64:
-        """Cut what no track explains at its waists; returns the columns of what there is then."""
-        new: list[int] = []
-        for column in columns:
-            segment = seen.segments[column]
-            one = segment.mask is None or segment.score < self._config.start_share
-            parts = [segment] if one else split(segment, self._ratios.of(segment.class_id), self._config)
-            new += [column] if len(parts) == 1 else seen.add(parts).tolist()
-        return np.array(new, np.int64)
+    def _split_unexplained(self, frame: Observation, ratios: AspectRatios) -> None:
+        """Cut blobs that no track explains at their constrictions."""
+        for segment in tuple(frame.unexplained):
+            if segment.mask is not None and segment.score >= self._config.start_share:
+                parts = split(segment, ratios.of(segment.class_id), self._config)
+                if len(parts) > 1:
+                    frame.split(segment, parts)
 
-    def _begin(self, columns: Sequence[int], seen: Observation, taken: Sequence[int]) -> None:
-        """Start tracks of what surely shows something."""
-        new = [c for c in columns if seen.scores[c] >= self._surely(seen.segments[c])]
-        overlap = box_iou(seen.boxes[new], seen.boxes[list(taken)]).max(axis=1, initial=0.0)
-        for column in (c for c, iou in zip(new, overlap, strict=True) if iou < self._config.duplicate_iou):
-            hidden, colors = seen.hidden[column], seen.color_of(column)
-            segment = seen.segments[column]
-            track = LiveTrack.begin(self.next_id, segment, hidden, colors, seen.stamp_ns, self._config)
-            self._tracks.append(track)
+    def _spawn(self, frame: Observation) -> None:
+        """Start tracks, but not where a box overlaps that of a matched segment."""
+        new = [s for s in frame.unexplained if self._is_confident(s)]
+        boxes, matched = ([s.box_px for s in some] for some in (new, frame.matched))
+        overlap = box_iou(boxes, matched).max(axis=1, initial=0.0)
+        for segment in (s for s, iou in zip(new, overlap, strict=True) if iou < self._config.duplicate_iou):
+            hidden, color = frame.hidden_sides(segment), frame.color(segment)
+            self._tracks.append(LiveTrack.start(self.next_id, segment, hidden, color, frame.stamp_ns, self._config))
             self.next_id += 1
 
 
-def _predicted(tracks: Sequence[LiveTrack], size: tuple[int, int]) -> Looks:
+def _appearances(tracks: Sequence[LiveTrack], size: tuple[int, int]) -> Appearances:
     """Tracks as one side of the association: as much of them as the image, (height, width), can show."""
     boxes: F64 = np.array([t.state.box_px for t in tracks], np.float64).reshape(-1, 4)
     boxes = np.clip(boxes, 0, np.tile(size[::-1], 2))
@@ -257,7 +262,7 @@ def _predicted(tracks: Sequence[LiveTrack], size: tuple[int, int]) -> Looks:
     colors = (
         None if known is None else np.array([np.zeros_like(known) if t.colors is None else t.colors for t in tracks])
     )
-    return Looks(boxes, np.array([t.class_id for t in tracks], np.int64), colors)
+    return Appearances(boxes, np.array([t.class_id for t in tracks], np.int64), colors)
 
 
 def _fitting(image: U8 | None, size: tuple[int, int]) -> U8 | None:

@@ -1,4 +1,4 @@
-"""How an image may look otherwise with the same labels: colour, light, weather, camera."""
+"""Appearance changes of training images that keep their labels: colour, light, weather, camera."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cmt_seg_ros.structures import U8
 
 
 def recolour(image: U8, rng: np.random.Generator) -> U8:
-    """Gain per channel, gamma, contrast and saturation."""
+    """Change gain per channel, gamma, contrast and saturation."""
     gain = rng.uniform(0.7, 1.35) * rng.uniform(0.9, 1.1, 3)
     gamma = np.exp(rng.uniform(-0.4, 0.4))
     ramp = np.linspace(0, 1, 256)[:, None] ** gamma
@@ -37,7 +37,7 @@ def restyle(image: U8, other: U8, strength: float) -> U8:
 
 
 def dusk(image: U8, rng: np.random.Generator) -> U8:
-    """Little light: dark shadows, a tint, less colour, sensor noise."""
+    """Reduce the light: dark shadows, a tint, less colour, sensor noise."""
     gamma, level = rng.uniform(1.0, 1.8), rng.uniform(0.5, 1.0)
     tint = 1 + rng.uniform(-0.15, 0.15, 3)
     ramp = np.linspace(0, 1, 256)[:, None] ** gamma * level * tint * 255
@@ -49,7 +49,7 @@ def dusk(image: U8, rng: np.random.Generator) -> U8:
 
 
 def shade(image: U8, rng: np.random.Generator) -> U8:
-    """Light that changes across the image: a slope from one side to the other, or the edge of a shadow."""
+    """Change the light across the image: a slope from one side to the other, or the edge of a shadow."""
     height, width = image.shape[:2]
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
@@ -61,7 +61,7 @@ def shade(image: U8, rng: np.random.Generator) -> U8:
 
 
 def defocus_or_noise(image: U8, rng: np.random.Generator) -> U8:
-    """Blur, noise or neither."""
+    """Add blur, noise or neither."""
     chance = rng.random()
     if chance < 0.15:
         return _u8(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.2))))

@@ -1,4 +1,4 @@
-"""From a sample to a training crop: paste, scale, cut, flip, look."""
+"""Augmentation of one sample into a training crop: paste, scale, crop, flip, change the appearance."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from cmt_seg_ros.training.datasets import Sample
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much of what; chances are 0-1.
+    """Strengths of the augmentation; probabilities are 0-1.
 
     Attributes:
         scale: smallest and largest factor on the image's size.
-        restyle: chance of the colours of another image of the training data.
-        dusk: chance of little light.
-        shade: chance of uneven light.
-        paste: chance of pasted cut-outs of rare classes.
-        rare_first: chance that the crop is laid around a pixel of a rare class of the image.
+        restyle: probability of taking the colours of another training image.
+        dusk: probability of low light.
+        shade: probability of uneven light.
+        paste: probability of pasting cut-outs of rare classes.
+        rare_first: probability of placing the crop around a pixel of a rare class.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -51,12 +51,12 @@ def augment(
     Args:
         sample: image and labels of any size.
         crop: (height, width) in pixels.
-        rng: source of all chance.
-        how: strengths.
-        area_px: area that the network sees images at; the scale is relative to it.
-        styles: images whose colours may be taken on.
+        rng: random generator.
+        how: strengths of the augmentation.
+        area_px: area at which the network sees images; the scale is relative to it.
+        styles: images whose colours may be taken.
         cut_outs: objects that may be pasted, by label.
-        rare: labels that crops are laid around.
+        rare: labels around which crops may be placed.
 
     Returns:
         (image, labels): crop-sized; pixels outside the image are grey and ignored.
@@ -95,7 +95,7 @@ def _scale(image: U8, labels: U8, crop: tuple[int, int], factor: float) -> tuple
 
 
 def _cut(image: U8, labels: U8, crop: tuple[int, int], rng: np.random.Generator, rare: Sequence[int]) -> tuple[U8, U8]:
-    """A window around a random pixel of a rare class; without one, of two random windows that with more classes."""
+    """Crop around a random pixel of a rare class, else the one of two random windows that has more classes."""
     room = (image.shape[0] - crop[0], image.shape[1] - crop[1])
     corner = _around_rare(labels, crop, room, rng, rare)
     if corner is None:

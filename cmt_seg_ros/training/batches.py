@@ -1,4 +1,4 @@
-"""Which images make up a batch: a function of seed, stage and iteration alone, so that resuming changes nothing."""
+"""Batches: a function of seed, stage and iteration alone, so that resuming changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cmt_seg_ros.training.recipe import Recipe, Stage
 
 
 def to_input(images: np.ndarray) -> Tensor:
-    """(N, H, W, 3) uint8 blue-green-red to (N, 3, H, W) float red-green-blue, (value - INPUT_MEAN) / INPUT_SCALE."""
+    """Convert (N, H, W, 3) uint8 BGR to (N, 3, H, W) float RGB, (value - INPUT_MEAN) / INPUT_SCALE."""
     x = torch.from_numpy(np.ascontiguousarray(images[..., ::-1])).permute(0, 3, 1, 2)
     return ((x.float() - INPUT_MEAN) / INPUT_SCALE).contiguous(memory_format=torch.channels_last)
 
@@ -28,12 +28,12 @@ class TrainingData:
     """Samples whose labels share one numbering (LabelSpace).
 
     Attributes:
-        main: fully labelled.
-        partial: labelled with unions of classes; may be empty.
-        synthetic: fully labelled, rendered; may be empty.
-        class_weights: of the classes, by their frequency in main.
-        rare: labels of the classes with the largest weights; crops are laid around them.
-        cut_outs: what is pasted: objects of the rare classes, by label.
+        main: fully labelled samples.
+        partial: samples labelled with unions of classes; may be empty.
+        synthetic: rendered, fully labelled samples; may be empty.
+        class_weights: weight of each class, from its frequency in main.
+        rare: labels of the classes with the largest weights; crops are placed around them.
+        cut_outs: objects of the rare classes that can be pasted, by label.
     """
 
     main: list[Sample]
@@ -47,7 +47,7 @@ class TrainingData:
     def of(
         cls, space: LabelSpace, main: list[Sample], partial: Sequence[Sample] = (), synthetic: Sequence[Sample] = ()
     ) -> TrainingData:
-        """Count classes, and cut out the objects of the rarer half."""
+        """Count the classes, and cut out the objects of the rarer half."""
         weights = class_weights(main, space.num_classes)
         rare = {int(i) for i in np.argsort(weights)[::-1][: space.num_classes // 2]}
         labels = tuple(i for i, classes in enumerate(space.sets) if set(classes) <= rare)
@@ -55,14 +55,14 @@ class TrainingData:
 
 
 class Batches:
-    """The batches of one stage.
+    """All batches of one stage.
 
     Args:
-        data: what is drawn from.
-        recipe: batch size, seed, augmentation.
-        stage: crop and shares.
-        rank: number of this process, of ``world`` that share each batch.
-        world: number of processes.
+        data: samples to draw from.
+        recipe: gives batch size, seed and augmentation.
+        stage: gives the crop and the shares of partial and synthetic samples.
+        rank: number of this process.
+        world: number of processes that share each batch.
     """
 
     def __init__(self, data: TrainingData, recipe: Recipe, stage: Stage, rank: int = 0, world: int = 1) -> None:
@@ -76,7 +76,7 @@ class Batches:
         self.area_px = float(data.main[0].labels.size)
 
     def batch(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """This process's part: (n, 3, h, w) float network input and (n, h, w) int64 labels."""
+        """Return this process's part: (n, 3, h, w) float network input and (n, h, w) int64 labels."""
         picked = [sample for pool, count in self.shares for sample in self._draw(pool, count, iteration)]
         crops = []
         for k in range(self.rank, len(picked), self.world):
@@ -89,7 +89,7 @@ class Batches:
         return to_input(np.stack(images)), torch.from_numpy(np.stack(labels)).long()
 
     def _draw(self, samples: list[Sample], count: int, iteration: int) -> list[Sample]:
-        """Every sample once an epoch, in an order shuffled by seed and epoch."""
+        """Draw every sample once an epoch, in an order shuffled by seed and epoch."""
         picked = []
         for k in range(iteration * count, (iteration + 1) * count):
             epoch, place = divmod(k, len(samples))
@@ -98,5 +98,5 @@ class Batches:
         return picked
 
     def epoch(self, iteration: int) -> float:
-        """How often every fully labelled sample has been drawn."""
+        """Return how often every fully labelled sample has been drawn."""
         return iteration * self.shares[0][1] / len(self.data.main)

@@ -27,7 +27,7 @@ class CutOut:
 
 
 def cut_outs(samples: Sequence[Sample], labels: Sequence[int]) -> dict[int, list[CutOut]]:
-    """Every component of the given labels with at least MIN_AREA_PX pixels, by label."""
+    """Return every component of the given labels with at least MIN_AREA_PX pixels, by label."""
     found: dict[int, list[CutOut]] = {}
     for sample in samples:
         for label in labels:
@@ -42,7 +42,7 @@ def cut_outs(samples: Sequence[Sample], labels: Sequence[int]) -> dict[int, list
 
 
 def paste(image: U8, labels: U8, pool: Mapping[int, Sequence[CutOut]], rng: np.random.Generator) -> tuple[U8, U8]:
-    """Paste up to MAX_PASTED cut-outs at the height they were at, anywhere sideways: a size that fits its place.
+    """Paste up to MAX_PASTED cut-outs at their original height, at a random place sideways: their size fits there.
 
     The label is drawn first, so that a rare one is pasted as often as a frequent one.
     """

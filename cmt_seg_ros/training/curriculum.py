@@ -1,4 +1,4 @@
-"""What is trained, in which order: stages as data. The loop that runs them is in trainer.py.
+"""Curriculum: the stages of training, as data. The loop that runs them is in trainer.py.
 
 The numbers are those of the curriculum of CMT-MCHH: 501 load data; 502 the objectness network alone
 on small crops; 503 both tasks on small crops; 504 both on large crops; 505 hyper-features by
@@ -26,12 +26,12 @@ ONE_SUM = {"summing_steps": 1}
 def seven_stages(
     iterations: tuple[int, int, int, int, int, int, int], partial: int = 0, synthetic: int = 0
 ) -> tuple[Stage, ...]:
-    """The curriculum of CMT-MCHH.
+    """Return the curriculum of CMT-MCHH.
 
     Args:
-        iterations: of 502, 503, 504, 505, the two steps of 506, and 507.
-        partial: see Stage; the same in all of them.
-        synthetic: likewise.
+        iterations: number of batches of 502, 503, 504, 505, the two steps of 506, and 507.
+        partial: see Stage; the same in all stages.
+        synthetic: see Stage; the same in all stages.
     """
     small, large = (192, 240), (256, 320)
     objectness = ("objectness",)
@@ -53,7 +53,7 @@ def seven_stages(
 *FIRST_SIX, END_TO_END = seven_stages((300, 1000, 1000, 250, 250, 400, 6500), partial=3, synthetic=1)
 LITE = (*FIRST_SIX, replace(END_TO_END, partial=2))
 
-# What each part brings: runs of equal length, of which each differs from "ablation" in one thing (docs/training.md).
+# Ablations: runs of equal length, each of which differs from "ablation" in one thing (docs/training.md).
 ALL = Stage("507 end to end", 500, (192, 240), partial=3)
 SHORT = tuple(
     replace(s, crop=(144, 184) if s.crop == (192, 240) else (192, 240))
@@ -73,15 +73,15 @@ ABLATIONS = {
 
 RECIPES = {
     "cmt-mchh-lite-camvid": Recipe(LITE),
-    # Trained from chance, so every stage is longer.
+    # Trained from scratch, so every stage is longer.
     "cmt-mchh-vgg-camvid": Recipe(
         tuple(replace(s, iterations=4 * s.iterations) for s in LITE),
         network=ZOO["cmt-mchh-vgg"].choices,
         encoder_lr=1.0,
     ),
-    # The final network at once: a plain start for any data set.
+    # The final network in one stage: a simple starting point for any data set.
     "end-to-end": Recipe((Stage("507 end to end", 6000, (256, 320)),)),
-    # A few seconds; proves that the path works.
+    # Takes a few seconds; shows that the whole path works.
     "smoke": Recipe(
         tuple(replace(s, crop=(64, 96)) for s in seven_stages((1, 1, 1, 1, 1, 1, 2), synthetic=1)), batch=2, scenes=4
     ),
@@ -90,7 +90,7 @@ RECIPES = {
 
 
 def read_recipe(name: str) -> Recipe:
-    """A recipe by its name, or from a YAML file: ``base``, the name of a recipe, and what differs from it.
+    """Return a recipe by name, or read a YAML file: ``base``, the name of a recipe, and what differs from it.
 
     Raises:
         ConfigError: no such recipe or file, or a key or value that is not allowed.

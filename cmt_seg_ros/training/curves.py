@@ -1,4 +1,4 @@
-"""Training curves as a picture."""
+"""Training curves of a run, as a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cmt_seg_ros.errors import DatasetError
 
 
 def read_history(run: Path) -> list[dict[str, Any]]:
-    """Scores of all stages of a run folder, in order, with ``batch``, the number of batches before over all stages.
+    """Read the scores of all stages of a run, in order, with ``batch``, counted over all stages.
 
     Raises:
         DatasetError: the run has not been scored yet.

@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import yaml
 
-from cmt_seg_ros.errors import DatasetError
+from cmt_seg_ros.errors import DatasetError, SourceError
+from cmt_seg_ros.images.files import list_files, read_image
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 KNOWN_CLASSES = Path(__file__).parent / "classes"
 EXAMPLE = """classes:
 - {id: 0, name: Road, color: [128, 64, 128]}
@@ -25,7 +25,7 @@ EXAMPLE = """classes:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """image: (H, W, 3) uint8 blue-green-red; labels: (H, W) uint8 ids of its data set, 255 = ignored."""
+    """Labelled image: image (H, W, 3) uint8 blue-green-red; labels (H, W) uint8 ids of its data set, 255 = ignored."""
 
     name: str
     image: U8
@@ -34,7 +34,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Samples, and what their ids stand for.
+    """Samples of one data set, and the classes that their ids stand for.
 
     Attributes:
         name: of the folder.
@@ -49,7 +49,7 @@ class DataSet:
 
 
 def read_classes(root: Path) -> LabelSet:
-    """The classes of a data set: ``root/classes.yaml``, or those known by the folder's name.
+    """Read the classes of a data set: ``root/classes.yaml``, or those known by the folder's name.
 
     Raises:
         DatasetError: no such file, or not one of classes.
@@ -59,7 +59,7 @@ def read_classes(root: Path) -> LabelSet:
 
 
 def read_unions(root: Path, labels: LabelSet) -> tuple[tuple[int, ...], ...]:
-    """What each id of a data set stands for, in the network's classes.
+    """Read which of the network's classes each id of a data set stands for.
 
     Args:
         root: folder with classes.yaml (or one known by its name). Its ``unions`` list id, name and
@@ -110,18 +110,18 @@ def read_folder(root: Path, num_ids: int) -> list[Sample]:
     Raises:
         DatasetError: a folder is missing or empty, an image has no labels, or their sizes differ.
     """
-    images = sorted(p for p in (root / "images").glob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    images = list_files(root / "images")
     if not images:
         raise DatasetError(f"no images in {root / 'images'}; expected images/*.png|jpg|webp and labels/<same name>.png")
     return [_read_pair(path, root / "labels" / f"{path.stem}.png", num_ids) for path in images]
 
 
 def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
-    image = cv2.imread(str(image_path), cv2.IMREAD_COLOR)
-    ids = cv2.imread(str(label_path), cv2.IMREAD_UNCHANGED)  # as stored: a grey value is an id, a colour is none
-    if image is None or ids is None:
-        path = image_path if image is None else label_path
-        raise DatasetError(f"cannot read {path}; every image needs its label file")
+    try:
+        image = read_image(image_path)
+        ids = read_image(label_path, cv2.IMREAD_UNCHANGED)  # as stored: a grey value is an id, a colour is none
+    except SourceError as error:
+        raise DatasetError(f"{error}; every image needs its label file") from error
     if ids.ndim != 2 or ids.dtype != np.uint8:
         raise DatasetError(
             f"{label_path} is {ids.dtype} of shape {ids.shape}; labels must be one channel of 8-bit class ids "
@@ -133,7 +133,7 @@ def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
 
 
 def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 360) -> Iterator[Sample]:
-    """``count`` synthetic frames, six of each street, 25 frames (about 15 m) apart.
+    """Render ``count`` synthetic frames, six of each street, 25 frames (about 15 m) apart.
 
     The demo and the tests use seeds below 1000, training those from ``first_seed``: it never sees them.
     """
@@ -142,12 +142,12 @@ def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 3
         if place == 0:
             scene = StreetScene(width, height, fps=15.0, frames=400, seed=first_seed + street)
         frame = scene.frame(street * 37 % 200 + place * 25)
-        assert frame.truth is not None and frame.truth.class_ids is not None  # a scene knows all
+        assert frame.truth is not None and frame.truth.class_ids is not None  # true of every synthetic scene
         yield Sample(f"scene{first_seed + street}_{frame.name}", frame.pixels, frame.truth.class_ids)
 
 
 def class_weights(samples: list[Sample], num_classes: int) -> list[float]:
-    """Weight of each class in the loss: inverse square root of its frequency, 0.4-4, mean 1 over pixels' classes."""
+    """Return the weight of each class in the loss: inverse square root of its frequency, 0.4-4 times the mean."""
     counts = np.zeros(num_classes)
     for sample in samples:
         counts += np.bincount(sample.labels.ravel(), minlength=256)[:num_classes]
@@ -159,7 +159,7 @@ class LabelSpace:
     """One numbering for the labels of several data sets: the network's classes first, then unions of them.
 
     Args:
-        num_classes: of the network.
+        num_classes: number of classes of the network.
         data: data sets whose labels are to be numbered.
 
     Attributes:
@@ -175,7 +175,7 @@ class LabelSpace:
                 self.sets.append(union)
 
     def renumbered(self, data: DataSet) -> list[Sample]:
-        """The samples with labels in this numbering."""
+        """Return the samples with labels in this numbering."""
         lut = np.full(256, IGNORE_ID, np.uint8)
         lut[: len(data.sets)] = [self.sets.index(s) for s in data.sets]
         return [Sample(s.name, s.image, lut[s.labels]) for s in data.samples]

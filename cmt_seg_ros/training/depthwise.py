@@ -1,9 +1,9 @@
-"""Depthwise convolutions whose backward passes are quick on a CPU.
+"""Depthwise convolutions with fast backward passes on the CPU.
 
-Two backward passes of oneDNN, which PyTorch uses, take ten times what their arithmetic needs: the
+Two backward passes of oneDNN, which PyTorch uses, take ten times as long as their arithmetic needs: the
 gradient of a 5x5 depthwise kernel, and the gradient of the input of a depthwise convolution with
-stride 2. EfficientNet is made of these; here they are put together from quick ones, with the same
-result. ``benchmarks/training_step.py`` measures what it brings.
+stride 2. EfficientNet consists of these. Here they are composed of fast ones, with the same result.
+``benchmarks/training_step.py`` measures the gain.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """As of a convolution with stride 1, whose output's gradient is 0 where stride skips it."""
+    """Compute the gradient as of a convolution with stride 1 whose output gradient is 0 where stride skips it."""
     if stride > 1:
         size = [n + 2 * padding - weight.shape[2] + 1 for n in x.shape[2:]]
         spread = grad.new_zeros(*grad.shape[:2], *size).contiguous(memory_format=torch.channels_last)
@@ -51,7 +51,7 @@ def _input_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int, paddin
 
 
 def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """A 5x5 gradient as four 3x3 ones, which overlap in the middle row and column."""
+    """Compute a 5x5 gradient as four 3x3 ones, which overlap in the middle row and column."""
     if weight.shape[2] != 5:
         return _backward(grad, x, weight, stride, padding, (False, True))[1]
     padded = F.pad(x, [padding] * 4)
@@ -67,12 +67,12 @@ def _weight_gradient(grad: Tensor, x: Tensor, weight: Tensor, stride: int, paddi
 
 
 class QuickDepthwise(TorchFunctionMode):
-    """Within this context depthwise convolutions on the CPU have the quick backward passes."""
+    """Context in which depthwise convolutions on the CPU have the fast backward passes."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Take over the convolutions that are meant; leave everything else alone."""
+        """Replace the convolutions concerned; leave everything else alone."""
         if func is F.conv2d and not kwargs and len(args) == 7:
             x, weight, bias, stride, padding, dilation, groups = args
             same = all(isinstance(v, tuple) and v[0] == v[1] for v in (stride, padding, dilation))

@@ -1,4 +1,4 @@
-"""One process or several (torchrun): the same program."""
+"""Distributed training: the same program in one process or several (torchrun)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def start(device: str) -> tuple[int, int, torch.device]:
 
 
 def shared(model: nn.Module, world: int, device: torch.device) -> nn.Module:
-    """The model for training: gradients averaged over processes; on GPUs BatchNorm statistics, too."""
+    """Wrap the model for training: gradients averaged over processes; on GPUs BatchNorm statistics, too."""
     if world == 1:
         return model
     if device.type == "cuda":
@@ -50,12 +50,12 @@ def shared(model: nn.Module, world: int, device: torch.device) -> nn.Module:
 
 
 def wait() -> None:
-    """Let every process come this far."""
+    """Wait until every process has come this far."""
     if distributed.is_initialized():
         distributed.barrier()
 
 
 def stop() -> None:
-    """Leave the other processes in order."""
+    """Leave the group of processes in order."""
     if distributed.is_initialized():
         distributed.destroy_process_group()

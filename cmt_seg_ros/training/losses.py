@@ -1,4 +1,4 @@
-"""The coupled loss of CMT-MCHH, Equation (1), for labels that are classes or unions of classes."""
+"""Coupled loss of CMT-MCHH, Equation (1), for labels that are classes or unions of classes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cmt_seg_ros.networks.scores import Scores
 
 
 class CoupledLoss(nn.Module):
-    """w1 x semantic cross-entropy + w2 x objectness cross-entropy, averaged over labelled pixels.
+    """Coupled loss: w1 x semantic + w2 x objectness cross-entropy, averaged over labelled pixels.
 
     A label that stands for several classes costs minus the logarithm of the sum of their
     probabilities. Its objectness is known where all of its classes agree, else not counted.
@@ -22,7 +22,7 @@ class CoupledLoss(nn.Module):
         sets: for each label, the classes it stands for (see LabelSpace).
         object_ids: ids of the object classes.
         class_weights: weight of each class, or None for equal weights; a union has its classes' mean.
-        boundary_weight: what a pixel within 2 pixels of a class boundary counts more; 0 = the same.
+        boundary_weight: extra weight of pixels within 2 pixels of a class boundary; 0 = none.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class CoupledLoss(nn.Module):
         self.register_buffer("is_object", table)
 
     def forward(self, scores: Scores, target: Tensor, weights: tuple[float, float] = (2 / 3, 1 / 3)) -> Tensor:
-        """The loss.
+        """Compute the loss.
 
         Args:
             scores: up-sampled bilinearly to the target's size; a task with weight 0 may be None.
@@ -61,7 +61,7 @@ class CoupledLoss(nn.Module):
         return torch.stack(terms).sum()
 
     def semantic(self, classes: Tensor, target: Tensor) -> Tensor:
-        """Weighted cross-entropy on classes and on sums of class probabilities."""
+        """Compute the weighted cross-entropy on classes and on sums of class probabilities."""
         log_p = _resize(classes, target).log_softmax(1)
         if self.unions and bool(((target >= log_p.shape[1]) & (target != IGNORE_ID)).any()):
             log_p = torch.cat([log_p, *(log_p[:, u].logsumexp(1, keepdim=True) for u in self.unions)], 1)
@@ -73,14 +73,14 @@ class CoupledLoss(nn.Module):
         return (losses * emphasis).sum() / total.clamp_min(1e-6)  # 0, not nan, where nothing is labelled
 
     def objectness(self, scores: Tensor, target: Tensor) -> Tensor:
-        """Cross-entropy of object against no object, where the label tells which."""
+        """Compute the cross-entropy of object against no object, where the label tells which."""
         kinds = self.is_object[target]
         total = F.cross_entropy(_resize(scores, target), kinds, ignore_index=IGNORE_ID, reduction="sum")
         return total / (kinds != IGNORE_ID).sum().clamp_min(1)
 
 
 def near_boundary(target: Tensor, reach: int = 2) -> Tensor:
-    """(N, H, W) labels to (N, H, W) float: 1 where another label lies within ``reach`` pixels."""
+    """Map (N, H, W) labels to (N, H, W) float: 1 where another label lies within ``reach`` pixels."""
     labels = target.float()[:, None]
     highest = F.max_pool2d(labels, 2 * reach + 1, 1, reach)
     lowest = -F.max_pool2d(-labels, 2 * reach + 1, 1, reach)

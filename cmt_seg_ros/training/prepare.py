@@ -26,14 +26,14 @@ FIRST_TRAINING_SEED = 1000
 def load_data(
     root: Path, partial: Path | None, recipe: Recipe, hold_out: str = ""
 ) -> tuple[LabelSet, LabelSpace, TrainingData, list[Sample]]:
-    """Read what a recipe trains on.
+    """Read the data that a recipe trains on.
 
     Args:
         root: data set with train/, val/ and classes.yaml.
         partial: data set with train/ and unions in classes.yaml; None for none.
         recipe: says whether synthetic frames are wanted. They have CamVid's classes, matched by name; left out
             where the network lacks some of them.
-        hold_out: score on the frames of train/ and val/ whose names begin so, and train on all others;
+        hold_out: prefix of names: score on the frames of train/ and val/ with this prefix, train on all others;
             empty: train on train/, score on val/.
 
     Returns:
@@ -49,7 +49,7 @@ def load_data(
         val = [s for s in frames if s.name.startswith(hold_out)]
         train = [s for s in frames if not s.name.startswith(hold_out)]
         if not val or not train:
-            raise DatasetError(f"--hold-out {hold_out}: {len(val)} of {len(frames)} frames have names that begin so")
+            raise DatasetError(f"--hold-out {hold_out}: {len(val)} of {len(frames)} frame names begin with it")
     for name, samples in (("training", train), ("val", val)):
         if not any((s.labels != IGNORE_ID).any() for s in samples):
             raise DatasetError(f"no pixel of the {name} labels of {root} has an id below {len(labels)}, its classes")

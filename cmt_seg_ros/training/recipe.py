@@ -1,4 +1,4 @@
-"""What a training run is made of: stages, and what they have in common."""
+"""Recipe of a training run: its stages, and the settings that they share."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ class Stage:
     """One stage of a recipe. Its weights come from the stage before; those of the first from ImageNet (lite form).
 
     Attributes:
-        name: with its number; the folder of its weights.
-        iterations: number of batches, after which it ends.
+        name: number and name; also the name of the folder with its weights.
+        iterations: number of batches.
         crop: (height, width) in pixels.
-        tasks: of the network.
-        hyper: what differs from the recipe's hyper-features, in both tasks.
+        tasks: tasks that the network has in this stage.
+        hyper: changes to the recipe's hyper-features, for both tasks.
         weights: (w1, w2) of Equation (1).
-        partial: how many images of each batch come from data with partial labels.
-        synthetic: how many from the synthetic scene.
-        frozen: parameters whose names begin so are not trained, nor are their BatchNorm statistics.
+        partial: images of each batch that come from partially labelled data.
+        synthetic: images of each batch that come from the synthetic street.
+        frozen: prefixes of parameter names; these parameters and their BatchNorm statistics are not trained.
     """
 
     name: str
@@ -49,20 +49,20 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the weights, the data set aside.
+    """Everything that determines the weights, apart from the data.
 
     Attributes:
-        stages: run in order.
-        network: what differs from CmtMchhConfig's defaults.
-        augmentation: of every stage.
-        batch: images a batch, all processes together.
-        lr: learning rate of what starts from chance; falls to 0 over each stage (poly, power 0.9).
+        stages: stages in the order in which they run.
+        network: changes to CmtMchhConfig's defaults.
+        augmentation: augmentation of every stage.
+        batch: images per batch, summed over all processes.
+        lr: learning rate of randomly initialised layers; falls to 0 over each stage (poly, power 0.9).
         encoder_lr: factor on lr for the encoder.
         weight_decay: of AdamW.
         warmup: iterations until the full learning rate of a stage.
-        ema: decay of the moving average of the weights, which is what is kept.
+        ema: decay of the moving average of the weights; the averaged weights are what is saved.
         boundary_weight: see CoupledLoss.
-        seed: of all chance.
+        seed: of all random numbers.
         scenes: number of synthetic images rendered.
     """
 
@@ -84,7 +84,7 @@ class Recipe:
             if stage.partial + stage.synthetic >= self.batch:
                 raise ConfigError(
                     f"stage {stage.name!r}: {stage.partial} partly labelled and {stage.synthetic} synthetic images "
-                    f"leave no room for others in batches of {self.batch}"
+                    f"leave no room for fully labelled ones in batches of {self.batch}"
                 )
 
     @property
@@ -93,11 +93,11 @@ class Recipe:
         return sum(stage.iterations for stage in self.stages)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for YAML."""
+        """Return plain values for YAML."""
         return _plain(asdict(self))
 
     def changed(self, values: Mapping[str, Any]) -> Recipe:
-        """This recipe with other values, as they stand in a YAML file.
+        """Return this recipe with other values, as they stand in a YAML file.
 
         Args:
             values: keys of Recipe. ``network`` and ``augmentation`` change what they name, ``stages`` replaces all.

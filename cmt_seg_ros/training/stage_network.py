@@ -1,7 +1,8 @@
-"""The network of a stage: where its weights come from, and what the stage leaves behind."""
+"""Network of one stage: its initial weights, and the files that the stage and its run leave behind."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ from cmt_seg_ros.training.recipe import Recipe, Stage
 
 
 def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path | None, pretrained: bool) -> CmtMchh:
-    """The network at the beginning of a stage.
+    """Build the network with which a stage begins.
 
     Args:
-        recipe: what it is part of.
-        stage: which one.
+        recipe: recipe that the stage belongs to.
+        stage: the stage.
         labels: the classes.
-        before: folder with the weights to start from: of the stage before, or for the first stage what the user
-            gave; None for none.
-        pretrained: without those, the lite encoder starts from ImageNet.
+        before: folder with the weights to start from: those of the previous stage or, for the first stage, those the
+            user gave; None for none.
+        pretrained: without ``before``, start the lite encoder from ImageNet.
 
     Raises:
         ModelError: weights that cannot be read or do not fit.
@@ -46,7 +47,7 @@ def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path |
 
 
 def network_config(recipe: Recipe, stage: Stage, labels: LabelSet) -> CmtMchhConfig:
-    """The network of one stage: defaults, then the recipe's choices, then the stage's."""
+    """Return the configuration of one stage: defaults, then the recipe's choices, then the stage's."""
     values = merged(CmtMchhConfig(len(labels), labels.object_ids).to_dict(), recipe.network)
     if not set(stage.tasks) <= set(values["tasks"]):
         raise ConfigError(f"stage {stage.name!r} trains {stage.tasks}, but the recipe's network has {values['tasks']}")
@@ -55,7 +56,7 @@ def network_config(recipe: Recipe, stage: Stage, labels: LabelSet) -> CmtMchhCon
 
 
 def carry_over(network: CmtMchh, weights: dict[str, Tensor]) -> None:
-    """Take every weight of the stage before that has a place of its size; the others keep their initial values.
+    """Copy every weight of the previous stage that fits in name and size; the others keep their initial values.
 
     Raises:
         ModelError: the encoder does not fit.
@@ -71,15 +72,15 @@ def carry_over(network: CmtMchh, weights: dict[str, Tensor]) -> None:
 def write_stage(
     folder: Path, network: CmtMchh, stage: Stage, labels: LabelSet, size: tuple[int, ...], scores: dict[str, Any]
 ) -> None:
-    """Write the weights and what rebuilds them; meta.yaml comes last and says that the stage has ended.
+    """Write the weights and their description; meta.yaml is written last and marks the stage as finished.
 
     Args:
-        folder: of the stage.
-        network: with the weights to keep.
-        stage: what was run.
+        folder: folder of the stage.
+        network: network with the weights to save.
+        stage: the stage that was run.
         labels: the classes.
-        size: (height, width) of the images it learned from; the deployed network sees images at that area.
-        scores: of the network on val.
+        size: (height, width) of the training images; the deployed network sees images at that area.
+        scores: scores of the network on val.
     """
     save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, folder / "weights.safetensors")
     meta = {
@@ -96,6 +97,31 @@ def write_stage(
 
 
 def finished_scores(folder: Path) -> dict[str, Any] | None:
-    """Scores of a stage that has ended; None if it has not."""
+    """Return the scores of a finished stage; None if it is not finished."""
     path = folder / "meta.yaml"
     return yaml.safe_load(path.read_text())["scores"] if path.is_file() else None
+
+
+def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
+    """Record in ``out/run.yaml`` what a run was started with; refuse to resume a different one.
+
+    Args:
+        out: folder of the run.
+        record: plain values that determine the result.
+        rank: number of this process; only process 0 writes.
+
+    Raises:
+        ConfigError: the folder holds a run of another recipe, other data or other classes, or cannot be written.
+    """
+    path = out / "run.yaml"
+    if path.is_file():
+        there = yaml.safe_load(path.read_text())
+        different = sorted(k for k in {*there, *record} if there.get(k) != record.get(k))
+        if different:
+            raise ConfigError(f"{out} holds a run with another {', '.join(different)} (see {path}); give another --out")
+    elif rank == 0:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            write_whole(path, yaml.safe_dump(dict(record), sort_keys=False))
+        except OSError as error:
+            raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""One loop that runs every stage of a recipe; stops and resumes at any point with the same result."""
+"""Training loop: runs every stage of a recipe; can stop and resume at any point with the same result."""
 
 from __future__ import annotations
 
@@ -18,34 +18,35 @@ from tqdm import tqdm
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.files import replace_with
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.metrics.segmentation import MaskMeter
+from cmt_seg_ros.networks.cmt_mchh import CmtMchh
 from cmt_seg_ros.training import distributed
-from cmt_seg_ros.training.batches import Batches, TrainingData
+from cmt_seg_ros.training.batches import Batches, TrainingData, to_input
 from cmt_seg_ros.training.curves import draw_curves
 from cmt_seg_ros.training.datasets import LabelSpace, Sample
 from cmt_seg_ros.training.depthwise import QuickDepthwise
 from cmt_seg_ros.training.losses import CoupledLoss
 from cmt_seg_ros.training.recipe import Recipe
-from cmt_seg_ros.training.run_folder import claim
-from cmt_seg_ros.training.stage_network import build_network, finished_scores, write_stage
-from cmt_seg_ros.training.validation import evaluate
+from cmt_seg_ros.training.stage_network import build_network, claim, finished_scores, write_stage
 
 CHECKPOINT_EVERY = 100
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What all stages have in common.
+    """One training run: what all its stages have in common.
 
     Attributes:
-        recipe: what to run.
+        recipe: recipe to run.
         labels: the network's classes.
-        space: what the labels of ``data`` stand for.
+        space: numbering of the labels of ``data``.
         data: training samples.
         val: samples scored every ``val_every`` iterations and at the end of a stage.
-        out: folder; run.yaml there says what it is a run of, and each stage has a folder of its own in it.
-        about: what else decides the result, for run.yaml: names of recipe and data.
-        start: folder with weights.safetensors to start from; None: ImageNet for the lite encoder, else chance.
+        out: folder of the run; it holds run.yaml, which identifies the run, and one folder per stage.
+        about: names of recipe and data, for run.yaml: they too decide the result.
+        start: folder with weights.safetensors to start from; None: the lite encoder starts from ImageNet, everything
+            else is randomly initialised.
         pretrained: start the lite encoder from ImageNet.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         workers: threads that prepare batches.
@@ -107,9 +108,9 @@ class StageRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._build()
         self._resume()
-        distributed.wait()  # the first to finish removes the checkpoint, which all must have read by then
+        distributed.wait()  # the first process to finish removes the checkpoint, so all must have read it by then
         miou = self.history[-1]["miou"] if self.history else 0.0
-        # The bar is that of the whole run, so that the time left is, too.
+        # One bar for the whole run, so that it shows the time left for the whole run.
         with tqdm(total=self.common.recipe.iterations, initial=self.batches_before + self.iteration, unit="batch",
                   dynamic_ncols=True, disable=self.rank > 0, file=sys.stderr, desc=self.position) as bar:  # fmt: skip
             for x, target in self._ahead():
@@ -151,7 +152,7 @@ class StageRun:
         self.batches = Batches(data, recipe, stage, self.rank, self.world)
 
     def _ahead(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches from the current iteration on, prepared in threads while the network computes."""
+        """Yield batches from the current iteration on, prepared in threads while the network computes."""
         with ThreadPoolExecutor(self.common.workers) as pool:
             upcoming: deque[Future[tuple[Tensor, Tensor]]] = deque()
             following = self.iteration
@@ -194,7 +195,7 @@ class StageRun:
         return self.history[-1]
 
     def _save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint in one piece, so that a kill leaves the old or the new one."""
         if self.rank:
             return
         state = {
@@ -218,8 +219,26 @@ class StageRun:
         self.iteration, self.history = state["iteration"], state["history"]
 
 
+@torch.no_grad()
+def evaluate(model: CmtMchh, samples: list[Sample], labels: LabelSet, device: torch.device) -> dict[str, Any]:
+    """Score the masks as they are deployed, at the images' own size; see MaskMeter.to_dict."""
+    model.eval()
+    meter = MaskMeter(labels)
+    for s in samples:
+        scores = model.deployed(to_input(s.image[None]).to(device))
+        full = [
+            None if x is None else nn.functional.interpolate(x.float().softmax(1), s.labels.shape, mode="bilinear")[0]
+            for x in scores
+        ]
+        nothing = torch.full(s.labels.shape, IGNORE_ID)
+        class_ids = nothing if full[0] is None else full[0].argmax(0)
+        is_object = None if full[1] is None else (full[1][1] > 0.5).to("cpu", torch.uint8).numpy()
+        meter.add(s.labels, class_ids.to("cpu", torch.uint8).numpy(), is_object)
+    return meter.to_dict()
+
+
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """Exponential moving average that forgets sooner in the beginning: over the last tenth of a young run."""
+    """Return an exponential moving average that forgets faster at first: over the last tenth of a young run."""
 
     def update(average: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
         keep = min(decay, (1 + int(updates)) / (10 + int(updates)))

@@ -14,8 +14,7 @@ import pytest
 from cmt_seg_ros.cli import doctor
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY
-from cmt_seg_ros.runtime.doctor import check_cache, unseen_hardware
-from cmt_seg_ros.runtime.findings import ERROR, OK, Finding, examine
+from cmt_seg_ros.runtime.doctor import ERROR, OK, CheckResult, check_cache, run_check, unseen_hardware
 from cmt_seg_ros.runtime.model_package import find
 
 MODEL = "cmt-mchh-lite-camvid"
@@ -32,11 +31,11 @@ time.sleep(60)
 """
 
 
-def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Finding]]:
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, CheckResult]]:
     """Run the command; returns its status and the findings by check."""
     status = main(["doctor", "--json", *arguments])
     report = json.loads(capsys.readouterr().out)
-    findings = [Finding(**row) for row in report["findings"]]
+    findings = [CheckResult(**row) for row in report["findings"]]
     assert report["errors"] == sum(finding.state == ERROR for finding in findings)
     return status, {finding.check: finding for finding in findings}
 
@@ -109,14 +108,16 @@ def test_without_ros_all_else_is_checked(
 
 
 def test_devices_that_are_not_there_or_make_no_sense_are_errors(capsys: pytest.CaptureFixture[str]) -> None:
-    examined = examine("devices", lambda: doctor.check_devices("XPU"))
+    examined = run_check("devices", lambda: doctor.check_devices("XPU"))
     assert examined.state == ERROR and "XPU not available" in examined.found and "--device" in examined.advice
-    assert "expected devices in order" in examine("devices", lambda: doctor.check_devices(" ,")).found
+    assert "expected devices in order" in run_check("devices", lambda: doctor.check_devices(" ,")).found
 
 
 def test_a_check_that_fails_is_a_finding() -> None:
-    finding = examine("nothing", lambda: Finding("nothing", OK, str(1 // 0)))
-    assert finding == Finding("nothing", ERROR, "ZeroDivisionError: integer division or modulo by zero", finding.advice)
+    finding = run_check("nothing", lambda: CheckResult("nothing", OK, str(1 // 0)))
+    assert finding == CheckResult(
+        "nothing", ERROR, "ZeroDivisionError: integer division or modulo by zero", finding.advice
+    )
 
 
 def test_hardware_without_driver_is_seen(tmp_path: Path) -> None:

@@ -49,14 +49,16 @@ def test_quantized_package_is_whole_and_says_what_it_costs(
 
 
 def test_accuracy_control_comes_when_the_plain_way_costs_too_much(
-    package: ModelPackage, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    monkeypatch.setattr(quantize, "MAX_LOSS", 0.1)
-    monkeypatch.setattr(quantize, "MIN_AGREEMENT", 0.9)
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # One layer costs far more than the others, on every processor: accuracy control puts it back to float.
+    package = write_package(tmp_path / "tiny", outlier=30.0)
+    data = write_data(package, tmp_path / "street")
+    monkeypatch.setattr(quantize, "MAX_LOSS", 0.2)
+    monkeypatch.setattr(quantize, "MIN_AGREEMENT", 0.8)
     arguments = ["quantize", str(package.folder), "--data", str(data), "--out", str(tmp_path / "mine")]
     assert main(arguments) == 0
-    assert "points of mIoU, 10 are allowed" in capsys.readouterr().out
+    assert "points of mIoU, 20 are allowed" in capsys.readouterr().out
     assert ModelPackage.load(str(tmp_path / "mine")).description["quantization"]["accuracy_control"]
 
 

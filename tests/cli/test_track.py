@@ -116,6 +116,16 @@ def test_parameters_of_the_tracker_are_set_and_nothing_found_is_said(
     assert out.read_text() == ""
 
 
+def test_an_old_name_of_a_parameter_is_taken_and_the_new_one_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--detections", str(box_file(tmp_path / "det.txt")), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10"]
+    assert main(["track", *options, "--set", "max_odd=0.5", "--out", str(tmp_path / "result.txt")]) == 0
+    assert capsys.readouterr().err.count("parameter max_odd is called max_aspect_deviation since version 0.2") == 1
+    assert main(["track", *options, "--set", "waist=2", "--out", str(tmp_path / "result.txt")]) == 1
+    assert "tracker.max_constriction_ratio is 2.0; it must be a number from 0 to 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -154,6 +164,22 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.C
     assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out)]) == 1
     assert f"{FRAMES - 1:03d}.png" in capsys.readouterr().err
     assert out.read_text() == "of an earlier run\n" and len(list(tmp_path.iterdir())) == 2
+    video = tmp_path / "tracks.mp4"
+    video.write_bytes(b"of an earlier run")
+    options = ["--masks", str(masks), "--fps", "10", "--out", str(out), "--overlay", str(video)]
+    assert main(["track", *options]) == 1
+    assert video.read_bytes() == b"of an earlier run" and len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_video_needs_pyav_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("cmt_seg_ros.images.video.av", None)
+    masks, out = images(tmp_path / "masks", (1, 1)), tmp_path / "result.txt"
+    options = ["--masks", str(masks), "--fps", "10", "--out", str(out)]
+    assert main(["track", *options, "--overlay", str(tmp_path / "tracks.mp4")]) == 1
+    assert "pip install 'cmt_seg_ros[demo]', or give a folder for images" in capsys.readouterr().err
+    assert main(["track", *options, "--overlay", str(tmp_path / "overlay")]) == 0
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_train_then_export(
                  "--threads", "2"]) == 0  # fmt: skip
     out_text = capsys.readouterr().out
     assert (run / "curves.png").stat().st_size > 5000 and "mIoU" in out_text
-    assert "501 data: 3 labelled, 3 partly labelled, 4 synthetic images for training, 2 for scores" in out_text
+    assert "501 data: 3 labelled, 3 partly labelled, 4 synthetic images for training, 2 for validation" in out_text
     export_arguments = ["export", "--run", str(run), "--data", str(data), "--out", str(out)]
     # After four batches many scores are nearly equal, and fp16 decides otherwise here and there: refused ...
     monkeypatch.setattr(export, "PARITY", 1.0)
@@ -98,7 +98,7 @@ def test_mistakes_are_explained(data: Path, tmp_path: Path, capsys: pytest.Captu
         (["train", "--data", str(data), "--threads", "0", *out], "--threads is 0; it must be 1 or more"),
         (["train", "--data", str(data), "--from", str(tmp_path), *out], "holds no weights.safetensors"),
         (["train", "--data", str(tmp_path), *out], "classes.yaml does not exist"),
-        (["train", "--data", str(data), "--hold-out", "9", *out], "0 of 5 frames have names that begin so"),
+        (["train", "--data", str(data), "--hold-out", "9", *out], "0 of 5 frame names begin with it"),
         (["train", "--data", str(data), "--partial", str(tmp_path), *out], "classes.yaml does not exist"),
         (["export", "--run", str(tmp_path), "--data", str(data), "--out", str(tmp_path / "m")], "train first"),
     ):

@@ -22,12 +22,16 @@ from cmt_seg_ros.runtime.pipeline import Pipeline  # noqa: E402
 from cmt_seg_ros.street import StreetScene  # noqa: E402
 
 
+def rebuilt(package: ModelPackage) -> torch.nn.Module:
+    return load_network(package.description["network"], package.folder / "weights.safetensors")
+
+
 @pytest.mark.parametrize("size", [(96, 128), (90, 122)])
 def test_shipped_network_and_its_ir_label_alike(size: tuple[int, int]) -> None:
     package = ModelPackage.load("cmt-mchh-lite-camvid")
     scene = StreetScene(size[1], size[0], frames=100)
     images = [scene.frame(k).pixels for k in (0, 10)]
-    assert label_agreement(package, load_network(package), images) >= 0.999
+    assert label_agreement(package, rebuilt(package), images) >= 0.999
 
 
 def test_package_written_is_package_read(tmp_path: Path) -> None:
@@ -36,11 +40,11 @@ def test_package_written_is_package_read(tmp_path: Path) -> None:
     network = CmtMchh(CmtMchhConfig(len(CAMVID), CAMVID.object_ids, semantic=hyper)).eval()
     package = write_package(network, CAMVID, tmp_path / "mine", (96, 128), {"data": "none"})
     assert package.name == "mine" and package.description["data"] == "none"
-    rebuilt = load_network(package)
-    assert rebuilt.config == network.config
+    again = rebuilt(package)
+    assert again.config == network.config
     x = torch.randn(1, 3, 96, 128)
     with torch.no_grad():
-        torch.testing.assert_close(rebuilt(x).classes, network(x).classes)
+        torch.testing.assert_close(again(x).classes, network(x).classes)
     # Untrained scores lie close together, so the comparison is of what both say of random noise, in f32.
     noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3)).astype(np.uint8)
     assert label_agreement(package, network, [noise]) > 0.98
@@ -59,10 +63,10 @@ def test_what_cannot_be_deployed_or_rebuilt_is_refused(tmp_path: Path) -> None:
     package = write_package(build("unet", 11, CAMVID.object_ids), CAMVID, tmp_path / "unet", (32, 32), {})
     description = {**package.description, "network": {**package.description["network"], "widths": [8, 16]}}
     with pytest.raises(ModelError, match="does not fit the network"):
-        load_network(replace(package, description=description))
+        rebuilt(replace(package, description=description))
     (package.folder / "weights.safetensors").unlink()
     with pytest.raises(ModelError, match="use the fp16 package"):
-        load_network(package)
+        rebuilt(package)
 
 
 def test_measure_scores_what_the_pipeline_publishes() -> None:

@@ -114,7 +114,7 @@ def test_calibration_images_are_spread_over_the_folder(data: Path, tmp_path: Pat
     with pytest.raises(DatasetError, match="no images in"):
         calibration_images(tmp_path, 2)
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(DatasetError, match=r"cannot read .*a\.png"):
+    with pytest.raises(DatasetError, match=r"a\.png cannot be decoded"):
         calibration_images(tmp_path, 2)
 
 

@@ -14,6 +14,7 @@ from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.runtime.batching import GONE_AFTER_S, LOSSLESS_CAPACITY, Batch, Batcher
 from cmt_seg_ros.structures import Frame
 
+MASKS = ("class_ids",)
 PIXELS = np.zeros((16, 16, 3), np.uint8)
 
 
@@ -33,18 +34,18 @@ def taken(batcher: Batcher) -> Batch:
 
 
 def stamps_of(batcher: Batcher) -> list[int]:
-    return [f.stamp_ns for f in taken(batcher).frames]
+    return [r.frame.stamp_ns for r in taken(batcher).requests]
 
 
 def cameras_of(batcher: Batcher) -> list[str]:
-    return [f.camera for f in taken(batcher).frames]
+    return [r.frame.camera for r in taken(batcher).requests]
 
 
 def test_live_keeps_the_newest_and_counts_the_rest() -> None:
     drops = Drops()
     batcher = Batcher(4, 0.0, lossless=False, on_drop=drops)
     for stamp in (1, 2, 3):
-        batcher.put(frame("a", stamp))
+        batcher.put(frame("a", stamp), MASKS)
     assert stamps_of(batcher) == [3]
     assert drops == [("a", 1, "newer_frame"), ("a", 2, "newer_frame")]
     assert batcher.get(0.0) is None
@@ -54,7 +55,7 @@ def test_lossless_keeps_order_and_holds_the_source_back() -> None:
     drops = Drops()
     batcher = Batcher(4, 0.0, lossless=True, on_drop=drops)
     total = LOSSLESS_CAPACITY + 3
-    putter = threading.Thread(target=lambda: [batcher.put(frame("a", s)) for s in range(1, total + 1)])
+    putter = threading.Thread(target=lambda: [batcher.put(frame("a", s), MASKS) for s in range(1, total + 1)])
     putter.start()
     putter.join(timeout=0.2)
     assert putter.is_alive(), "more frames than the capacity were taken without waiting"
@@ -68,32 +69,32 @@ def test_cameras_share_a_batch_and_take_turns() -> None:
     served = []
     for stamp in (1, 2, 3):
         for camera in ("a", "b", "c"):
-            batcher.put(frame(camera, stamp))
+            batcher.put(frame(camera, stamp), MASKS)
         served += cameras_of(batcher)
     assert sorted(served) == ["a", "a", "b", "b", "c", "c"]
 
 
 def test_waits_for_other_cameras_no_longer_than_told() -> None:
     batcher = Batcher(4, 5.0, lossless=False, on_drop=Drops())
-    batcher.put(frame("a", 1))
-    batcher.put(frame("b", 1))
+    batcher.put(frame("a", 1), MASKS)
+    batcher.put(frame("b", 1), MASKS)
     batcher.get(1.0)
-    batcher.put(frame("a", 2))
-    threading.Timer(0.05, lambda: batcher.put(frame("b", 2))).start()
+    batcher.put(frame("a", 2), MASKS)
+    threading.Timer(0.05, lambda: batcher.put(frame("b", 2), MASKS)).start()
     assert set(cameras_of(batcher)) == {"a", "b"}
 
 
 def test_frame_back_in_time_is_refused_and_a_restart_is_understood() -> None:
     batcher = Batcher(4, 0.0, lossless=False, on_drop=Drops())
-    batcher.put(frame("a", 100))
+    batcher.put(frame("a", 100), MASKS)
     with pytest.raises(FrameError, match="stamps of a camera must increase") as caught:
-        batcher.put(frame("a", 50))
+        batcher.put(frame("a", 50), MASKS)
     assert caught.value.reason == "out_of_order"
-    batcher.put(frame("a", 101))
+    batcher.put(frame("a", 101), MASKS)
     for stamp in (1, 2):
         with pytest.raises(FrameError):
-            batcher.put(frame("a", stamp))
-    batcher.put(frame("a", 3))
+            batcher.put(frame("a", stamp), MASKS)
+    batcher.put(frame("a", 3), MASKS)
     assert stamps_of(batcher) == [3]
 
 
@@ -101,8 +102,8 @@ def test_closing_frees_waiting_threads_and_counts_what_was_left() -> None:
     drops = Drops()
     batcher = Batcher(4, 0.0, lossless=True, on_drop=drops)
     for stamp in range(LOSSLESS_CAPACITY):
-        batcher.put(frame("a", stamp + 1))
-    putter = threading.Thread(target=batcher.put, args=(frame("a", 99),))
+        batcher.put(frame("a", stamp + 1), MASKS)
+    putter = threading.Thread(target=batcher.put, args=(frame("a", 99), MASKS))
     putter.start()
     batcher.close()
     putter.join(timeout=5.0)
@@ -112,49 +113,85 @@ def test_closing_frees_waiting_threads_and_counts_what_was_left() -> None:
 def test_lossless_frames_never_meet_in_a_batch() -> None:
     batcher = Batcher(4, 5.0, lossless=True, on_drop=Drops())
     for camera in ("a", "b"):
-        batcher.put(frame(camera, 1))
-    assert [len(taken(batcher).frames) for _ in range(2)] == [1, 1]
+        batcher.put(frame(camera, 1), MASKS)
+    assert [len(taken(batcher).requests) for _ in range(2)] == [1, 1]
 
 
 def test_camera_that_is_gone_is_not_waited_for() -> None:
     now = [0.0]
     batcher = Batcher(4, 5.0, lossless=False, on_drop=Drops(), clock=lambda: now[0])
     for camera in ("a", "b"):
-        batcher.put(frame(camera, 1))
+        batcher.put(frame(camera, 1), MASKS)
     assert set(cameras_of(batcher)) == {"a", "b"}
     now[0] = GONE_AFTER_S + 1
-    batcher.put(frame("a", 2))
+    batcher.put(frame("a", 2), MASKS)
     assert cameras_of(batcher) == ["a"], "it would have waited for ever: the clock stands still"
 
 
 def test_old_frames_are_dropped_when_their_turn_comes() -> None:
     drops = Drops()
     batcher = Batcher(4, 0.0, lossless=False, on_drop=drops, is_late=lambda f: f.stamp_ns < 10)
-    batcher.put(frame("a", 1))
-    batcher.put(frame("b", 11))
+    batcher.put(frame("a", 1), MASKS)
+    batcher.put(frame("b", 11), MASKS)
     assert cameras_of(batcher) == ["b"]
-    batcher.put(frame("a", 2))
+    batcher.put(frame("a", 2), MASKS)
     assert batcher.get(0.0) is None
     assert drops == [("a", 1, "too_old"), ("a", 2, "too_old")]
 
 
 def test_frame_waits_while_its_network_is_compiled_and_others_go_on() -> None:
     drops, ready = Drops(), {"b"}
-    batcher = Batcher(4, 0.0, lossless=False, on_drop=drops, is_ready=lambda f: f.camera in ready)
-    batcher.put(frame("a", 1))
-    batcher.put(frame("b", 1))
+    batcher = Batcher(4, 0.0, lossless=False, on_drop=drops, is_ready=lambda f, masks: f.camera in ready)
+    batcher.put(frame("a", 1), MASKS)
+    batcher.put(frame("b", 1), MASKS)
     assert cameras_of(batcher) == ["b"] and batcher.get(0.0) is None
-    batcher.put(frame("a", 2))
+    batcher.put(frame("a", 2), MASKS)
     assert drops == [("a", 1, "newer_frame")]
     ready.add("a")
     assert stamps_of(batcher) == [2]
 
 
+def test_frame_that_can_never_be_inferred_is_passed_on_with_the_reason() -> None:
+    def is_ready(frame: Frame, masks: tuple[str, ...]) -> bool:
+        if frame.camera == "b":
+            raise FrameError("the device refuses it", "compile")
+        return True
+
+    drops = Drops()
+    batcher = Batcher(4, 0.0, lossless=False, on_drop=drops, is_ready=is_ready)
+    batcher.put(frame("a", 1), MASKS)
+    batcher.put(frame("b", 1), MASKS)
+    found = {r.frame.camera: r.error for r in taken(batcher).requests}
+    assert found["a"] is None and found["b"] is not None and found["b"].reason == "compile" and not drops
+
+
+def test_frame_that_is_ready_is_not_asked_about_again() -> None:
+    asked: list[tuple[int, tuple[str, ...]]] = []
+
+    def is_ready(frame: Frame, masks: tuple[str, ...]) -> bool:
+        asked.append((frame.stamp_ns, masks))
+        return len(asked) > 2
+
+    batcher = Batcher(4, 0.0, lossless=False, on_drop=Drops(), is_ready=is_ready)
+    batcher.put(frame("a", 1), MASKS)
+    while batcher.get(0.0) is None:
+        pass
+    assert asked == [(1, MASKS)] * 3
+
+
+def test_masks_are_those_requested_when_the_frame_was_received() -> None:
+    batcher = Batcher(1, 0.0, lossless=True, on_drop=Drops())
+    requests = (MASKS, ("class_ids", "confidence"), MASKS)
+    for stamp, masks in enumerate(requests):
+        batcher.put(frame("a", stamp), masks)
+    assert [taken(batcher).requests[0].masks for _ in requests] == list(requests)
+
+
 def test_clock_that_was_set_back_is_followed_at_once_when_told() -> None:
     batcher = Batcher(1, 0.0, lossless=False, on_drop=Drops())
-    batcher.put(frame("a", 100))
+    batcher.put(frame("a", 100), MASKS)
     batcher.restart()
-    batcher.put(frame("a", 1))
+    batcher.put(frame("a", 1), MASKS)
     assert stamps_of(batcher) == [1]
 
 
@@ -164,7 +201,7 @@ def test_cameras_are_served_alike_under_overload() -> None:
     batcher = Batcher(1, 0.0, lossless=False, on_drop=Drops())
     for stamp in range(1, 301):
         for camera in "abcd" if stamp % 2 else "dcba":
-            batcher.put(frame(camera, stamp))
+            batcher.put(frame(camera, stamp), MASKS)
         if stamp % 3 == 0:
             served.update(cameras_of(batcher))
     assert set(served.values()) == {25}
@@ -177,12 +214,12 @@ def test_every_frame_is_taken_or_dropped_exactly_once(steps: list[tuple[str, int
     batcher = Batcher(size, 0.0, lossless=False, on_drop=drops)
     for stamp, (camera, takes) in enumerate(steps):
         try:
-            batcher.put(frame(camera, stamp // 2))
+            batcher.put(frame(camera, stamp // 2), MASKS)
         except FrameError:
             refused += 1
         for _ in range(takes):
             batch = batcher.get(0.0)
-            out += len(batch.frames) if batch else 0
-            assert batch is None or len({f.camera for f in batch.frames}) == len(batch.frames) <= size
+            out += len(batch.requests) if batch else 0
+            assert batch is None or len({r.frame.camera for r in batch.requests}) == len(batch.requests) <= size
     batcher.close()
     assert len(steps) == refused + out + len(drops)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import openvino as ov
@@ -29,13 +29,34 @@ SPARE = "HETERO:CPU"
 ALL = ("class_ids", "objectness", "confidence")
 
 
+class Devices:
+    """What the devices of one test do.
+
+    Attributes:
+        may_compile: by device; those that are missing compile at once.
+        broken: set: the devices of ``breakable`` raise when they infer.
+        failed: set as soon as one of them has raised.
+        refused: so many compilations for SPARE fail before one succeeds.
+    """
+
+    def __init__(self) -> None:
+        self.may_compile = {SPARE: threading.Event()}
+        self.breakable = {SPARE}
+        self.broken, self.failed = threading.Event(), threading.Event()
+        self.refused = 0
+
+    def release(self) -> None:
+        """Let every compilation go on."""
+        for event in self.may_compile.values():
+            event.set()
+
+
 class Breakable(ov.Op):
     """Hands its input on, or raises, as a device does that was unplugged."""
 
-    broken = threading.Event()
-
-    def __init__(self, inputs: Any = None) -> None:
+    def __init__(self, inputs: Any = None, devices: Devices | None = None) -> None:
         super().__init__(self)
+        self.devices = devices
         if inputs is not None:
             self.set_arguments(inputs)
             self.constructor_validate_and_infer_types()
@@ -44,10 +65,11 @@ class Breakable(ov.Op):
         self.set_output_type(0, self.get_input_element_type(0), self.get_input_partial_shape(0))
 
     def clone_with_new_inputs(self, inputs: Any) -> Breakable:
-        return Breakable(inputs)
+        return Breakable(inputs, self.devices)
 
     def evaluate(self, outputs: Any, inputs: Any) -> bool:
-        if Breakable.broken.is_set():
+        if self.devices is not None and self.devices.broken.is_set():
+            self.devices.failed.set()
             raise RuntimeError("device lost")
         inputs[0].copy_to(outputs[0])
         return True
@@ -56,22 +78,26 @@ class Breakable(ov.Op):
         return True
 
 
-class TwoDevices(ov.Core):
-    """Compiles for the second device only once it is told to."""
+class SeveralDevices(ov.Core):
+    """Compiles as ``devices`` says."""
 
-    may_compile = threading.Event()
-    refused = 0
+    devices: Devices
 
     def compile_model(self, model: ov.Model, device: str, options: Any = None) -> ov.CompiledModel:  # type: ignore[override]
-        if device == SPARE:
-            if TwoDevices.refused:
-                TwoDevices.refused -= 1
-                raise RuntimeError("not back yet")
-            assert TwoDevices.may_compile.wait(30.0)
-            outputs = [Breakable([result.input_value(0)]).output(0) for result in model.get_results()]
+        if device == SPARE and self.devices.refused:
+            self.devices.refused -= 1
+            raise RuntimeError("not back yet")
+        if event := self.devices.may_compile.get(device):
+            assert event.wait(60.0)
+        if device in self.devices.breakable:
+            outputs = [Breakable([result.input_value(0)], self.devices).output(0) for result in model.get_results()]
             model = ov.Model(outputs, model.get_parameters(), "breakable")
-            options = {"INFERENCE_PRECISION_HINT": "f32"}
+            device, options = SPARE, {"INFERENCE_PRECISION_HINT": "f32"}
         return super().compile_model(model, device, options)
+
+
+class Start(Protocol):
+    def __call__(self, device: str = "CPU", live: bool = True, **changes: Any) -> Engine: ...
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +106,33 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
 
 
 @pytest.fixture
-def config(package: ModelPackage, tmp_path: Path) -> SegmentationConfig:
-    return SegmentationConfig(str(package.folder), f"{SPARE},CPU", precision="f32", cache_dir=str(tmp_path))
+def start(package: ModelPackage, tmp_path: Path) -> Iterator[Start]:
+    """Makes engines; in the end they are closed, so that none tries a lost device during another test."""
+    config = SegmentationConfig(str(package.folder), precision="f32", cache_dir=str(tmp_path))
+    made: list[Engine] = []
+
+    def start(device: str = "CPU", live: bool = True, **changes: Any) -> Engine:
+        made.append(Engine(package, replace(config, device=device, **changes), live=live))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
 
 
 @pytest.fixture
-def two_devices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(engine.ov, "Core", TwoDevices)
-    TwoDevices.may_compile.clear()
-    Breakable.broken.clear()
-    yield
-    TwoDevices.may_compile.set()
-    Breakable.broken.clear()
+def several(monkeypatch: pytest.MonkeyPatch) -> Iterator[Devices]:
+    found = Devices()
+
+    def core() -> SeveralDevices:
+        made = SeveralDevices()
+        made.devices = found
+        return made
+
+    monkeypatch.setattr(engine.ov, "Core", core)
+    yield found
+    found.release()
+    found.broken.clear()
 
 
 def frame(camera: str = "a", height: int = 96, width: int = 160) -> Frame:
@@ -100,7 +141,7 @@ def frame(camera: str = "a", height: int = 96, width: int = 160) -> Frame:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 60.0
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -110,87 +151,131 @@ def class_ids(engine: Engine, *frames: Frame) -> list[np.ndarray]:
     return [masks["class_ids"] for masks in engine.infer(frames, [ALL] * len(frames))]
 
 
-@pytest.mark.usefixtures("two_devices")
-def test_live_starts_on_what_is_ready_first_and_moves_up(package: ModelPackage, config: SegmentationConfig) -> None:
-    made = Engine(package, config, live=True)
+def in_thread(work: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_live_starts_on_what_is_ready_first_and_moves_up(several: Devices, start: Start) -> None:
+    made = start(f"{SPARE},CPU")
     assert made.device == "CPU" and f"{SPARE}: compiling" in made.device_reason
     (before,) = class_ids(made, frame())
-    TwoDevices.may_compile.set()
+    several.release()
     until(lambda: made.device == SPARE)
     assert "CPU: ready" in made.device_reason
     np.testing.assert_array_equal(class_ids(made, frame())[0], before)
 
 
-@pytest.mark.usefixtures("two_devices")
-def test_moves_up_only_once_all_that_is_used_is_compiled_there(
-    package: ModelPackage, config: SegmentationConfig
-) -> None:
-    made, other = Engine(package, config, live=True), frame("b", 70, 200)
+def test_moves_up_only_once_all_that_is_used_is_compiled_there(several: Devices, start: Start) -> None:
+    made, other = start(f"{SPARE},CPU"), frame("b", 70, 200)
     until(lambda: made.ready(other, ALL))
-    TwoDevices.may_compile.set()
+    several.release()
     until(lambda: made.device == SPARE)
     assert made.ready(other, ALL), "the camera would have to wait"
 
 
-@pytest.mark.usefixtures("two_devices")
-def test_not_live_the_device_stays(package: ModelPackage, config: SegmentationConfig) -> None:
-    TwoDevices.may_compile.set()
-    made = Engine(package, config)
+def test_not_live_the_device_stays(several: Devices, start: Start) -> None:
+    several.release()
+    made = start(f"{SPARE},CPU", live=False)
     class_ids(made, frame())
-    Breakable.broken.set()
+    several.broken.set()
     with pytest.raises(DeviceError, match=f"inference failed on {SPARE}: "):
         class_ids(made, frame())
     assert made.device == SPARE
 
 
-@pytest.mark.usefixtures("two_devices")
-def test_lost_device_is_left_without_losing_the_frame(package: ModelPackage, config: SegmentationConfig) -> None:
-    TwoDevices.may_compile.set()
-    made = Engine(package, config, live=True)
+def test_lost_device_is_left_without_losing_the_frame(several: Devices, start: Start) -> None:
+    several.release()
+    made = start(f"{SPARE},CPU")
     until(lambda: made.device == SPARE)
     (before,) = class_ids(made, frame())
-    Breakable.broken.set()
+    several.broken.set()
     np.testing.assert_array_equal(class_ids(made, frame())[0], before)
     assert made.device == "CPU" and f"{SPARE}: lost (" in made.device_reason
 
 
-@pytest.mark.usefixtures("two_devices")
+def test_the_device_is_lost_while_the_other_is_still_compiled_for(several: Devices, start: Start) -> None:
+    several.release()
+    several.may_compile["CPU"] = threading.Event()
+    made = start(f"{SPARE},CPU")
+    assert made.device == SPARE and "CPU: compiling" in made.device_reason
+    (before,) = class_ids(made, frame())
+    results: list[np.ndarray] = []
+    several.broken.set()
+    thread = in_thread(lambda: results.extend(class_ids(made, frame())))
+    several.failed.wait(60.0)
+    several.release()
+    thread.join(60.0)
+    np.testing.assert_array_equal(results, [before])
+    assert made.device == "CPU" and f"{SPARE}: lost (" in made.device_reason
+
+
+def test_two_devices_of_three_are_lost_at_once(several: Devices, start: Start) -> None:
+    several.release()
+    several.breakable.add("AUTO:CPU")
+    made = start(f"{SPARE},AUTO:CPU,CPU")
+    until(lambda: made.device == SPARE and "compiling" not in made.device_reason)
+    (before,) = class_ids(made, frame())
+    several.broken.set()
+    np.testing.assert_array_equal(class_ids(made, frame())[0], before)
+    assert made.device == "CPU" and made.device_reason.count("lost (") == 2
+
+
+def test_closing_frees_a_frame_that_waits_for_a_device(several: Devices, start: Start) -> None:
+    several.release()
+    several.may_compile["CPU"] = threading.Event()
+    made, errors = start(f"{SPARE},CPU"), list[Exception]()
+    class_ids(made, frame())
+    several.broken.set()
+
+    def work() -> None:
+        try:
+            class_ids(made, frame())
+        except DeviceError as error:
+            errors.append(error)
+
+    thread = in_thread(work)
+    several.failed.wait(60.0)
+    made.close()
+    thread.join(60.0)
+    assert len(errors) == 1 and not thread.is_alive()
+
+
 def test_lost_device_is_used_again_when_it_is_back(
-    package: ModelPackage, config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+    several: Devices, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "RETRY_S", 0.05)
-    TwoDevices.may_compile.set()
-    made = Engine(package, config, live=True)
+    several.release()
+    made = start(f"{SPARE},CPU")
     until(lambda: made.device == SPARE)
-    Breakable.broken.set()
-    TwoDevices.refused = 3
+    several.broken.set()
+    several.refused = 3
+    several.may_compile[SPARE].clear()
     class_ids(made, frame())
     assert made.device == "CPU"
-    Breakable.broken.clear()
+    several.broken.clear()
+    several.release()
     until(lambda: made.device == SPARE)
-    assert TwoDevices.refused == 0, "it was tried again and again"
+    assert several.refused == 0, "it was tried again and again"
     class_ids(made, frame())
     assert made.device == SPARE
 
 
-@pytest.mark.usefixtures("two_devices")
-def test_the_only_device_that_fails_is_an_error_and_used_again(
-    package: ModelPackage, config: SegmentationConfig
-) -> None:
-    TwoDevices.may_compile.set()
-    made = Engine(package, replace(config, device=SPARE))
+def test_the_only_device_that_fails_is_an_error_and_used_again(several: Devices, start: Start) -> None:
+    several.release()
+    made = start(SPARE, live=False)
     (before,) = class_ids(made, frame())
-    Breakable.broken.set()
+    several.broken.set()
     with pytest.raises(DeviceError, match=f"inference failed on {SPARE}: "):
         class_ids(made, frame())
-    Breakable.broken.clear()
+    several.broken.clear()
     np.testing.assert_array_equal(class_ids(made, frame())[0], before)
 
 
-@pytest.mark.usefixtures("two_devices")
-def test_many_threads_lose_the_device_once(package: ModelPackage, config: SegmentationConfig) -> None:
-    TwoDevices.may_compile.set()
-    made = Engine(package, replace(config, num_requests=2), live=True)
+def test_many_threads_lose_the_device_once(several: Devices, start: Start) -> None:
+    several.release()
+    made = start(f"{SPARE},CPU", num_requests=2)
     until(lambda: made.device == SPARE)
     (before,) = class_ids(made, frame())
     results: list[np.ndarray] = []
@@ -199,18 +284,15 @@ def test_many_threads_lose_the_device_once(package: ModelPackage, config: Segmen
         for _ in range(5):
             results.extend(class_ids(made, frame()))
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    Breakable.broken.set()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30.0)
+    several.broken.set()
+    for thread in [in_thread(work) for _ in range(3)]:
+        thread.join(60.0)
     assert len(results) == 15 and all(np.array_equal(r, before) for r in results)
     assert made.device == "CPU"
 
 
-def test_new_size_is_compiled_beside_the_others(package: ModelPackage, config: SegmentationConfig) -> None:
-    made = Engine(package, replace(config, device="CPU"), live=True)
+def test_new_size_is_compiled_beside_the_others(start: Start) -> None:
+    made = start()
     assert made.ready(frame(), ALL)
     other = frame("b", 70, 200)
     assert not made.ready(other, ALL[:1]), "nobody waits for a compilation"
@@ -218,10 +300,8 @@ def test_new_size_is_compiled_beside_the_others(package: ModelPackage, config: S
     until(lambda: set(made.infer([other], [ALL[:1]])[0]) == {"class_ids"})
 
 
-def test_size_that_cannot_be_compiled_is_said(
-    package: ModelPackage, config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = Engine(package, replace(config, device="CPU"), live=True)
+def test_size_that_cannot_be_compiled_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = start()
 
     def refuse(*_: object) -> None:
         raise RuntimeError("Exception from somewhere\nshape is too large")
@@ -240,9 +320,7 @@ def test_size_that_cannot_be_compiled_is_said(
     until(refused)
 
 
-def test_cameras_of_one_network_size_are_one_batch(
-    package: ModelPackage, config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cameras_of_one_network_size_are_one_batch(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     built: list[int] = []
     build = graphs.build
 
@@ -251,7 +329,7 @@ def test_cameras_of_one_network_size_are_one_batch(
         return build(package, keys, config)
 
     monkeypatch.setattr(graphs, "build", counted)
-    made = Engine(package, replace(config, device="CPU"))
+    made = start(live=False)
     grey = replace(frame("grey", 192, 320), pixels=frame("grey", 192, 320).pixels[:, :, 0].copy(), encoding="mono8")
     frames = [frame("a"), frame("large", 192, 320), grey, frame("other", 70, 200)]
     alone = [class_ids(made, f)[0] for f in frames]
@@ -264,9 +342,9 @@ def test_cameras_of_one_network_size_are_one_batch(
     assert built == [3], "the order does not matter"
 
 
-def test_second_start_finds_the_compiled_network(package: ModelPackage, config: SegmentationConfig) -> None:
+def test_second_start_finds_the_compiled_network(start: Start) -> None:
     def loaded() -> bool:
-        made = Engine(package, replace(config, device="CPU"))
+        made = start(live=False)
         class_ids(made, frame())
         graph = made._graphs.any_of("CPU")
         assert graph is not None
@@ -275,11 +353,9 @@ def test_second_start_finds_the_compiled_network(package: ModelPackage, config: 
     assert not loaded() and loaded()
 
 
-def test_cache_that_cannot_be_written_costs_the_cache_only(
-    package: ModelPackage, config: SegmentationConfig, tmp_path: Path
-) -> None:
+def test_cache_that_cannot_be_written_costs_the_cache_only(start: Start, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    made = Engine(package, replace(config, device="CPU", cache_dir=str(tmp_path / "file" / "cache")))
+    made = start(live=False, cache_dir=str(tmp_path / "file" / "cache"))
     assert not made.cached and class_ids(made, frame())[0].shape == (96, 160)
 
 
@@ -293,10 +369,8 @@ def test_cache_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Monkey
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2.blob", "3.blob"]
 
 
-def test_any_error_of_a_compilation_is_told_to_who_waits_for_it(
-    package: ModelPackage, config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = Engine(package, replace(config, device="CPU"), live=True)
+def test_any_error_of_a_compilation_is_told_to_who_waits_for_it(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = start()
 
     def fail(*_: object) -> None:
         raise ValueError("nobody thought of this")
@@ -313,11 +387,9 @@ def test_any_error_of_a_compilation_is_told_to_who_waits_for_it(
     until(told)
 
 
-def test_many_batches_do_not_push_out_what_is_used(
-    package: ModelPackage, config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_batches_do_not_push_out_what_is_used(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "MAX_GRAPHS", 2)
-    made = Engine(package, replace(config, device="CPU"), live=True)
+    made = start()
     cameras = [frame("a"), frame("b", 192, 320)]
     for camera in cameras:
         until(lambda: made.ready(camera, ALL))  # noqa: B023
@@ -326,16 +398,28 @@ def test_many_batches_do_not_push_out_what_is_used(
     assert sorted(len(keys) for keys in made._graphs.used("CPU")) == [1, 1]
 
 
-def test_openvinos_own_choice_of_device_is_named(package: ModelPackage, config: SegmentationConfig) -> None:
-    made = Engine(package, replace(config, device="AUTO"), live=True)
+def test_openvinos_own_choice_of_device_is_named(start: Start) -> None:
+    made = start("AUTO")
     assert class_ids(made, frame())[0].shape == (96, 160)
     assert made.device == "AUTO" and "AUTO runs it on CPU" in made.device_reason
 
 
-def test_closing_begins_nothing_more(package: ModelPackage, config: SegmentationConfig) -> None:
-    made = Engine(package, replace(config, device="CPU"), live=True)
+def test_closing_begins_nothing_more(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    others, built, begun, go_on = {*threading.enumerate()}, list[int](), threading.Event(), threading.Event()
+    made, build = start(), graphs.build
+
+    def held(*arguments: Any) -> ov.Model:
+        built.append(1)
+        begun.set()
+        assert go_on.wait(60.0)
+        return build(*arguments)
+
+    monkeypatch.setattr(graphs, "build", held)
     for height in range(64, 128, 2):
         made.ready(frame("a", height), ALL)
+    assert begun.wait(60.0)
     made.close()
     made.close()
-    assert len(made._graphs.used("CPU")) < 10
+    go_on.set()
+    until(lambda: {*threading.enumerate()} <= others)
+    assert len(built) == 1

@@ -22,6 +22,7 @@ from cmt_seg_ros.runtime.runner import Runner
 from cmt_seg_ros.structures import Frame, Segmentation
 
 MASKS = ("class_ids", "objectness")
+MASK_NAMES = ("class_ids", "objectness", "confidence")
 JPEG = np.frombuffer(cv2.imencode(".jpg", np.full((96, 160, 3), 90, np.uint8))[1].tobytes(), np.uint8)
 
 
@@ -65,9 +66,9 @@ def run(
     """Put all frames through, lossless."""
     results = Results()
     batcher = Batcher(pipeline.config.max_batch_size, 0.0, True, lambda *_: pytest.fail("lossless dropped a frame"))
-    runner = Runner(pipeline, batcher, deliver or results.deliver, results.refuse, lambda camera: MASKS)
+    runner = Runner(pipeline, batcher, deliver or results.deliver, results.refuse)
     for frame in frames:
-        batcher.put(frame)
+        batcher.put(frame, MASKS)
     results.until(len(frames))
     runner.stop()
     return results
@@ -84,6 +85,19 @@ def test_results_come_in_order_and_as_offline(config: SegmentationConfig) -> Non
         if result.stamp_ns in expected:
             np.testing.assert_array_equal(result.class_ids, expected[result.stamp_ns].class_ids)
         assert result.confidence is None, "nobody wanted it"
+
+
+def test_each_frame_gets_the_masks_requested_when_it_was_received(config: SegmentationConfig) -> None:
+    pipeline, results = Pipeline(config), Results()
+    batcher = Batcher(1, 0.0, True, lambda *_: None)
+    runner = Runner(pipeline, batcher, results.deliver, results.refuse)
+    requests = [("class_ids",), ("class_ids", "objectness"), ("class_ids", "confidence"), ("class_ids",)]
+    for frame, masks in zip(frames(4), requests, strict=True):
+        batcher.put(replace(frame, camera="a"), masks)
+    results.until(4)
+    runner.stop()
+    found = [tuple(n for n in MASK_NAMES if getattr(r, n) is not None) for r in results.delivered]
+    assert found == requests
 
 
 def test_order_is_kept_when_a_later_inference_is_quicker(
@@ -115,6 +129,17 @@ def test_bad_frame_is_refused_alone(config: SegmentationConfig) -> None:
     assert results.delivered[0].class_ids.shape == (96, 160)
 
 
+def test_only_a_compressed_frame_is_asked_about_once_more(
+    config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, raw = Pipeline(config), frames(1)[0]
+    monkeypatch.setattr(pipeline.engine, "ready", lambda frame, masks: False)
+    assert pipeline.prepare(raw, MASKS) is raw
+    with pytest.raises(FrameError, match="the network is being compiled for 160x96 bgr8") as caught:
+        pipeline.prepare(Frame("a", 1, JPEG, "jpeg"), MASKS)
+    assert caught.value.reason == "compiling"
+
+
 def test_failed_inference_and_failed_delivery_cost_their_frames_only(
     config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,9 +159,9 @@ def test_failed_inference_and_failed_delivery_cost_their_frames_only(
     monkeypatch.setattr(pipeline, "segment", fail)
     sent = [replace(frame, camera="a") for frame in frames(6)]
     batcher = Batcher(1, 0.0, True, lambda *_: None)
-    runner = Runner(pipeline, batcher, deliver, results.refuse, lambda camera: MASKS)
+    runner = Runner(pipeline, batcher, deliver, results.refuse)
     for frame in sent:
-        batcher.put(frame)
+        batcher.put(frame, MASKS)
     results.until(6)
     runner.stop()
     assert [r.stamp_ns for r in results.delivered] == [1, 3, 5, 6]
@@ -172,9 +197,9 @@ def test_frames_that_meet_are_one_batch(config: SegmentationConfig, monkeypatch:
     monkeypatch.setattr(pipeline, "segment", counted)
     batcher = Batcher(2, 5.0, False, lambda *_: None)
     for camera in ("a", "b", "c"):
-        batcher.put(Frame(camera, 1, np.zeros((96, 160, 3), np.uint8)))
-    runner = Runner(pipeline, batcher, results.deliver, results.refuse, lambda camera: MASKS)
-    batcher.put(Frame("d", 1, np.zeros((96, 160, 3), np.uint8)))
+        batcher.put(Frame(camera, 1, np.zeros((96, 160, 3), np.uint8)), MASKS)
+    runner = Runner(pipeline, batcher, results.deliver, results.refuse)
+    batcher.put(Frame("d", 1, np.zeros((96, 160, 3), np.uint8)), MASKS)
     results.until(4)
     runner.stop()
     assert sizes == [2, 2] or sizes == [2, 1, 1]
@@ -182,7 +207,7 @@ def test_frames_that_meet_are_one_batch(config: SegmentationConfig, monkeypatch:
 
 def test_stopping_does_not_wait_for_frames(config: SegmentationConfig, tmp_path: Path) -> None:
     batcher = Batcher(1, 0.0, False, lambda *_: None)
-    runner = Runner(Pipeline(config), batcher, lambda *_: None, lambda *_: None, lambda camera: MASKS)
+    runner = Runner(Pipeline(config), batcher, lambda *_: None, lambda *_: None)
     began = time.monotonic()
     runner.stop()
     assert time.monotonic() - began < 5.0

@@ -49,8 +49,22 @@ def test_compressed_images(tmp_path: Path, pixels: list[np.ndarray]) -> None:
     suffixes = (".png", ".jpg", ".png")
     messages = [compressed(ROS2, i, smooth, s, k) for i, (s, k) in enumerate(zip(suffixes, kinds, strict=True))]
     frames = list(BagSource(write_bag(tmp_path / "bag", {"/i/compressed": messages})))
-    assert [f.encoding for f in frames] == ["bgr8", "bgr8", "rgb8"]
-    assert all(np.abs(f.pixels.astype(int) - smooth).max() <= 3 for f in frames)
+    assert [f.encoding for f in frames] == ["bgr8"] * 3
+    expected = smooth, smooth, smooth[:, :, ::-1]  # the last one was encoded in the order red, green, blue
+    assert all(np.abs(f.pixels.astype(int) - e).max() <= 3 for f, e in zip(frames, expected, strict=True))
+    files = [f.decoded_from for f in frames]
+    assert [f.encoding for f in files if f is not None] == ["png", "jpeg", "png_rgb8"]
+    assert all(f is not None and np.array_equal(f.pixels, m.data) for f, m in zip(files, messages, strict=True))
+
+
+def test_compressed_images_are_as_large_as_allowed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    messages = [compressed(ROS2, i, np.zeros((16, width, 3), np.uint8)) for i, width in enumerate((16, 17, 16))]
+    path = write_bag(tmp_path / "bag", {"/i/compressed": messages})
+    assert len(list(BagSource(path))) == 3
+    clip = open_source(SourceConfig(bag=str(path)), max_image_px=256)
+    assert [f.name for f in clip] == ["000000", "000002"]
+    assert clip.lost == {1: "too_large"} and clip.problems.counts == {"too_large": 1}
+    assert "message 1 is skipped: image is 17x16 = 272 pixels" in clip.problems.lines[0]
 
 
 def test_damaged_messages_are_skipped_and_counted(tmp_path: Path, pixels: list[np.ndarray]) -> None:
@@ -83,7 +97,7 @@ def test_bags_that_cannot_be_played_are_refused(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=words):
             BagSource(tmp_path / name)
     depth = image(ROS2, 0, np.zeros((4, 8), np.uint8), "16UC1")
-    with pytest.raises(SourceError, match=r"16UC1.*known are bgr8"):
+    with pytest.raises(SourceError, match=r"16UC1.*supported: bgr8"):
         list(BagSource(write_bag(tmp_path / "depth", {"/depth": [depth]})))
 
 

@@ -49,6 +49,14 @@ def test_a_damaged_image_is_skipped_and_counted_once(tmp_path: Path, caplog: pyt
     assert len(caplog.records) == 2
 
 
+def test_images_are_as_large_as_allowed(tmp_path: Path) -> None:
+    write(tmp_path / "0.png", grey(0))
+    write(tmp_path / "1.webp", np.zeros((9, 12, 3), np.uint8))
+    clip = open_source(SourceConfig(images=str(tmp_path)), max_image_px=8 * 12)
+    assert [f.name for f in clip] == ["0"]
+    assert clip.lost == {1: "too_large"} and clip.problems.counts == {"too_large": 1}
+
+
 def test_what_is_not_a_folder_of_images_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()

@@ -21,8 +21,14 @@ from cmt_seg_ros.structures import Frame
 HEIGHT, WIDTH = 96, 160
 
 
-def write_package(folder: Path) -> ModelPackage:
-    """3x3 convolution, depthwise 3x3 convolution, 1x1 convolution to the classes, softmax."""
+def write_package(folder: Path, outlier: float = 1.0) -> ModelPackage:
+    """Write 3x3 convolution, depthwise 3x3 convolution, 1x1 convolution to the classes, softmax.
+
+    Args:
+        folder: becomes the package.
+        outlier: one channel before the last convolution is that many times as large as the others, and its weights
+            that many times as small: the same network in float, but INT8 has few steps left for the other channels.
+    """
     random = np.random.default_rng(0)
 
     def weights(*shape: int) -> ov.Node:
@@ -32,7 +38,10 @@ def write_package(folder: Path) -> ModelPackage:
     x = ops.parameter([-1, 3, -1, -1], ov.Type.f32, name="x")
     y = ops.clamp(ops.convolution(x, weights(16, 3, 3, 3), ones, same, same, ones), 0.0, 6.0)
     y = ops.clamp(ops.group_convolution(y, weights(16, 1, 1, 3, 3), ones, same, same, ones), 0.0, 6.0)
-    scores = ops.convolution(y, weights(len(CAMVID), 16, 1, 1), ones, [0, 0], [0, 0], ones)
+    gain = np.ones((1, 16, 1, 1), np.float32)
+    gain[0, 0] = outlier
+    last = ops.constant(weights(len(CAMVID), 16, 1, 1).get_data() / gain)
+    scores = ops.convolution(ops.multiply(y, gain), last, ones, [0, 0], [0, 0], ones)
     probabilities = ops.softmax(ops.multiply(scores, np.float32(4)), 1)
     objects = ops.gather(probabilities, list(CAMVID.object_ids), ops.constant(1))
     model = ov.Model([probabilities, ops.reduce_sum(objects, [1], keep_dims=True)], [x], "tiny")

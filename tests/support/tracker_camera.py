@@ -73,8 +73,8 @@ class Camera:
         return node._cameras[self.name.strip("/")]
 
     def ready(self) -> Camera:
-        """Wait until the tracker has a legend."""
-        self.ros.until(lambda: self.tracking._labels is not None, "the tracker has its legend")
+        """Wait until the tracker knows the classes."""
+        self.ros.until(lambda: self.tracking._session is not None, "the tracker knows the classes")
         return self
 
 

@@ -9,21 +9,23 @@ import pytest
 
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.structures import F64
-from cmt_seg_ros.tracking.association import Doubts, Looks, assign, similarity
+from cmt_seg_ros.tracking.association import Appearances, Uncertainty, assign, similarity
 
 CONFIG = TrackerConfig(appearance_weight=1.0, appearance_usual=0.8)
 Box = tuple[float, float, float, float]
 
 
-def looks(*rows: Box, class_id: int = 8, colors: list[list[float]] | None = None) -> Looks:
+def looks(*rows: Box, class_id: int = 8, colors: list[list[float]] | None = None) -> Appearances:
     known = None if colors is None else np.array(colors, np.float64)
-    return Looks(np.array(rows, np.float64).reshape(-1, 4), np.full(len(rows), class_id), known)
+    return Appearances(np.array(rows, np.float64).reshape(-1, 4), np.full(len(rows), class_id), known)
 
 
-def score_of(tracks: Looks, segments: Looks, reach_px: float = 10.0, unseen_s: float = 0.0) -> F64:
+def score_of(tracks: Appearances, segments: Appearances, reach_px: float = 10.0, unseen_s: float = 0.0) -> F64:
     count = len(tracks.boxes)
     unknown = np.full((count, len(segments.boxes)), np.nan)
-    return similarity(tracks, Doubts(np.full(count, reach_px), np.full(count, unseen_s)), segments, unknown, CONFIG)
+    return similarity(
+        tracks, Uncertainty(np.full(count, reach_px), np.full(count, unseen_s)), segments, unknown, CONFIG
+    )
 
 
 def test_same_box_is_one_and_falls_with_distance() -> None:
@@ -54,7 +56,7 @@ def test_other_class_and_other_shape_cost() -> None:
 def test_a_class_penalty_of_one_forbids_the_pair_whatever_the_colours() -> None:
     red = [[1.0, 0.0]]
     car, person = (looks((0, 0, 20, 20), class_id=c, colors=red) for c in (8, 9))
-    doubts, unknown = Doubts(np.full(1, 10.0), np.zeros(1)), np.full((1, 1), np.nan)
+    doubts, unknown = Uncertainty(np.full(1, 10.0), np.zeros(1)), np.full((1, 1), np.nan)
     for penalty, expected in ((0.3, True), (1.0, False)):
         config = TrackerConfig(class_penalty=penalty, appearance_weight=10.0)
         assert np.isfinite(similarity(car, doubts, person, unknown, config)[0, 0]) == expected
@@ -78,7 +80,7 @@ def test_colour_tells_apart_what_place_does_not_and_counts_only_where_known() ->
 
 def test_the_overlap_of_pixels_replaces_that_of_boxes_where_known() -> None:
     here = looks((0, 0, 20, 20))
-    doubts = Doubts(np.array([10.0]), np.zeros(1))
+    doubts = Uncertainty(np.array([10.0]), np.zeros(1))
     same, apart, unknown = (similarity(here, doubts, here, np.array([[v]]), CONFIG)[0, 0] for v in (1.0, 0.0, np.nan))
     assert same == unknown == score_of(here, here)[0, 0] > apart
 

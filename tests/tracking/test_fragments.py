@@ -6,17 +6,17 @@ import numpy as np
 from support.small_scenes import CAR, PEDESTRIAN, rectangle
 
 from cmt_seg_ros.structures import Box, Segment
-from cmt_seg_ros.tracking.association import Looks
-from cmt_seg_ros.tracking.fragments import join_pieces
+from cmt_seg_ros.tracking.association import Appearances
+from cmt_seg_ros.tracking.fragments import join_fragments
 
 
-def tracks(*boxes: Box, class_id: int = CAR) -> Looks:
-    return Looks(np.array(boxes, np.float64).reshape(-1, 4), np.full(len(boxes), class_id))
+def tracks(*boxes: Box, class_id: int = CAR) -> Appearances:
+    return Appearances(np.array(boxes, np.float64).reshape(-1, 4), np.full(len(boxes), class_id))
 
 
-def joined(segments: list[Segment], known: Looks, aspect: float = 1.0) -> list[Segment]:
+def joined(segments: list[Segment], known: Appearances, aspect: float = 1.0) -> list[Segment]:
     """``aspect``: usual height over width of every class."""
-    return join_pieces(segments, known, lambda class_id: aspect)
+    return join_fragments(segments, known, lambda class_id: aspect)
 
 
 LEFT, RIGHT = rectangle(10, 20, 30, 40), rectangle(40, 22, 50, 40, score=0.5)

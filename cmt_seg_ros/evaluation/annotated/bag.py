@@ -71,8 +71,9 @@ class AnnotatedBag:
         picture = _picture(frame)
         size = _size(picture, segmentation)
         if picture is not None:
-            whole = ENCODINGS[frame.encoding].compressed
-            self._write("image_raw/compressed", make, make.file(frame) if whole else make.picture(picture))
+            file = frame.decoded_from or frame
+            whole = ENCODINGS[file.encoding].compressed
+            self._write("image_raw/compressed", make, make.file(file) if whole else make.picture(picture))
             # Without tracks too: a viewer would keep the boxes of the frame before.
             self._write("tracking/annotations", make, make.annotations(tracks or (), self._labels, size))
         if segmentation is not None:

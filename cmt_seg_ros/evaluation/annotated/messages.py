@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from rosbags.typesys.store import Typestore
 
+from cmt_seg_ros.images.messages import file_format
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import U8, Frame, Track, TrackState
 from cmt_seg_ros.tracking.track_message import track_fields
@@ -97,7 +98,7 @@ class Messages:
 
     def file(self, frame: Frame) -> Any:
         """The bytes of a frame that is still jpeg or png, as they are."""
-        return self._make(JPEG, self._header, frame.encoding, np.ascontiguousarray(frame.pixels))
+        return self._make(JPEG, self._header, file_format(frame.encoding), np.ascontiguousarray(frame.pixels))
 
     def text(self, text: str) -> Any:
         """A sentence or a key."""

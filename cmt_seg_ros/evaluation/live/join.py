@@ -7,14 +7,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cmt_seg_ros.bags.run_tables import Arrivals, Sent, read_arrivals, read_sent
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.evaluation.live.recording import MASK, TRACKS, WINDOW, RecordedFrame, Recording
 from cmt_seg_ros.evaluation.result import Result, lost_result
-from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.sources.clip import Source, numbered
+from cmt_seg_ros.stamps import StampOrder
 from cmt_seg_ros.structures import Frame, Segmentation, Track, TrackEvent, TrackState
 
 BAG, ARRIVALS, SENT, LOGS = "bag", "arrivals.csv", "sent.csv", "logs"
@@ -55,11 +53,10 @@ def joined(clip: Source, folder: Path) -> Iterator[Result]:
 
 def _in_order(sent: Iterable[Sent]) -> list[bool]:
     """Say which frames segmentation_node does not refuse for their stamps, by its own rule."""
-    batcher, nothing = Batcher(1, 0.0, True, on_drop=lambda frame, reason: None), np.zeros((0, 0, 3), np.uint8)
-    taken = []
+    order, taken = StampOrder(), []
     for one in sent:
         try:
-            batcher.check_order(Frame("camera", one.stamp_ns, nothing))
+            order.accept(one.stamp_ns)
             taken.append(True)
         except FrameError:
             taken.append(False)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.config import changed
+from cmt_seg_ros.config.fields import changed
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.folder import LIVE, claimed, clear

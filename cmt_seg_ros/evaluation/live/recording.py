@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.bags.images import header_stamp_ns
 from cmt_seg_ros.bags.storage import BagTopic, bag_messages, bag_topics
 from cmt_seg_ros.encodings import Pixels, view_pixels
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.images.messages import stamp_ns
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.structures import U8, U16
@@ -151,12 +151,12 @@ class Recording:
         for raw in bag_messages(self._path, topics, self._problems):
             try:
                 message = raw.read()
-                stamp_ns = header_stamp_ns(message)
+                found_ns = stamp_ns(message.header)
             except Exception as error:  # rosbags lets through whatever a damaged message makes numpy or struct raise
                 text = f"a message is skipped: {error or type(error).__name__}"
                 self._problems.add("damaged_message", f"bag {self._path}, topic {raw.topic}: {text}")
                 continue
-            yield stamp_ns, self._names[raw.topic], message
+            yield found_ns, self._names[raw.topic], message
 
 
 def _names(found: list[BagTopic], camera: str, path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Every choice in CMT-MCHH; enough to rebuild the network."""
+"""Configuration of CMT-MCHH: every choice, enough to rebuild the network."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class HyperConfig:
 
 @dataclass(frozen=True)
 class CmtMchhConfig:
-    """Everything that is needed to rebuild the network.
+    """Configuration of CMT-MCHH: everything needed to rebuild the network.
 
     Attributes:
         num_classes: number of semantic classes.
@@ -79,12 +79,12 @@ class CmtMchhConfig:
             raise ConfigError("labels_from and objectness_from need the semantic task; leave them at their defaults")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for YAML."""
+        """Return plain values for YAML."""
         return _plain(asdict(self))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> CmtMchhConfig:
-        """The reverse of :meth:`to_dict`.
+        """Build from plain values; the inverse of :meth:`to_dict`.
 
         Raises:
             ConfigError: a key that is not known or missing, or a value that is not allowed.

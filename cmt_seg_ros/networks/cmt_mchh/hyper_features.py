@@ -46,14 +46,14 @@ class UpSampleAndSum(nn.Module):
         self.refine = Refine(width, kernel=3)
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
-        """(N, inputs, h, w) and (N, shallow_channels, H, W) to (N, width, H, W)."""
+        """Map (N, inputs, h, w) and (N, shallow_channels, H, W) to (N, width, H, W)."""
         up = self.smooth(_resize(self.narrow(deep), shallow.shape[2:]))
         x = torch.relu(up + self.lateral(shallow))
         return x + self.refine(x)
 
 
 class HyperFeatures(nn.Module):
-    """One task's hyper-features.
+    """Hyper-features of one task.
 
     Stages 3-5 are resampled to 1/8 and concatenated; the result is up-sampled with refinement to
     stage 2's resolution and summed with it, then to stage 1's and summed with it.
@@ -88,7 +88,7 @@ class HyperFeatures(nn.Module):
         self.out_channels = widths[summing_steps]
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """Five encoder stages in, (N, out_channels, h, w) out."""
+        """Map the five encoder stages to (N, out_channels, h, w)."""
         size = stages[2].shape[2:]
         narrowed = [_resize(self.narrow[f"stage{s}"](stages[s - 1]), size) for s in self.concatenated]
         x = self.narrow_norm(torch.stack(narrowed).sum(0) if len(narrowed) > 1 else narrowed[0])

@@ -1,4 +1,4 @@
-"""CMT-MCHH put together: encoder, a hyper-feature network for each task, fused classification."""
+"""CMT-MCHH network: encoder, a hyper-feature network for each task, fused classification."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class CmtMchh(nn.Module):
         return HyperFeatures(self.encoder.channels, config.widths, config.concatenated, config.summing_steps)
 
     def forward(self, x: Tensor) -> Scores:
-        """Scores of both tasks, fused; what training sees."""
+        """Return the fused scores of both tasks, as training sees them."""
         semantic, objectness = self.branches(x)
         return Scores(self.fuse(semantic, objectness), objectness)
 
     def deployed(self, x: Tensor) -> Scores:
-        """Scores from which masks are made: ``labels_from`` and ``objectness_from`` decide which."""
+        """Return the scores from which masks are made: ``labels_from`` and ``objectness_from`` decide which."""
         semantic, objectness = self.branches(x)
         fused = self.fuse(semantic, objectness)
         if fused is not None and (objectness is None or self.config.objectness_from == "fused"):
@@ -59,7 +59,7 @@ class CmtMchh(nn.Module):
         return Scores(semantic if self.config.labels_from == "semantic" else fused, objectness)
 
     def branches(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """(N, C, h, w) semantic and (N, 2, h, w) objectness scores, of one size; None without that task."""
+        """Return (N, C, h, w) semantic and (N, 2, h, w) objectness scores of one size; None without that task."""
         # 1. The encoder, shared by both tasks.
         stages = self.encoder(x)
         # 2. Each task's own hyper-features and scores.
@@ -80,7 +80,7 @@ class CmtMchh(nn.Module):
         return semantic, objectness
 
     def fuse(self, semantic: Tensor | None, objectness: Tensor | None) -> Tensor | None:
-        """Fused classification: (N, C, h, w) scores, whose softmax are the class probabilities."""
+        """Fuse the tasks into (N, C, h, w) scores, whose softmax gives the class probabilities."""
         if semantic is None or objectness is None or self.config.fusion == "none":
             return semantic
         if self.config.fusion == "scores":

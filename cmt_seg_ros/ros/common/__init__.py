@@ -1,1 +1,1 @@
-"""Shared by the nodes: parameters, messages, quality of service, diagnostics, life cycle."""
+"""Parts that the nodes share: parameters, cameras, messages, quality of service, diagnostics, life cycle."""

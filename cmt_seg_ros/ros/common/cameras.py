@@ -1,63 +1,109 @@
-"""One camera of the segmentation node: its topics, its counts."""
+"""Cameras of a node: their parameters, and how to subscribe to their images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from functools import partial
 
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from cmt_seg_ros.config import CameraList, CameraSettings
+from cmt_seg_ros.config.fields import parameters_of
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.ros.common import parameters, qos
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 
-DEFAULTS = {"transport": "raw", "image_reliability": "best_effort"}
 
-
-@dataclass(frozen=True)
-class CameraSettings:
-    """Parameters of one camera.
-
-    Attributes:
-        name: "" for the only camera of a node without a ``cameras`` list.
-        image_topic: topic of its images.
-        transport: "raw" (sensor_msgs/Image) or "compressed" (CompressedImage on <image_topic>/compressed).
-        image_reliability: "best_effort" or "reliable".
-    """
-
-    name: str
-    image_topic: str
-    transport: str
-    image_reliability: str
-
-    def topic(self, result: str) -> str:
-        """Name of a result topic: in the camera's namespace."""
-        return f"{self.name}/{result}" if self.name else result
-
-
-@dataclass(eq=False)
 class CameraInput:
-    """What the node keeps of a camera while it runs.
+    """What a node receives from one camera while it runs.
+
+    Args:
+        node: owns the subscriptions.
+        settings: parameters of the camera.
 
     Attributes:
-        settings: its parameters.
+        settings: as given.
+        images: the subscription to its images; None while there is none.
         statistics: its counts.
-        info: the newest CameraInfo, if any came.
-        last_taken_ns: stamp of the newest frame that was not above ``max_fps``.
-        wanted: which of ``graph.MASKS`` are needed for what somebody subscribes to.
-        silent: it has been reported that no frames come.
+        info: the newest CameraInfo; None before the first.
+        is_silent: whether it has been reported that no frames arrive.
     """
 
-    settings: CameraSettings
-    statistics: CameraStatistics = field(default_factory=CameraStatistics)
-    info: CameraInfo | None = None
-    last_taken_ns: int | None = None
-    wanted: tuple[str, ...] = ()
-    silent: bool = False
+    def __init__(self, node: Node, settings: CameraSettings) -> None:
+        self._node, self.settings = node, settings
+        self.images: Subscription | None = None
+        self._infos: Subscription | None = None
+        self.statistics = CameraStatistics()
+        self.info: CameraInfo | None = None
+        self.is_silent = False
+        self._last_taken_ns: int | None = None
 
     @property
     def label(self) -> str:
         """Name for the log."""
         return self.settings.name or self.settings.image_topic
+
+    def subscribe(
+        self, on_image: Callable[[CameraInput, Image | CompressedImage], None], lossless: bool
+    ) -> Subscription:
+        """Subscribe to the images and the CameraInfo of the camera.
+
+        Args:
+            on_image: called as ``on_image(camera, message)``.
+            lossless: receive every image, and not only the newest.
+        """
+        profile = qos.camera(self.settings.image_reliability, lossless)
+        kind, topic = image_source(self.settings.image_topic, self.settings.transport)
+        self.images = self._node.create_subscription(kind, topic, partial(on_image, self), profile)
+        topic = camera_info_topic(self.settings.image_topic)
+        self._infos = self._node.create_subscription(CameraInfo, topic, self._on_info, qos.CAMERA)
+        return self.images
+
+    def unsubscribe(self) -> None:
+        """Destroy the subscriptions, if there are any."""
+        for subscription in filter(None, (self.images, self._infos)):
+            self._node.destroy_subscription(subscription)
+        self.images = self._infos = None
+
+    def take(self, stamp_ns: int, max_fps: float) -> bool:
+        """Return whether a frame is taken, or is above a rate.
+
+        Args:
+            stamp_ns: of the frame, ns.
+            max_fps: most frames per second; 0: no limit.
+        """
+        last_ns = self._last_taken_ns
+        # A tenth of a period of slack, so that 30 Hz with jitter passes as 30 Hz.
+        if max_fps > 0 and last_ns is not None and 0 < stamp_ns - last_ns < 0.9e9 / max_fps:
+            return False
+        self._last_taken_ns = stamp_ns
+        return True
+
+    def restart(self) -> None:
+        """Forget stamps and ages: the clock was set."""
+        self._last_taken_ns = None
+        self.statistics.forget_ages()
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self.info = message
+
+
+def image_source(image_topic: str, transport: str) -> tuple[type, str]:
+    """Return message class and name of the topic on which a camera's images arrive.
+
+    Args:
+        image_topic: topic of the raw images.
+        transport: "raw" or "compressed".
+    """
+    return (Image, image_topic) if transport == "raw" else (CompressedImage, f"{image_topic}/compressed")
+
+
+def camera_info_topic(image_topic: str) -> str:
+    """Return the topic of a camera's CameraInfo: beside its images, where camera drivers publish it."""
+    folder, slash, _ = image_topic.rpartition("/")
+    return f"{folder}{slash}camera_info"
 
 
 def declare_cameras(node: Node) -> None:
@@ -66,28 +112,24 @@ def declare_cameras(node: Node) -> None:
     Raises:
         ConfigError: see :func:`camera_names`.
     """
-    if not node.has_parameter("cameras"):
-        node.declare_parameter("cameras", [""])
+    parameters.declare(node, CameraList)
     for name in camera_names(node):
-        prefix = f"{name}." if name else ""
-        defaults = {"image_topic": f"{name}/image_raw" if name else "image_raw", **DEFAULTS}
-        for key, default in defaults.items():
-            if not node.has_parameter(prefix + key):
-                node.declare_parameter(prefix + key, default)
+        topic = {"image_topic": f"{name}/image_raw"} if name else {}
+        parameters.declare(node, CameraSettings, _prefix(name), topic)
 
 
 def is_camera_parameter(name: str) -> bool:
-    """True for ``cameras`` and what :func:`declare_cameras` declares for a camera."""
-    return name == "cameras" or name.rpartition(".")[2] in ("image_topic", *DEFAULTS)
+    """Return True for ``cameras`` and what :func:`declare_cameras` declares for a camera."""
+    return name == "cameras" or name.rpartition(".")[2] in parameters_of(CameraSettings)
 
 
 def camera_names(node: Node) -> list[str]:
-    """The cameras listed; ``[""]`` stands for one camera in the node's own namespace.
+    """Return the names listed; ``[""]`` stands for one camera in the node's own namespace.
 
     Raises:
-        ConfigError: a name occurs twice or is not a valid topic part.
+        ConfigError: it is no list of names, or a name occurs twice or is not a valid topic part.
     """
-    names = [n for n in node.get_parameter("cameras").value or [] if n]
+    names = [name for name in parameters.load(node, CameraList).cameras if name]
     wrong = [n for n in names if not n.replace("_", "a").isalnum() or n[0].isdigit()]
     if wrong or len(set(names)) != len(names):
         raise ConfigError(f"cameras is {names}; each name must be of letters, digits and _ and occur once")
@@ -98,20 +140,11 @@ def load_cameras(node: Node) -> list[CameraSettings]:
     """Read the blocks, also of cameras that were added to the list after the node began.
 
     Raises:
-        ConfigError: a transport or reliability is not one of those allowed, or a topic is empty.
+        ConfigError: a value has the wrong type or is not allowed.
     """
     declare_cameras(node)
-    cameras = []
-    for name in camera_names(node):
-        prefix = f"{name}." if name else ""
-        topic, transport, reliability = (
-            str(node.get_parameter(f"{prefix}{key}").value) for key in ("image_topic", "transport", "image_reliability")
-        )
-        if transport not in ("raw", "compressed"):
-            raise ConfigError(f"{prefix}transport is {transport!r}; allowed: 'raw', 'compressed'")
-        if reliability not in ("best_effort", "reliable"):
-            raise ConfigError(f"{prefix}image_reliability is {reliability!r}; allowed: 'best_effort', 'reliable'")
-        if not topic:
-            raise ConfigError(f"{prefix}image_topic is empty; name the topic of the camera's images")
-        cameras.append(CameraSettings(name, topic, transport, reliability))
-    return cameras
+    return [parameters.load(node, CameraSettings, _prefix(name), name=name) for name in camera_names(node)]
+
+
+def _prefix(camera: str) -> str:
+    return f"{camera}." if camera else ""

@@ -1,8 +1,9 @@
-"""Counts, rates and ages of the cameras as diagnostic_msgs."""
+"""Diagnostics: counts, rates and ages of the cameras as diagnostic_msgs, and a limit for repeated log messages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -17,9 +18,9 @@ def camera_status(
     statistics: CameraStatistics,
     now_s: float,
     extra: Mapping[str, str],
-    troubles: Sequence[str] = (),
+    issues: Sequence[str] = (),
 ) -> DiagnosticStatus:
-    """One status: level, a sentence, and every number by name (ms, Hz, counts).
+    """Return one status: level, a sentence, and every number by name (ms, Hz, counts).
 
     Args:
         node: fully qualified name.
@@ -27,7 +28,7 @@ def camera_status(
         statistics: its counts.
         now_s: monotonic seconds.
         extra: more values; ``device`` also becomes the hardware id.
-        troubles: what keeps frames or results from flowing, a sentence each; makes the status an error.
+        issues: a sentence for each thing that stops frames or results; makes the status an error.
     """
     silent_s = now_s - statistics.last_received_s
     p50, p99, highest = statistics.ages_ms()
@@ -46,8 +47,8 @@ def camera_status(
         **extra,
     }
     status = DiagnosticStatus(name=f"{node}: {camera or 'camera'}", hardware_id=extra.get("device", ""))
-    if troubles:
-        status.level, status.message = DiagnosticStatus.ERROR, "; ".join(troubles)
+    if issues:
+        status.level, status.message = DiagnosticStatus.ERROR, "; ".join(issues)
     elif received == 0:
         status.level, status.message = DiagnosticStatus.WARN, "no frame yet"
     elif silent_s > STALE_AFTER_S:
@@ -59,7 +60,28 @@ def camera_status(
 
 
 def diagnostic_array(statuses: list[DiagnosticStatus], stamp: object) -> DiagnosticArray:
-    """The message for /diagnostics."""
+    """Return the message for /diagnostics."""
     message = DiagnosticArray(status=statuses)
     message.header.stamp = stamp
     return message
+
+
+class Throttle:
+    """Rate limit of repeated log messages, per camera and reason.
+
+    Args:
+        period_s: at most one message per camera and reason in this time, seconds.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, period_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._period_s, self._clock = period_s, clock
+        self._last_s: dict[tuple[str, str], float] = {}
+
+    def allows(self, camera: str, reason: str) -> bool:
+        """Return True for the first message of a camera and reason in each period."""
+        now, last = self._clock(), self._last_s.get((camera, reason))
+        if last is not None and now - last < self._period_s:
+            return False
+        self._last_s[camera, reason] = now
+        return True

@@ -1,4 +1,4 @@
-"""Lifecycle nodes that configure and activate themselves unless ``autostart:=false``."""
+"""AutostartNode: lifecycle node that configures and activates itself unless ``autostart:=false``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Callable
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.task import Future
 
+from cmt_seg_ros.config import LifecycleSettings
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.ros.common import parameters
 
 
 class AutostartNode(LifecycleNode):
-    """Base of the segmentation and the tracker node.
+    """Base of segmentation_node and tracker_node.
 
     Attributes:
         finished: set to an exit status when the process should end; 1 when autostart fails.
@@ -20,11 +22,11 @@ class AutostartNode(LifecycleNode):
     def __init__(self, name: str, **kwargs: object) -> None:
         super().__init__(name, **kwargs)
         self.finished: Future = Future()
-        self.declare_parameter("autostart", True)
+        parameters.declare(self, LifecycleSettings)
 
     def autostart(self) -> None:
-        """Call at the end of the constructor of the derived node."""
-        if not self.get_parameter("autostart").value:
+        """Configure and activate; to be called at the end of the constructor of the derived node."""
+        if not parameters.load(self, LifecycleSettings).autostart:
             return
         done = TransitionCallbackReturn.SUCCESS
         if self.trigger_configure() != done or self.trigger_activate() != done:
@@ -36,7 +38,7 @@ class AutostartNode(LifecycleNode):
             step()
         except CmtSegError as error:
             self.get_logger().fatal(str(error))
-        except Exception as error:  # rclpy would swallow it, and nobody would learn why the node does not start
+        except Exception as error:  # rclpy would swallow it and the node would fail to start without a reason
             self.get_logger().fatal(f"{type(error).__name__}: {error}")
         else:
             return TransitionCallbackReturn.SUCCESS

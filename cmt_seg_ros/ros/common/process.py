@@ -1,4 +1,4 @@
-"""How every node process starts and ends."""
+"""Node processes: how each of them starts and ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 def prepare_process() -> None:
     """Choose the shipped Fast DDS profile, unless the user chose one, and keep freed image memory."""
     os.environ.update(profile_to_set())
-    # glibc would give the megabytes of every image back to the kernel and fetch them anew: 3x the CPU time.
+    # glibc would return the megabytes of every image to the kernel and request them again: 3x the CPU time.
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(_M_TRIM_THRESHOLD, 512 << 20)
@@ -32,7 +32,7 @@ def prepare_process() -> None:
 
 
 def make_executor() -> Any:
-    """The executor that takes the least CPU time (docs/performance.md)."""
+    """Return the executor that takes the least CPU time (docs/performance.md)."""
     try:
         from rclpy.experimental import EventsExecutor
     except ImportError:  # until Iron

@@ -1,4 +1,4 @@
-"""Who would be connected to us but for its quality of service or its type; ROS itself hardly says."""
+"""QoS check: endpoints that are not connected to ours because QoS or type is incompatible; ROS hardly reports them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 
-def deaf_to(node: Node, subscription: Subscription) -> list[str]:
-    """A sentence for each publisher of a subscription's topic from which it receives nothing."""
+def unreachable_publishers(node: Node, subscription: Subscription) -> list[str]:
+    """Return a sentence for each publisher of a subscription's topic from which it receives nothing."""
     topic = subscription.topic_name
     ours, said = _ours(node, node.get_subscriptions_info_by_topic(topic)), []
     for other in node.get_publishers_info_by_topic(topic) if ours else ():
@@ -23,8 +23,8 @@ def deaf_to(node: Node, subscription: Subscription) -> list[str]:
     return said
 
 
-def unheard_by(node: Node, publisher: Publisher) -> list[str]:
-    """A sentence for each subscriber of a publisher's topic that receives nothing from it."""
+def unreachable_subscribers(node: Node, publisher: Publisher) -> list[str]:
+    """Return a sentence for each subscriber of a publisher's topic that receives nothing from it."""
     topic = publisher.topic_name
     ours, said = _ours(node, node.get_publishers_info_by_topic(topic)), []
     for other in node.get_subscriptions_info_by_topic(topic) if ours else ():
@@ -36,7 +36,7 @@ def unheard_by(node: Node, publisher: Publisher) -> list[str]:
 
 
 def _ours(node: Node, found: list[TopicEndpointInfo]) -> Any:
-    """Our own end as the middleware sees it (our profile leaves to it what we do not set); None if not there yet."""
+    """Return our own endpoint as the middleware sees it, with the settings it chose; None if it is not there yet."""
     name = node.get_fully_qualified_name()
     return next((end for end in found if _name(end) == name), None)
 

@@ -1,8 +1,8 @@
-"""Shared memory that dead ROS processes left behind.
+"""Shared memory of Fast DDS that dead ROS processes left behind: find and remove it.
 
 Fast DDS gives every process a segment in /dev/shm (32 MB with config/fastdds.xml) and holds a lock on a
 file beside it for as long as the process lives. A killed process leaves the segment there until the
-next boot, but the kernel drops its lock: a lock that can be taken proves that nobody uses the segment.
+next boot, but the kernel drops its lock: a lock that can be taken proves that no process uses the segment.
 
 ``python -m cmt_seg_ros.ros.common.shared_memory`` removes those; `cmt-seg doctor` does, too.
 """
@@ -31,9 +31,9 @@ class Segments:
     """Segments and ports of Fast DDS, by whether a living process uses them.
 
     Attributes:
-        used: name and bytes taken of those in use, or so young that they may soon be.
+        used: name and bytes taken of those in use, or so new that they may soon be.
         stale: name and bytes taken of those that no living process uses.
-        unproven: the same of those without a lock file: nobody can tell, so they stay.
+        unproven: the same of those without a lock file: whether they are used is unknown, so they stay.
     """
 
     used: dict[str, int]
@@ -42,7 +42,7 @@ class Segments:
 
 
 def find_segments(folder: Path = SHARED_MEMORY, min_age_s: float = _YOUNG_S) -> Segments:
-    """Look at what is there, and leave it.
+    """Find the segments and ports, and change nothing.
 
     Args:
         folder: where the segments lie.
@@ -64,7 +64,7 @@ def find_segments(folder: Path = SHARED_MEMORY, min_age_s: float = _YOUNG_S) -> 
 
 
 def clean_stale(folder: Path = SHARED_MEMORY, min_age_s: float = _YOUNG_S) -> list[str]:
-    """Remove what no living process uses.
+    """Remove the segments and ports that no living process uses.
 
     Args:
         folder: where the segments lie.
@@ -77,7 +77,7 @@ def clean_stale(folder: Path = SHARED_MEMORY, min_age_s: float = _YOUNG_S) -> li
 
 
 def _locks(folder: Path) -> dict[str, list[Path]]:
-    """Lock files by the name of the segment or port that they are of."""
+    """Return the lock files by the name of their segment or port."""
     locks: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("fast*_*l")):
         if match := _LOCK.fullmatch(path.name):
@@ -86,7 +86,7 @@ def _locks(folder: Path) -> dict[str, list[Path]]:
 
 
 def _remove(segment: Path, locks: list[Path], min_age_s: float) -> bool:
-    """Remove one segment and what belongs to it while holding its locks; False if it is in use."""
+    """Remove one segment and its files while holding its locks; return False if it is in use."""
     try:
         with _unused(locks, min_age_s) as unused:
             if unused:
@@ -96,12 +96,12 @@ def _remove(segment: Path, locks: list[Path], min_age_s: float) -> bool:
                     path.unlink(missing_ok=True)
             return unused
     except (FileNotFoundError, PermissionError):
-        return False  # somebody else was faster, or it is another user's
+        return False  # another process was faster, or it belongs to another user
 
 
 @contextmanager
 def _unused(locks: list[Path], min_age_s: float) -> Iterator[bool]:
-    """Yields True, holding all locks, if they are old enough and nobody holds any; does not wait."""
+    """Yield True, holding all locks, if they are old enough and no process holds any; do not wait."""
     if time.time() - max(path.stat().st_mtime for path in locks) < min_age_s:
         yield False
         return
@@ -119,7 +119,7 @@ def _unused(locks: list[Path], min_age_s: float) -> Iterator[bool]:
 
 
 def _bytes(path: Path) -> int:
-    """Memory that a file really takes; 0 if it is gone."""
+    """Return the memory that a file really takes, bytes; 0 if it is gone."""
     try:
         return path.stat().st_blocks * 512
     except FileNotFoundError:
@@ -127,7 +127,7 @@ def _bytes(path: Path) -> int:
 
 
 def main() -> int:
-    """Remove what is stale and say what it was."""
+    """Remove stale segments and print their names."""
     removed = clean_stale()
     print(f"removed {len(removed)} segments and ports of dead processes" + "".join(f"\n  {name}" for name in removed))
     return 0

@@ -1,4 +1,4 @@
-"""What happened to the frames of one camera: counts, rates, and ages of what was published."""
+"""Statistics of the frames of one camera: counts, rates, and ages of the published results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ AGES_KEPT = 600
 
 
 class CameraStatistics:
-    """Counts of one camera; every frame received is inferred, dropped, or still in hand.
+    """Counts of one camera; every frame received is inferred, dropped, or still being processed.
 
     Attributes:
         received: frames that arrived.
         inferred: frames whose masks were published.
-        dropped: frames given up, by reason.
+        dropped: frames dropped, by reason.
     """
 
     def __init__(self) -> None:
@@ -41,17 +41,17 @@ class CameraStatistics:
             self._ages_ms.append(age_ms)
 
     def drop(self, reason: str) -> None:
-        """Count a loss."""
+        """Count a frame that is dropped."""
         with self._lock:
             self.dropped[reason] += 1
 
     def counts(self) -> tuple[int, int, dict[str, int]]:
-        """Received, inferred, and dropped by reason, all of one moment."""
+        """Return received, inferred, and dropped by reason, all of the same moment."""
         with self._lock:
             return self.received, self.inferred, dict(sorted(self.dropped.items()))
 
     def ages_ms(self) -> tuple[float, float, float]:
-        """p50, p99 and maximum of the newest 600 ages, milliseconds; nan without any."""
+        """Return p50, p99 and maximum of the newest AGES_KEPT ages, milliseconds; nan without any."""
         with self._lock:
             ages = list(self._ages_ms)
         if not ages:
@@ -60,7 +60,7 @@ class CameraStatistics:
         return float(p50), float(p99), max(ages)
 
     def rates_hz(self, now_s: float) -> tuple[float, float]:
-        """Frames received and inferred per second since the call before; 0 at the first call.
+        """Return frames received and inferred per second since the previous call; 0 at the first call.
 
         Args:
             now_s: monotonic seconds.
@@ -74,6 +74,6 @@ class CameraStatistics:
             return (self.received - received) / elapsed_s, (self.inferred - inferred) / elapsed_s
 
     def forget_ages(self) -> None:
-        """The clock was set: ages before and after have nothing to do with each other."""
+        """Forget the ages: the clock was set, and ages before and after cannot be compared."""
         with self._lock:
             self._ages_ms.clear()

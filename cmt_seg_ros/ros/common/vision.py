@@ -1,4 +1,4 @@
-"""The same results as vision_msgs, for programs that know those; only where that package is installed."""
+"""vision_msgs: the results as messages of that package, for programs that use it; only where it is installed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ except ImportError:
 
 
 def label_info(labels: LabelSet, threshold: float, stamp: Any) -> LabelInfo:
-    """Class names by id, and the probability below which a pixel is unlabelled."""
+    """Return class names by id, and the probability below which a pixel is unlabelled."""
     message = LabelInfo(threshold=threshold)
     message.header.stamp = stamp
     message.class_map = [VisionClass(class_id=c.id, class_name=c.name) for c in labels.classes]
@@ -27,7 +27,7 @@ def label_info(labels: LabelSet, threshold: float, stamp: Any) -> LabelInfo:
 
 
 def detections(tracks: Sequence[Track], labels: LabelSet, header: Header) -> Detection2DArray:
-    """Confirmed tracks that are seen in this frame; ``id`` is the track's, ``class_id`` the class's name."""
+    """Return the confirmed tracks that are seen in this frame; ``id`` is the track's, ``class_id`` the class's name."""
     seen = (t for t in tracks if t.state == TrackState.CONFIRMED)
     return Detection2DArray(header=header, detections=[_detection(t, labels, header) for t in seen])
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from cmt_seg_ros.ros.doctor.dds import check_loop_back, check_profile, check_shared_memory, check_udp
-from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING, Finding, examine
+from cmt_seg_ros.runtime.doctor import ERROR, OK, WARNING, CheckResult, run_check
 
 LAST_DOMAIN = 101  # above it the ports collide with those the kernel hands out
 MESSAGES = ("std_msgs.msg", "std_srvs.srv", "sensor_msgs.msg", "diagnostic_msgs.msg", "lifecycle_msgs.msg")
@@ -27,14 +27,14 @@ EXTRAS = ("vision_msgs", "cv_bridge")
 INSTALL_ROS = "source /opt/ros/DISTRO/setup.bash, or run `make setup`"
 
 
-def check_ros() -> Finding:
+def check_ros() -> CheckResult:
     """Which ROS, which middleware, who hears whom."""
     try:
         import rclpy  # noqa: F401
         from ament_index_python.packages import get_package_share_directory
         from rclpy.utilities import get_rmw_implementation_identifier
     except ImportError as error:
-        return Finding("ROS", ERROR, f"rclpy cannot be imported: {error}", INSTALL_ROS)
+        return CheckResult("ROS", ERROR, f"rclpy cannot be imported: {error}", INSTALL_ROS)
     package = ElementTree.parse(Path(get_package_share_directory("rclpy")) / "package.xml")
     rmw = get_rmw_implementation_identifier()
     domain = os.environ.get("ROS_DOMAIN_ID") or "0"
@@ -47,34 +47,34 @@ def check_ros() -> Finding:
     )
     if not domain.isdecimal() or int(domain) > LAST_DOMAIN:
         state = WARNING if domain.isdecimal() and int(domain) <= 232 else ERROR
-        return Finding("ROS", state, found, f"set ROS_DOMAIN_ID to a number from 0 to {LAST_DOMAIN}")
+        return CheckResult("ROS", state, found, f"set ROS_DOMAIN_ID to a number from 0 to {LAST_DOMAIN}")
     if reach == "OFF":
         advice = "unset ROS_AUTOMATIC_DISCOVERY_RANGE: with OFF no process hears another one"
-        return Finding("ROS", WARNING, found, advice)
+        return CheckResult("ROS", WARNING, found, advice)
     if not rmw.startswith("rmw_fastrtps"):
-        return Finding(
+        return CheckResult(
             "ROS", WARNING, found, "this package is tested with rmw_fastrtps_cpp; the Fast DDS profile is idle"
         )
-    return Finding("ROS", OK, found)
+    return CheckResult("ROS", OK, found)
 
 
-def check_messages() -> Finding:
+def check_messages() -> CheckResult:
     """Whether messages can be imported, and our own survive being sent."""
     missing = [name for name in MESSAGES if not _importable(name)]
     if missing:
-        return Finding("messages", ERROR, f"cannot be imported: {', '.join(missing)}", INSTALL_ROS)
+        return CheckResult("messages", ERROR, f"cannot be imported: {', '.join(missing)}", INSTALL_ROS)
     try:
         from rclpy.serialization import deserialize_message, serialize_message
 
         from cmt_seg_ros.msg import Track, TrackArray
     except ImportError as error:
         advice = "build them: `make setup`, or `colcon build` and `source install/setup.bash`"
-        return Finding("messages", ERROR, f"cmt_seg_ros.msg cannot be imported: {error}", advice)
+        return CheckResult("messages", ERROR, f"cmt_seg_ros.msg cannot be imported: {error}", advice)
     message = TrackArray(tracks=[Track(id=7, class_name="Car")])
     if deserialize_message(serialize_message(message), TrackArray) != message:
-        return Finding("messages", ERROR, "a TrackArray changes when serialized", "build the messages again")
+        return CheckResult("messages", ERROR, "a TrackArray changes when serialized", "build the messages again")
     extras = ", ".join(f"{name} {'there' if _importable(name) else 'not there (optional)'}" for name in EXTRAS)
-    return Finding("messages", OK, f"a TrackArray serializes and deserializes; {extras}")
+    return CheckResult("messages", OK, f"a TrackArray serializes and deserializes; {extras}")
 
 
 def _importable(module: str) -> bool:
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m cmt_seg_ros.ros.doctor.checks")
     parser.add_argument("--keep", action="store_true", help="leave stale shared memory where it is")
     keep = parser.parse_args(arguments).keep
-    _print(examine("ROS", check_ros))
+    _print(run_check("ROS", check_ros))
     has_ros = _importable("rclpy")
     for name, needs_ros, check in (
         ("messages", True, check_messages),
@@ -99,12 +99,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("loop-back", True, check_loop_back),
         ("network", False, check_udp),
     ):
-        skipped = Finding(name, WARNING, "not checked: needs ROS")
-        _print(examine(name, check) if has_ros or not needs_ros else skipped)
+        skipped = CheckResult(name, WARNING, "not checked: needs ROS")
+        _print(run_check(name, check) if has_ros or not needs_ros else skipped)
     return 0
 
 
-def _print(finding: Finding) -> None:
+def _print(finding: CheckResult) -> None:
     print(json.dumps(dataclasses.asdict(finding)), flush=True)
 
 

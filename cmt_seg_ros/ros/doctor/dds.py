@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from cmt_seg_ros.node_processes import domain_id
 from cmt_seg_ros.ros.common.fastdds import profile_to_set, profile_variable
 from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY, clean_stale, find_segments
-from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING, Finding
+from cmt_seg_ros.runtime.doctor import ERROR, OK, WARNING, CheckResult
 
 MB = 1 << 20
 IMAGE_BYTES = 1280 * 720 * 3
@@ -26,24 +26,26 @@ LOOP_DEADLINE_S = 15.0
 SHM_SIZE = "in Docker: docker run --shm-size=1g or --ipc=host; else enlarge /dev/shm"
 
 
-def check_profile() -> Finding:
+def check_profile() -> CheckResult:
     """Which Fast DDS profile nodes will use, and whether images fit through it."""
     variable = profile_variable()
     whose = f"from {variable}" if variable in os.environ else "shipped"
     os.environ.update(profile_to_set())  # also for the processes of the loop-back
     if not os.environ.get(variable):
-        return Finding("DDS profile", WARNING, "none: images are lost", "install the package with its config folder")
+        return CheckResult(
+            "DDS profile", WARNING, "none: images are lost", "install the package with its config folder"
+        )
     path = Path(os.environ[variable])
     advice = f"unset {variable}, or copy what config/fastdds.xml has"
     try:
         size = segment_bytes(path)
     except (OSError, ElementTree.ParseError, ValueError) as error:
-        return Finding("DDS profile", ERROR, f"{path} ({whose}) cannot be read: {error}", advice)
+        return CheckResult("DDS profile", ERROR, f"{path} ({whose}) cannot be read: {error}", advice)
     found = f"{path} ({whose}): shared-memory segment of {size / MB:.3g} MB"
     if size < MIN_SEGMENT_BYTES:
         found += f"; under {MIN_SEGMENT_BYTES // MB} MB images of 1280x720 are lost"
-        return Finding("DDS profile", WARNING, found, advice)
-    return Finding("DDS profile", OK, found)
+        return CheckResult("DDS profile", WARNING, found, advice)
+    return CheckResult("DDS profile", OK, found)
 
 
 def segment_bytes(profile: Path) -> int:
@@ -69,7 +71,7 @@ def segment_bytes(profile: Path) -> int:
     return max(sizes, default=DEFAULT_SEGMENT_BYTES)
 
 
-def check_shared_memory(keep: bool, folder: Path = SHARED_MEMORY) -> Finding:
+def check_shared_memory(keep: bool, folder: Path = SHARED_MEMORY) -> CheckResult:
     """Room in /dev/shm, and what dead processes left there; removes that unless told to keep it.
 
     Args:
@@ -92,14 +94,14 @@ def check_shared_memory(keep: bool, folder: Path = SHARED_MEMORY) -> Finding:
     if segments.unproven:
         lines.append(f"{len(segments.unproven)} without a lock file, maybe in use: {', '.join(segments.unproven)}")
     if room.free < MIN_FREE_BYTES:
-        return Finding("shared memory", WARNING, "\n".join(lines), SHM_SIZE)
+        return CheckResult("shared memory", WARNING, "\n".join(lines), SHM_SIZE)
     if left:
         advice = "run without --keep to remove them" if keep else "run as the user whose they are, or as root"
-        return Finding("shared memory", WARNING, "\n".join(lines), advice)
-    return Finding("shared memory", OK, "\n".join(lines))
+        return CheckResult("shared memory", WARNING, "\n".join(lines), advice)
+    return CheckResult("shared memory", OK, "\n".join(lines))
 
 
-def check_loop_back() -> Finding:
+def check_loop_back() -> CheckResult:
     """Send images from one process to another on this machine."""
     # In a domain of its own: whatever else runs is not disturbed, and does not disturb.
     environment = {
@@ -115,27 +117,31 @@ def check_loop_back() -> Finding:
         )
     except subprocess.TimeoutExpired:
         clean_stale()
-        return Finding("loop-back", ERROR, f"nothing within {LOOP_DEADLINE_S:g} s", "see the rows above; restart ROS")
+        return CheckResult(
+            "loop-back", ERROR, f"nothing within {LOOP_DEADLINE_S:g} s", "see the rows above; restart ROS"
+        )
     results = re.findall(r"^\{.*\}$", done.stdout, re.MULTILINE)
     if not results:
         said = " ".join(done.stderr.split()[-60:]) or "it said nothing"
-        return Finding("loop-back", ERROR, f"ended with status {done.returncode}: {said}", "see the rows above")
+        return CheckResult("loop-back", ERROR, f"ended with status {done.returncode}: {said}", "see the rows above")
     result = json.loads(results[0])
     way = "by shared memory" if result["shared_memory"] else "not by shared memory"
     found = f"{result['received']} of {result['sent']} images of 1280x720 arrived in another process, {way}"
     if not result["received"]:
-        return Finding("loop-back", ERROR, found, "see the rows above; does a firewall stop this machine's own ports?")
+        return CheckResult(
+            "loop-back", ERROR, found, "see the rows above; does a firewall stop this machine's own ports?"
+        )
     found += f", {result['median_ms']:.1f} ms each (median)"
     if result["received"] < result["sent"] or not result["shared_memory"]:
-        return Finding("loop-back", WARNING, found, "see the two rows above; or the machine is busy")
-    return Finding("loop-back", OK, found)
+        return CheckResult("loop-back", WARNING, found, "see the two rows above; or the machine is busy")
+    return CheckResult("loop-back", OK, found)
 
 
-def check_udp() -> Finding:
+def check_udp() -> CheckResult:
     """Room for images that come from another machine; no matter on one machine."""
     largest = int(RMEM_MAX.read_text())
     found = f"net.core.rmem_max is {largest / MB:.3g} MB"
     if largest >= IMAGE_BYTES:
-        return Finding("network", OK, f"{found}: an image of 1280x720 from another machine fits")
+        return CheckResult("network", OK, f"{found}: an image of 1280x720 from another machine fits")
     advice = "only for images from other machines: sudo sysctl -w net.core.rmem_max=16777216"
-    return Finding("network", OK, f"{found}: less than an image of 1280x720", advice)
+    return CheckResult("network", OK, f"{found}: less than an image of 1280x720", advice)

@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
@@ -18,7 +16,8 @@ from cmt_seg_ros.bags.run_tables import ArrivalTable
 from cmt_seg_ros.bags.writer import Arrival, BagFile
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.files import write_whole
-from cmt_seg_ros.ros.common.images import frame_from_image
+from cmt_seg_ros.images.video import VideoFile
+from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.ros.recorder.thread import TopicCount
 from cmt_seg_ros.ros.recorder.topics import Topic
 
@@ -38,7 +37,7 @@ class RecordingFolder:
 
     def __init__(self, out: Path, topics: Mapping[str, Topic]) -> None:
         self._out, self._topics, self._saved_s = out, topics, 0.0
-        self._video: Any = None
+        self._video: VideoFile | None = None
         try:
             out.mkdir(parents=True, exist_ok=True)
             self._bag = BagFile(out / "bag")
@@ -50,14 +49,13 @@ class RecordingFolder:
         except OSError as error:
             raise SourceError(f"folder {out} cannot be written: {error}; give another folder") from error
 
-    def open_video(self) -> bool:
-        """Begin the video; False where PyAV is missing."""
-        try:
-            from cmt_seg_ros.images.video import VideoFile
-        except ImportError:
-            return False
+    def open_video(self) -> None:
+        """Begin the video.
+
+        Raises:
+            ConfigError: PyAV is missing.
+        """
         self._video = VideoFile(self._out / "overlay.mp4")
-        return True
 
     def write(self, arrival: Arrival) -> None:
         """Put a message into the bag if its topic is one of those that belong there."""
@@ -74,11 +72,12 @@ class RecordingFolder:
         Raises:
             FrameError: it is not bgr8.
         """
-        frame = frame_from_image(deserialize_message(arrival.raw, Image), "overlay")
+        assert self._video is not None  # open_video was called
+        frame = frame_from_message(deserialize_message(arrival.raw, Image), "overlay")
         stamp = raw_stamp_ns(arrival.raw)
         if frame.encoding != "bgr8" or stamp is None:
             raise FrameError(f"overlay is {frame.encoding}; overlays are bgr8", "bad_encoding")
-        self._video.write(np.ascontiguousarray(frame.pixels), stamp)
+        self._video.write(frame.pixels, stamp)
 
     def report(self, counts: Mapping[str, TopicCount]) -> None:
         """Let readers see all rows of arrivals.csv, and bring recording.json up to date; called often, done rarely."""

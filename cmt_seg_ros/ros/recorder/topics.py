@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cmt_seg_ros.config import RecorderConfig
 from cmt_seg_ros.msg import ClassMap, TrackArray
+from cmt_seg_ros.ros.common.cameras import camera_info_topic, image_source
 
 DEPTH = 50
 
@@ -70,9 +71,7 @@ def wanted(config: RecorderConfig) -> dict[str, Topic]:
     """Return the topics that a configuration asks for, by name relative to the node's namespace."""
     topics = {name: TOPICS[name] for name in config.topics if name}
     if config.input:
-        compressed = config.transport == "compressed"
-        image = f"{config.image_topic}/compressed" if compressed else config.image_topic
-        topics[image] = Topic(CompressedImage if compressed else Image, timed=True, reliable=False)
-        folder, slash, _ = config.image_topic.rpartition("/")  # camera drivers have it beside the images
-        topics[f"{folder}{slash}camera_info"] = Topic(CameraInfo, reliable=False)
+        kind, name = image_source(config.image_topic, config.transport)
+        topics[name] = Topic(kind, timed=True, reliable=False)
+        topics[camera_info_topic(config.image_topic)] = Topic(CameraInfo, reliable=False)
     return topics

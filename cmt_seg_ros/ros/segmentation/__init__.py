@@ -1,1 +1,1 @@
-"""Parts of segmentation_node."""
+"""Parts of segmentation_node: publishers and report."""

@@ -1,4 +1,4 @@
-"""The result topics of one camera; what nobody subscribes to is not computed."""
+"""MaskPublishers: the result topics of one camera; masks without a subscriber are not computed."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from cmt_seg_ros.structures import U8, Frame, Segmentation
 
 
 class MaskPublishers:
-    """Publishers of one camera.
+    """Publishers of the results of one camera.
 
     Args:
-        node: owns them.
-        topic: turns a result's name into the camera's topic.
-        labels: classes of the model, sent latched at once.
+        node: owns the publishers.
+        topic: turns the name of a result into the camera's topic.
+        labels: classes of the model, published latched at once.
         model: name of the model.
         threshold: probability below which pixels are unlabelled, 0-1.
     """
@@ -55,11 +55,11 @@ class MaskPublishers:
 
     @property
     def image_publishers(self) -> tuple[Any, ...]:
-        """All that need a frame to be inferred."""
+        """The publishers whose messages need inference."""
         return self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed
 
-    def wanted(self) -> tuple[str, ...]:
-        """Which of ``graph.MASKS`` are needed for what somebody subscribes to; none if nobody does."""
+    def requested_masks(self) -> tuple[str, ...]:
+        """Return which of ``graph.MASKS`` the current subscribers need; none without subscribers."""
         if not any(map(self._somebody, self.image_publishers)):
             return ()
         overlay = self._somebody(self.overlay) or self._somebody(self.overlay_compressed)
@@ -68,10 +68,10 @@ class MaskPublishers:
         return "class_ids", *["objectness"] * objectness, *["confidence"] * confidence
 
     def publish(self, frame: Frame, result: Segmentation, alpha: float, info: CameraInfo | None) -> None:
-        """Publish what somebody subscribes to of one frame, under the frame's own stamp and frame_id."""
+        """Publish the results of one frame that have subscribers, under the frame's own stamp and frame_id."""
         header = Header(frame_id=result.frame_id)
         header.stamp.sec, header.stamp.nanosec = divmod(result.stamp_ns, NS)
-        # The mask last: who pairs it with the objectness has everything when it arrives.
+        # The mask last: a node that pairs it with the objectness has both when it arrives.
         masks = ((self.objectness, result.objectness), (self.confidence, result.confidence))
         for publisher, mask in (*masks, (self.mask, result.class_ids)):
             if mask is not None and self._somebody(publisher):
@@ -82,7 +82,7 @@ class MaskPublishers:
         self._publish_overlay(frame, result, alpha, header)
 
     def destroy(self) -> None:
-        """Take the topics down."""
+        """Destroy the publishers."""
         for publisher in (*self.image_publishers, self.camera_info):
             self._node.destroy_lifecycle_publisher(publisher)
         for latched in filter(None, (self.label_info, self.vision_info)):

@@ -1,4 +1,4 @@
-"""What segmentation_node says of itself once a second: /diagnostics, and the log when something changes."""
+"""SegmentationReport: /diagnostics of segmentation_node once a second, and its log lines about cameras and device."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode
-from rclpy.subscription import Subscription
 
+from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.ros.common import qos_check
 from cmt_seg_ros.ros.common.cameras import CameraInput
-from cmt_seg_ros.ros.common.diagnostics import STALE_AFTER_S, camera_status, diagnostic_array
+from cmt_seg_ros.ros.common.diagnostics import STALE_AFTER_S, Throttle, camera_status, diagnostic_array
 from cmt_seg_ros.ros.segmentation.mask_publishers import MaskPublishers
 from cmt_seg_ros.runtime.pipeline import Pipeline
 
@@ -20,39 +20,35 @@ PERIOD_S = 1.0
 
 
 class SegmentationReport:
-    """Reports between :meth:`begin` and :meth:`end`.
+    """Reports the state of the cameras between :meth:`begin` and :meth:`end`.
 
     Args:
         node: owns the publisher and the timer.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
-        self._node = node
+        self._node, self._throttle = node, Throttle()
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Not the node's clock: simulated time may stand still.
         self._timer = node.create_timer(PERIOD_S, self.report, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._pipeline: Pipeline | None = None
 
     def begin(
-        self,
-        pipeline: Pipeline,
-        cameras: Mapping[str, CameraInput],
-        inputs: Mapping[str, Subscription],
-        outputs: Mapping[str, MaskPublishers],
+        self, pipeline: Pipeline, cameras: Mapping[str, CameraInput], outputs: Mapping[str, MaskPublishers]
     ) -> None:
-        """Report on these cameras, their image subscriptions and their result topics, all by camera name."""
-        self._pipeline, self._cameras, self._inputs, self._outputs = pipeline, cameras, inputs, outputs
+        """Start to report on these cameras and their result topics, by camera name."""
+        self._pipeline, self._cameras, self._outputs = pipeline, cameras, outputs
         self._device, self._said = pipeline.engine.device, set[str]()
         for camera in cameras.values():
             # While the node was inactive it did not listen: no camera was silent.
-            camera.silent, camera.statistics.last_received_s = False, time.monotonic()
+            camera.is_silent, camera.statistics.last_received_s = False, time.monotonic()
 
     def end(self) -> None:
-        """Report no more."""
+        """Stop reporting."""
         self._pipeline = None
 
     def report(self) -> None:
-        """Publish the state of every camera; log what is new."""
+        """Publish the state of every camera; log what has changed."""
         if self._pipeline is None:
             return
         engine, config, now = self._pipeline.engine, self._pipeline.config, time.monotonic()
@@ -65,7 +61,7 @@ class SegmentationReport:
         }
         name, stamp = self._node.get_fully_qualified_name(), self._node.get_clock().now().to_msg()
         statuses = [
-            camera_status(name, camera, c.statistics, now, extra, self._troubles(camera))
+            camera_status(name, camera, c.statistics, now, extra, self._issues(c))
             for camera, c in self._cameras.items()
         ]
         self._publisher.publish(diagnostic_array(statuses, stamp))
@@ -77,33 +73,53 @@ class SegmentationReport:
             )
             self._device = engine.device
 
-    def _troubles(self, camera: str) -> list[str]:
-        """Who cannot be heard and who cannot hear; logged the first time."""
-        found = qos_check.deaf_to(self._node, self._inputs[camera])
+    def refuse(self, camera: CameraInput, error: FrameError) -> None:
+        """Count a frame that was refused, and say why: once in a while for each camera and reason."""
+        camera.statistics.drop(error.reason)
+        # After Ctrl-C nothing can be published any more; that is expected.
+        if not self._node.context.ok() or not self._throttle.allows(camera.settings.name, error.reason):
+            return
+        sentence = f"camera {camera.label}: frame refused: {error}"
+        if error.reason == "compiling":
+            self._node.get_logger().info(sentence)
+        else:  # a call of its own: rclpy allows one severity for each place that logs
+            self._node.get_logger().error(sentence)
+
+    def warn_late(self, camera: CameraInput, age_ms: float, limit_ms: float) -> None:
+        """Say once in a while that a frame is older than allowed; ages in ms."""
+        if self._throttle.allows(camera.settings.name, "too_old"):
+            self._node.get_logger().warning(
+                f"camera {camera.label}: a frame is {age_ms:.0f} ms old, max_age_ms allows {limit_ms:g}; is the "
+                "machine overloaded, the camera's clock wrong, or (a bag) use_sim_time not set?"
+            )
+
+    def _issues(self, camera: CameraInput) -> list[str]:
+        """Return a sentence for each publisher and subscriber that cannot be reached; log those that are new."""
+        found = [] if camera.images is None else qos_check.unreachable_publishers(self._node, camera.images)
         if any("QoS" in sentence for sentence in found):
-            asked = self._cameras[camera].settings.image_reliability
+            asked = camera.settings.image_reliability
             found.append(f"image_reliability is {asked}; with best_effort, and not lossless, all cameras are received")
-        for publisher in self._outputs[camera].image_publishers:
-            found += qos_check.unheard_by(self._node, publisher)
+        for publisher in self._outputs[camera.settings.name].image_publishers:
+            found += qos_check.unreachable_subscribers(self._node, publisher)
         for sentence in found:
             if sentence not in self._said:
                 self._said.add(sentence)
-                self._node.get_logger().error(f"camera {self._cameras[camera].label}: {sentence}")
+                self._node.get_logger().error(f"camera {camera.label}: {sentence}")
         return found
 
     def _watch(self, camera: CameraInput, now: float) -> None:
-        """Say once when a camera falls silent."""
+        """Log once when a camera falls silent; ``now``: monotonic seconds."""
         silent_s = now - camera.statistics.last_received_s
-        if camera.silent or silent_s <= STALE_AFTER_S:
+        if camera.is_silent or silent_s <= STALE_AFTER_S:
             return
-        camera.silent = True
+        camera.is_silent = True
         log = self._node.get_logger()
         if camera.statistics.received:
             log.error(
                 f"camera {camera.label}: no frame for {silent_s:.1f} s on {camera.settings.image_topic}; "
                 "check the camera; the node goes on as soon as frames come"
             )
-        else:
-            topic = self._inputs[camera.settings.name].topic_name
+        elif camera.images is not None:
+            topic = camera.images.topic_name
             count = self._node.count_publishers(topic)
             log.warning(f"camera {camera.label}: no frame yet on {topic}, which has {count} publishers")

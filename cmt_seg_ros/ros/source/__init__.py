@@ -1,1 +1,1 @@
-"""Parts of source_node."""
+"""Parts of source_node: frames of the clip, its clock, table of what was sent."""

@@ -1,4 +1,4 @@
-"""A clip's time on /clock, so that nodes with ``use_sim_time`` live in the time of the clip."""
+"""ClipClock: the time of a clip on /clock, for nodes with ``use_sim_time``."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rosgraph_msgs.msg import Clock
 from cmt_seg_ros.ros.common.images import NS
 
 PERIOD_S = 0.01
-# Reliable, as some ask for it; those that take best effort are served, too.
+# Reliable: subscribers that request that are connected, and so are best-effort ones.
 QOS = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class ClipClock:
-    """Publishes the time a hundred times a second; it runs at the playing rate, and never goes back.
+    """Clock that publishes a hundred times a second; it runs at the playing rate, and never goes back.
 
     Args:
         node: owns the publisher.
         rate: seconds of the clip per second.
-        start_ns: time at which it stands until it is let run, ns.
+        start_ns: time at which it stands until :meth:`run_on`, ns.
     """
 
     def __init__(self, node: Node, rate: float, start_ns: int) -> None:
@@ -35,14 +35,18 @@ class ClipClock:
         self._thread.start()
 
     def run_on(self, step_ns: int | None) -> None:
-        """Let the time run on, by this much after where it was to end or, without an end, now, ns; None: for ever."""
+        """Let the time run on.
+
+        Args:
+            step_ns: how far beyond the present limit or, without one, beyond now, ns; None: without a limit.
+        """
         with self._lock:
             self._set(self._now_ns())
             end_ns = self._base_ns if self._limit_ns is None else self._limit_ns
             self._limit_ns = None if step_ns is None else end_ns + step_ns
 
     def reach(self, stamp_ns: int) -> None:
-        """Publish a time that is not before this one, ns."""
+        """Set the time forward to a stamp, ns, unless it is later already, and publish it."""
         with self._lock:
             now_ns = self._now_ns()
             if now_ns < stamp_ns:

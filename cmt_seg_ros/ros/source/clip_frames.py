@@ -1,28 +1,29 @@
-"""The frames that the source node sends, with what they were in their clip."""
+"""ClipFrame: frames of a clip in the order in which source_node sends them, read ahead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from cmt_seg_ros.ros.common.images import NS
-from cmt_seg_ros.ros.source.prefetch import prefetched
 from cmt_seg_ros.sources import Clip
 from cmt_seg_ros.structures import Frame
 
-MAX_STEP_S, MAX_STEP_PERIODS = 1.0, 10  # a longer step, by both, is no pause but a bad stamp
+MAX_STEP_S, MAX_STEP_PERIODS = 1.0, 10  # a step longer than both is not a pause but a bad stamp
 
 
 @dataclass(frozen=True, eq=False)
 class ClipFrame:
-    """A frame to be sent.
+    """Frame to be sent.
 
     Attributes:
         index: of the frame among those of the clip that can be read, from 0.
-        clip_stamp_ns: its stamp in the clip, ns; in a loop, that of ``frame`` goes on instead.
+        clip_stamp_ns: its stamp in the clip, ns; in a loop, the stamp of ``frame`` keeps increasing.
         frame: what is sent.
-        step_ns: how long after the frame before it is due in the time of the clip, ns; of the very first: 0.
-        jump_ns: what the stamps say instead, where no camera can mean it, ns; None: they agree.
+        step_ns: how long after the previous frame it is due in the time of the clip, ns; 0 for the first.
+        jump_ns: the step between the stamps where it is implausible, ns; None: it is ``step_ns``.
     """
 
     index: int
@@ -33,9 +34,9 @@ class ClipFrame:
 
 
 def clip_frames(clip: Clip, loop: bool) -> Iterator[ClipFrame]:
-    """The clip's frames, read ahead; when it loops, their stamps go on.
+    """Yield the frames of a clip; when it loops, their stamps keep increasing.
 
-    Stamps that do not rise, or jump, keep their values and are due one period after the frame before.
+    Frames whose stamps do not increase, or jump, keep their stamps and are due one period after the previous frame.
     """
     offset_ns, before_ns, period_ns = 0, None, round(NS / clip.fps)
     while True:
@@ -50,3 +51,16 @@ def clip_frames(clip: Clip, loop: bool) -> Iterator[ClipFrame]:
         if not loop or first_ns is None or before_ns is None:
             return
         offset_ns = before_ns + period_ns - first_ns
+
+
+def prefetched(frames: Iterable[Frame], depth: int = 8) -> Iterator[Frame]:
+    """Yield the same frames, up to ``depth`` of them read ahead in a thread.
+
+    Errors of the source are raised where the frame would have come.
+    """
+    iterator = iter(frames)
+    with ThreadPoolExecutor(1, "reader") as reader:
+        ahead = deque(reader.submit(next, iterator, None) for _ in range(depth))
+        while (frame := ahead.popleft().result()) is not None:
+            ahead.append(reader.submit(next, iterator, None))
+            yield frame

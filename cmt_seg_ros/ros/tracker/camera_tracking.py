@@ -1,4 +1,4 @@
-"""What the tracker node does for one camera: pair, track, publish, draw."""
+"""CameraTracking: one camera of tracker_node, from its paired masks to tracks that are published and drawn."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from cmt_seg_ros.ros.tracker.image_store import ImageStore
 from cmt_seg_ros.ros.tracker.mask_input import MaskInput
 from cmt_seg_ros.ros.tracker.overlay import TrackOverlay
 from cmt_seg_ros.ros.tracker.track_publishers import TrackPublishers
-from cmt_seg_ros.stamps import StampOrder
-from cmt_seg_ros.structures import U8, Segmentation, Track
-from cmt_seg_ros.tracking.tracker import Tracker
+from cmt_seg_ros.structures import Segmentation
+from cmt_seg_ros.tracking.session import TrackingSession
 
 
 class CameraTracking:
-    """One camera's masks become tracks.
+    """Turns the masks of one camera into tracks.
 
     Args:
         node: owns subscriptions and publishers.
@@ -52,79 +51,76 @@ class CameraTracking:
         self._overlay = TrackOverlay(self._publishers, settings.overlay_alpha)
         self._images = ImageStore(node, camera, self._on_image, self._on_bad_image)
         self._input: MaskInput | None = None
-        self._labels: LabelSet | None = None
-        self._tracker: Tracker | None = None
+        self._session: TrackingSession | None = None
         self._without_image = self._bad_images = 0
-        self._order = StampOrder()
         self.statistics = CameraStatistics()
 
     def start(self) -> None:
-        """Subscribe to the masks, their legend and, where they are used, the images."""
-        self.look_after()
+        """Subscribe to the masks, their classes and, where they are used, the images."""
+        self.poll()
         self._input = MaskInput(
             self._node,
             self._camera.topic,
             self._settings.use_objectness,
             self.statistics,
             self._on_masks,
-            self._on_legend,
+            self._on_class_map,
         )
 
     def stop(self) -> None:
-        """Unsubscribe and forget."""
+        """Unsubscribe and forget all tracks."""
         if self._input is not None:
             self._input.close()
         self._first_id = self.next_id
         self._images.follow(False)
         self.reset()
-        self._input = self._tracker = self._labels = None
+        self._input = self._session = None
 
     def destroy(self) -> None:
-        """Take the result topics down."""
+        """Destroy the publishers."""
         self._publishers.destroy()
 
     def reset(self) -> None:
-        """Forget all tracks and the time; ids go on."""
+        """Forget all tracks and the time; ids keep counting."""
         self._overlay.reset()
-        self._order = StampOrder()
-        if self._tracker is not None:
-            self._tracker.reset()
+        if self._session is not None:
+            self._session.reset()
 
     @property
     def next_id(self) -> int:
         """Id of the next new track."""
-        return self._first_id if self._tracker is None else self._tracker.next_id
+        return self._first_id if self._session is None else self._session.next_id
 
     def counts(self) -> dict[str, str]:
-        """More numbers for diagnostics."""
+        """Return more numbers for diagnostics."""
         counts = {"unpaired": self._input.unpaired if self._input else 0, "bad_images": self._bad_images}
         if self._settings.use_images:
             counts["tracked_without_image"] = self._without_image
         return {name: str(count) for name, count in counts.items()}
 
-    def troubles(self) -> list[str]:
-        """A sentence for each thing that keeps masks from being tracked."""
-        return self._input.troubles(self._labels) if self._input else []
+    def issues(self) -> list[str]:
+        """Return a sentence for each thing that keeps masks from being tracked."""
+        return self._input.issues(self._session.labels if self._session else None) if self._input else []
 
-    def look_after(self) -> None:
-        """Called now and then: hear every publisher, and receive images only while they are used."""
+    def poll(self) -> None:
+        """Adapt to publishers that came or went, and receive images only while they are used; call it regularly."""
         if self._input is not None:
             self._input.adapt()
         self._images.follow(self._settings.use_images or self._overlay.wanted)
 
-    def _on_legend(self, message: ClassMap) -> None:
+    def _on_class_map(self, message: ClassMap) -> None:
         try:
             labels = LabelSet.from_class_map(message)
         except ConfigError as error:
             self._on_error(self._camera.name, "classes", error)
             return
-        if labels == self._labels:
+        if self._session is not None and self._session.labels == labels:
             return
-        # Class ids mean something else from here on; nobody knows what they mean in masks that wait.
+        # From here on class ids mean something else; which classes pending masks mean is unknown.
         self.reset()
         if self._input is not None:
-            self._input.forget()
-        self._tracker, self._labels = Tracker(labels, self._config, first_id=self.next_id), labels
+            self._input.clear()
+        self._session = TrackingSession(labels, self._config, first_id=self.next_id)
 
     def _on_image(self, stamp_ns: int) -> None:
         if stamp_ns != self._overlay.waiting_ns:
@@ -139,38 +135,23 @@ class CameraTracking:
         self._on_error(self._camera.name, "image", error)
 
     def _on_masks(self, stamp_ns: int, parts: dict[str, Any]) -> None:
-        if self._labels is None or self._tracker is None:
-            self.statistics.drop("no_labels")  # troubles() says what to do
+        if self._session is None:
+            self.statistics.drop("no_labels")  # issues() says what to do
             return
         try:
-            if self._order.has_restarted(stamp_ns):
-                self.reset()
-            self._track(self._tracker, self._labels, stamp_ns, parts["mask"], parts.get("objectness"))
+            self._track(self._session, stamp_ns, parts["mask"], parts.get("objectness"))
         except (FrameError, TrackingError) as error:
             self.statistics.drop(getattr(error, "reason", "refused"))
             self._on_error(self._camera.name, "masks", error)
 
-    def _track(self, tracker: Tracker, labels: LabelSet, stamp_ns: int, mask: Image, objectness: Image | None) -> None:
+    def _track(self, session: TrackingSession, stamp_ns: int, mask: Image, objectness: Image | None) -> None:
         ids = mask_from_image(mask)
-        objects = cv2.LUT(ids, labels.is_object_lut) if objectness is None else mask_from_image(objectness)
+        objects = cv2.LUT(ids, session.labels.is_object_lut) if objectness is None else mask_from_image(objectness)
         segmentation = Segmentation(self._camera.name, stamp_ns, ids, objects)
         image = self._images.take(stamp_ns)
-        tracks = self._update(tracker, segmentation, image)
-        self._order.newest_ns = stamp_ns
-        self._publishers.publish(tracks, labels, (mask.height, mask.width), mask.header)
-        self._overlay.draw(segmentation, tracks, labels, mask.header, image)
+        # Tracks must not depend on whether somebody looks at the overlay, for which images are received, too.
+        tracks = session.track(segmentation, image if self._settings.use_images else None).tracks
+        self._without_image += self._settings.use_images and image is None
+        self._publishers.publish(tracks, session.labels, (mask.height, mask.width), mask.header)
+        self._overlay.draw(segmentation, tracks, session.labels, mask.header, image)
         self.statistics.publish((self._node.get_clock().now().nanoseconds - stamp_ns) / 1e6)
-
-    def _update(self, tracker: Tracker, segmentation: Segmentation, image: U8 | None) -> list[Track]:
-        """Track one frame; tracks must not depend on whether somebody looks at the overlay and so has images."""
-        with_images = self._settings.use_images
-        try:
-            tracks = tracker.update(segmentation, image if with_images else None)
-        except TrackingError:
-            raise
-        except Exception as error:  # an error of ours must not end the node
-            tracker.reset()
-            what = f"the tracker failed and begins anew ({type(error).__name__}: {error}); please report that"
-            raise FrameError(what, "tracking") from error
-        self._without_image += with_images and image is None
-        return tracks

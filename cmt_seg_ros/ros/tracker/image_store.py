@@ -1,4 +1,4 @@
-"""The newest images of one camera: they come before the masks that are made of them."""
+"""ImageStore: the newest images of one camera, kept until the masks made from them arrive."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images.pixels import to_bgr
-from cmt_seg_ros.ros.common.cameras import CameraSettings
-from cmt_seg_ros.ros.common.images import frame_from_compressed, frame_from_image
+from cmt_seg_ros.ros.common.cameras import CameraSettings, image_source
+from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.structures import U8, Frame
 
 IMAGES_KEPT = 16
 BYTES_KEPT = 256 << 20
-# More than the newest: the one that masks will ask for must not be replaced while a frame is tracked.
+# More than one: the image of the next masks must not be replaced while a frame is tracked.
 IMAGES_QUEUED = 4
 
 
 class ImageStore:
-    """Receives images while somebody wants them; what nobody takes is forgotten when newer ones come.
+    """Receives images while they are used; those that are not taken are dropped when newer ones come.
 
     Args:
         node: owns the subscription.
         camera: topic, transport and reliability.
-        on_image: called with the stamp, ns, of each image that has come.
-        on_error: called with what is wrong with an image that cannot be used.
+        on_image: called with the stamp, ns, of each image that was received.
+        on_error: called for each image that cannot be used, with the reason.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class ImageStore:
             self._frames.clear()
 
     def take(self, stamp_ns: int) -> U8 | None:
-        """The image of a frame; it and all older ones are forgotten.
+        """Return the image of a frame; drop it and all older ones.
 
         Args:
             stamp_ns: of the frame, ns.
 
         Returns:
-            (H, W, 3) uint8 blue-green-red, rows may be padded; None if it has not come or cannot be decoded.
+            (H, W, 3) uint8 blue-green-red, rows may be padded; None if it was not received or cannot be decoded.
         """
         frame = self._frames.get(stamp_ns)
         self._frames = {stamp: kept for stamp, kept in self._frames.items() if stamp > stamp_ns}
@@ -69,20 +69,18 @@ class ImageStore:
             return None
 
     def _subscribe(self) -> Subscription:
-        raw = self._camera.transport == "raw"
-        topic = self._camera.image_topic if raw else f"{self._camera.image_topic}/compressed"
+        kind, topic = image_source(self._camera.image_topic, self._camera.transport)
         reliable = self._camera.image_reliability == "reliable"
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
             depth=IMAGES_QUEUED,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         )
-        return self._node.create_subscription(Image if raw else CompressedImage, topic, self._receive, profile)
+        return self._node.create_subscription(kind, topic, self._receive, profile)
 
     def _receive(self, message: Image | CompressedImage) -> None:
         try:
-            compressed = isinstance(message, CompressedImage)
-            frame = (frame_from_compressed if compressed else frame_from_image)(message, self._camera.name)
+            frame = frame_from_message(message, self._camera.name)
         except FrameError as error:
             self._on_error(error)
             return

@@ -1,8 +1,9 @@
-"""What the tracker node hears of one camera: masks, put together by stamp, and what their numbers mean."""
+"""MaskInput: subscriptions of tracker_node for one camera: masks, paired by stamp, and the classes of their pixels."""
 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,22 +16,20 @@ from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common import qos, qos_check
 from cmt_seg_ros.ros.common.diagnostics import STALE_AFTER_S
 from cmt_seg_ros.ros.common.images import stamp_ns
-from cmt_seg_ros.ros.common.lenient_subscription import LenientSubscription
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
-from cmt_seg_ros.ros.tracker.pairing import StampPairing
 
 
 class MaskInput:
-    """Subscribes to ``segmentation/mask``, ``objectness`` and ``label_info`` of whoever publishes them.
+    """Subscribes to ``segmentation/mask``, ``objectness`` and ``label_info``, with any quality of service.
 
     Args:
         node: owns the subscriptions.
         topic: turns a name into the camera's topic.
-        use_objectness: False: masks come alone.
-        statistics: masks received, and lost, are counted here.
+        use_objectness: False: only masks are expected.
+        statistics: counts the masks that were received and those that were lost.
         on_masks: called as ``on_masks(stamp_ns, {"mask": Image, "objectness": Image})``; without objectness where
             that is not used.
-        on_legend: called with each ClassMap.
+        on_class_map: called with each ClassMap.
     """
 
     def __init__(
@@ -40,52 +39,54 @@ class MaskInput:
         use_objectness: bool,
         statistics: CameraStatistics,
         on_masks: Callable[[int, dict[str, Any]], None],
-        on_legend: Callable[[ClassMap], None],
+        on_class_map: Callable[[ClassMap], None],
     ) -> None:
         self._node, self._statistics = node, statistics
         names = ("mask", "objectness") if use_objectness else ("mask",)
         self._pairing = StampPairing(names, on_masks, self._on_unpaired)
         self._inputs = {
-            name: LenientSubscription(
+            name: qos.LenientSubscription(
                 node, Image, topic(f"segmentation/{name}"), partial(self._on_mask, name), qos.RESULT
             )
             for name in names
         }
-        self._legend = LenientSubscription(node, ClassMap, topic("segmentation/label_info"), on_legend, qos.LATCHED)
+        self._class_map = qos.LenientSubscription(
+            node, ClassMap, topic("segmentation/label_info"), on_class_map, qos.LATCHED
+        )
 
     @property
     def unpaired(self) -> int:
-        """Number of messages, masks and objectness, that were given up as the other half did not come."""
+        """Number of messages, masks and objectness, that were dropped because their counterpart did not arrive."""
         return self._pairing.unpaired
 
     def adapt(self) -> None:
-        """Called now and then: follow publishers of another quality of service."""
-        for subscription in (*self._inputs.values(), self._legend):
+        """Adapt to publishers with another quality of service; call it regularly."""
+        for subscription in (*self._inputs.values(), self._class_map):
             subscription.adapt()
 
-    def forget(self) -> None:
-        """Give up the masks that wait for their other half."""
+    def clear(self) -> None:
+        """Drop the messages that wait for their counterpart."""
         self._pairing.clear()
 
     def close(self) -> None:
         """Unsubscribe."""
-        for subscription in (*self._inputs.values(), self._legend):
+        for subscription in (*self._inputs.values(), self._class_map):
             subscription.destroy()
 
-    def troubles(self, labels: LabelSet | None) -> list[str]:
-        """A sentence for each thing that keeps masks from being tracked; ``labels``: the classes, once known."""
+    def issues(self, labels: LabelSet | None) -> list[str]:
+        """Return a sentence for each thing that keeps masks from being tracked; ``labels``: the classes, once known."""
         found = []
-        for subscription in (*self._inputs.values(), self._legend):
-            found += qos_check.deaf_to(self._node, subscription.subscription)
+        for subscription in (*self._inputs.values(), self._class_map):
+            found += qos_check.unreachable_publishers(self._node, subscription.subscription)
         if labels is not None and not labels.object_ids:
             found.append("none of the classes in segmentation/label_info is an object (is_object): nothing is tracked")
         if time.monotonic() - self._statistics.last_received_s > STALE_AFTER_S:
             return found
-        legend = self._legend.subscription.topic_name
+        topic = self._class_map.subscription.topic_name
         if labels is None:
             found.append(
-                f"masks wait for their classes: no valid ones were received on {legend}, which has "
-                f"{self._node.count_publishers(legend)} publishers; publish a cmt_seg_ros/ClassMap there, latched: it "
+                f"masks wait for their classes: no valid ones were received on {topic}, which has "
+                f"{self._node.count_publishers(topic)} publishers; publish a cmt_seg_ros/ClassMap there, latched: it "
                 "says what the numbers in the masks mean and which of them are objects"
             )
         objectness = self._inputs.get("objectness")
@@ -109,3 +110,56 @@ class MaskInput:
     def _on_unpaired(self, name: str) -> None:
         if name == "mask":
             self._statistics.drop("unpaired")
+
+
+class StampPairing:
+    """Collects one message of each topic for a stamp.
+
+    Messages of a topic arrive in order: when a stamp completes, older incomplete stamps are dropped.
+
+    Args:
+        topics: names of the topics.
+        on_complete: called as ``on_complete(stamp_ns, {topic: message})``.
+        on_lost: called as ``on_lost(topic)`` for each message that is dropped.
+        depth: most incomplete stamps; beyond that the oldest is dropped.
+
+    Attributes:
+        paired: number of stamps that were completed.
+        unpaired: number of messages that were dropped.
+    """
+
+    def __init__(
+        self,
+        topics: tuple[str, ...],
+        on_complete: Callable[[int, dict[str, Any]], None],
+        on_lost: Callable[[str], None] = lambda topic: None,
+        depth: int = 10,
+    ) -> None:
+        self._topics, self._on_complete, self._on_lost, self._depth = topics, on_complete, on_lost, depth
+        self._waiting: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.paired = self.unpaired = 0
+
+    def add(self, topic: str, stamp_ns: int, message: object) -> None:
+        """Add a message; calls ``on_complete`` if it was the last one missing of its stamp."""
+        parts = self._waiting.setdefault(stamp_ns, {})
+        if topic in parts:
+            self._drop({topic: message})  # the same stamp twice: an older message waits still
+        parts[topic] = message
+        if len(parts) == len(self._topics):
+            while next(iter(self._waiting)) != stamp_ns:
+                self._drop(self._waiting.popitem(last=False)[1])
+            del self._waiting[stamp_ns]
+            self.paired += 1
+            self._on_complete(stamp_ns, parts)
+        elif len(self._waiting) > self._depth:
+            self._drop(self._waiting.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        """Drop all messages that wait."""
+        while self._waiting:
+            self._drop(self._waiting.popitem()[1])
+
+    def _drop(self, parts: dict[str, Any]) -> None:
+        self.unpaired += len(parts)
+        for topic in parts:
+            self._on_lost(topic)

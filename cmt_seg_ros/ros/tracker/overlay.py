@@ -1,4 +1,4 @@
-"""tracking/overlay of one camera: tracks drawn over the camera's images, while somebody looks."""
+"""TrackOverlay: tracks drawn over the images of one camera, while ``tracking/overlay`` has subscribers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Drawing:
 
 
 class TrackOverlay:
-    """Brings images and tracks of the same stamp together, whichever comes first, and draws.
+    """Draws tracks over the image of the same stamp, whichever arrives first.
 
     Args:
         publishers: of the results.
@@ -40,7 +40,7 @@ class TrackOverlay:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody looks at it."""
+        """Whether the topic has subscribers."""
         return bool(self._publishers.overlay.get_subscription_count() > 0)
 
     @property
@@ -49,7 +49,7 @@ class TrackOverlay:
         return None if self._undrawn is None else self._undrawn.segmentation.stamp_ns
 
     def reset(self) -> None:
-        """Forget trails and whatever waits."""
+        """Forget the trails and the frame that waits for its image."""
         self._trails = Trails()
         self._undrawn: Drawing | None = None
 
@@ -61,15 +61,15 @@ class TrackOverlay:
         header: Header,
         image: U8 | None,
     ) -> None:
-        """Draw one frame over its (H, W, 3) uint8 blue-green-red image; None: when that comes."""
+        """Draw one frame over its (H, W, 3) uint8 blue-green-red image; if None, once that arrives."""
         alive = [track for track in tracks if track.state != TrackState.LOST]
         trails = self._trails.update(alive)
-        # Of several that wait only the newest is worth it.
+        # Of several frames that wait, only the newest is worth drawing.
         self._undrawn = Drawing(segmentation, alive, trails, labels, header) if self.wanted else None
         self.finish(image)
 
     def finish(self, image: U8 | None) -> None:
-        """Draw what waits over its image, as of :meth:`draw`."""
+        """Draw the frame that waits over its image, as of :meth:`draw`."""
         if image is None or self._undrawn is None:
             return
         drawing, self._undrawn = self._undrawn, None

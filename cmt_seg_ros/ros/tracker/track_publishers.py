@@ -1,4 +1,4 @@
-"""The result topics of one camera's tracker."""
+"""TrackPublishers: the result topics of the tracker of one camera."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cmt_seg_ros.tracking.track_message import track_fields
 
 
 class TrackPublishers:
-    """Publishers of one camera; ``overlay`` is used by the node, which has the images."""
+    """Publishes the tracks of one camera, and pictures of them."""
 
     def __init__(self, node: LifecycleNode, topic: Callable[[str], str]) -> None:
         self._node = node
@@ -34,10 +34,10 @@ class TrackPublishers:
             self._publishers.append(node.create_lifecycle_publisher(kind, topic("tracking/detections"), qos.RESULT))
 
     def publish(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int], header: Header) -> None:
-        """Publish the tracks of one frame and, if somebody listens, the image of their ids.
+        """Publish the tracks of one frame and, if it has subscribers, the image of their ids.
 
         Raises:
-            FrameError: the middleware does not take them (``publish``).
+            FrameError: the middleware refuses them (``publish``).
         """
         _send(self.tracks, track_array(tracks, labels, size, header))
         if vision.AVAILABLE:
@@ -49,18 +49,18 @@ class TrackPublishers:
         """Publish a (H, W, 3) uint8 blue-green-red picture.
 
         Raises:
-            FrameError: the middleware does not take it (``publish``).
+            FrameError: the middleware refuses it (``publish``).
         """
         _send(self.overlay, image_from_array(picture, "bgr8", header))
 
     def destroy(self) -> None:
-        """Take the topics down."""
+        """Destroy the publishers."""
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
 
 def track_array(tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int], header: Header) -> TrackArray:
-    """The message for the tracks of one frame of (height, width) pixels."""
+    """Return the message for the tracks of one frame of (height, width) pixels."""
     message = TrackArray(header=header, image_height=size[0], image_width=size[1])
     message.tracks = [TrackMessage(**track_fields(track, labels)) for track in tracks]
     return message

@@ -10,12 +10,12 @@ from typing import Protocol, TypeVar
 
 import cv2
 
-from cmt_seg_ros.bags.images import header_stamp_ns
 from cmt_seg_ros.bags.messages import BagMessage
 from cmt_seg_ros.bags.storage import bag_messages
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images.files import files_by_name, read_image
+from cmt_seg_ros.images.messages import stamp_ns
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import Source
 from cmt_seg_ros.sources.masks import MASK_SUFFIXES
@@ -58,11 +58,11 @@ class TopicFeed:
         for index, message in enumerate(bag_messages(self._bag, self._topic, self._problems)):
             name = f"bag {self._bag}, topic {self._topic}: message {index}"
             try:
-                stamp_ns = header_stamp_ns(message.read())
+                label_ns = stamp_ns(message.read().header)
             except Exception as error:  # rosbags lets through whatever a damaged message makes numpy or struct raise
                 self._problems.add("bad_label", f"{name} is skipped: {error or type(error).__name__}")
                 continue
-            yield stamp_ns, f"{self._topic} {stamp_ns}", LabelImage(name, partial(_load_message, message))
+            yield label_ns, f"{self._topic} {label_ns}", LabelImage(name, partial(_load_message, message))
 
 
 def _load_message(message: BagMessage) -> Pixels:

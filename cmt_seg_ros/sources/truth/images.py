@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from cmt_seg_ros.bags.images import message_pixels
-from cmt_seg_ros.encodings import Pixels
+from cmt_seg_ros.encodings import ENCODINGS, Pixels
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.messages import frame_from_message
+from cmt_seg_ros.images.pixels import decode
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.structures import U8, U16
@@ -38,11 +39,14 @@ def message_labels(message: Any) -> Pixels:
     Raises:
         FrameError: it is damaged, or of another encoding.
     """
-    if not hasattr(message, "step"):
-        return _decoded(np.ascontiguousarray(message.data, np.uint8), str(message.format))
-    if message.encoding == "16UC1":  # what cv_bridge calls mono16
+    if getattr(message, "encoding", "") == "16UC1":  # what cv_bridge calls mono16
         message = dataclasses.replace(message, encoding="mono16")
-    return message_pixels(message)[0]
+    frame = frame_from_message(message, "truth")
+    if not ENCODINGS[frame.encoding].compressed:
+        return frame.pixels
+    if not frame.encoding.startswith("png"):
+        raise FrameError(f"{frame.pixels.size} bytes of {frame.encoding} are no label image; expected png")
+    return decode(frame.pixels, cv2.IMREAD_UNCHANGED)
 
 
 def true_class_ids(image: Pixels, name: str, size: tuple[int, int], legend: LabelSet, problems: Problems) -> U8 | None:
@@ -82,16 +86,6 @@ def true_instance_ids(image: Pixels, name: str, size: tuple[int, int], problems:
         problems.add("bad_label", f"{name} is {_kind(image)}; instance ids must be uint8 or uint16 {size}")
         return None
     return image.astype(np.uint16)
-
-
-def _decoded(data: U8, kind: str) -> Pixels:
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    except cv2.error:
-        image = None
-    if image is None or "jp" in kind.lower():
-        raise FrameError(f"{data.size} bytes of format {kind!r} are no label image; expected png")
-    return np.asarray(image)
 
 
 def _kind(image: Pixels) -> str:

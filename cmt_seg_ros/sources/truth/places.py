@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.images.files import list_files
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.sources.bag import BagSource
 from cmt_seg_ros.sources.clip import Source
@@ -70,4 +71,4 @@ def _usual_folder(config: SourceConfig, folder: str) -> Path | None:
     beside = images.parent / folder
     if not config.images or images.name != "images" or not beside.is_dir():
         return None
-    return beside if any(path.suffix.lower() in MASK_SUFFIXES for path in beside.iterdir()) else None
+    return beside if list_files(beside, MASK_SUFFIXES) else None

@@ -13,7 +13,7 @@ from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.labels import CAMVID, LabelSet
 from cmt_seg_ros.problems import Problems
-from cmt_seg_ros.sources.clip import Source
+from cmt_seg_ros.sources.clip import Source, numbered
 from cmt_seg_ros.sources.truth.feeds import Feed
 from cmt_seg_ros.sources.truth.images import LabelImage, true_class_ids, true_instance_ids
 from cmt_seg_ros.sources.truth.matching import Matcher
@@ -75,7 +75,9 @@ class WithTruth:
         class_ids = self._class_ids.start() if self._class_ids else None
         instances = self._instances.start() if self._instances else None
         boxes = self._boxes.start() if self._boxes else None
-        for number, frame in self._numbered():
+        for number, frame in numbered(self._source):
+            if not isinstance(frame, Frame):
+                continue
             true_ids = self._true_class_ids(frame, class_ids.find(frame, number) if class_ids else None)
             truth = GroundTruth(
                 true_ids,
@@ -91,15 +93,6 @@ class WithTruth:
         self.frames_with_truth = self.frames_without_truth = self.truth_without_frame_count = 0
         self.first_without_truth: list[str] = []
         self.truth_without_frame: list[str] = []
-
-    def _numbered(self) -> Iterator[tuple[int, Frame]]:
-        """The frames with their places in the clip: those that were lost have one too."""
-        number = -1
-        for frame in self._source:
-            number += 1
-            while number in self._source.lost:
-                number += 1
-            yield number, frame
 
     def _true_class_ids(self, frame: Frame, label: LabelImage | None) -> U8 | None:
         image = self._load(label)

@@ -25,7 +25,7 @@ def split(blob: Segment, aspect: float, config: TrackerConfig) -> list[Segment]:
     Args:
         blob: with a mask.
         aspect: usual height over width of objects of its class: seen with that, each is about round.
-        config: ``waist``, ``max_solidity`` and ``max_odd``.
+        config: ``max_solidity``, ``max_constriction_ratio`` and ``max_aspect_deviation``.
 
     Returns:
         Its parts, or the blob alone.
@@ -37,14 +37,18 @@ def split(blob: Segment, aspect: float, config: TrackerConfig) -> list[Segment]:
     scale = min(1.0, SPLIT_PX / max(height / aspect, width))
     size = max(round(width * scale), 1), max(round(height / aspect * scale), 1)
     small = cv2.copyMakeBorder(resized(blob.mask, size), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    summits = _summits(np.asarray(cv2.distanceTransform(small, cv2.DIST_L2, 5), np.float32), config.waist)
+    summits = _summits(
+        np.asarray(cv2.distanceTransform(small, cv2.DIST_L2, 5), np.float32), config.max_constriction_ratio
+    )
     count = int(summits.max())
     if count < 2:
         return [blob]
     owners = cv2.resize(nearest(summits)[1:-1, 1:-1], (width, height), interpolation=cv2.INTER_NEAREST) * blob.mask
     parts = [part for k in range(1, count + 1) if (part := part_of(blob, owners == k)) is not None]
     areas = [part.area_px for part in parts]
-    plausible = min(areas) > MIN_PART * max(areas) and all(oddness(part, aspect) < config.max_odd for part in parts)
+    plausible = min(areas) > MIN_PART * max(areas) and all(
+        oddness(part, aspect) < config.max_aspect_deviation for part in parts
+    )
     return parts if plausible else [blob]
 
 

@@ -1,12 +1,11 @@
-"""Which live tracks are in which blob, where objects that touch have become one.
+"""Merged blobs: which tracks are in a blob where objects that touch have become one, and what each has of it.
 
-A track that found no segment of its own is in the blob that covers its predicted place.
+A track without a segment of its own is assigned to the blob that covers its predicted position.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -27,97 +26,83 @@ MAX_GROWTH = 1.5
 MIN_LIKE_BOX = 0.3
 """Least IoU with the blob's box of an object that could be all that the blob shows."""
 
-Owners = dict[int, LiveTrack]
-"""Column of a segment to the track that it shows."""
+Matches = dict[Segment, LiveTrack]
+"""Each segment in which one track is seen, and that track."""
 
 
-@dataclass
-class Shares:
-    """What came of the blobs.
-
-    Attributes:
-        owners: segments that show one track and nothing else.
-        parts: tracks that share a blob, and their share.
-        divided: columns of segments that are used up.
-        placed: tracks that need no segment of their own any more.
-    """
-
-    owners: Owners
-    parts: list[tuple[LiveTrack, Part]] = field(default_factory=list)
-    divided: set[int] = field(default_factory=set)
-    placed: set[int] = field(default_factory=set)
-
-
-def share(
-    waiting: Sequence[LiveTrack],
-    owners: Owners,
+def find_merged(
+    unmatched: Sequence[LiveTrack],
+    matched: Mapping[Segment, LiveTrack],
     segments: Sequence[Segment],
-    occupied: U8,
     config: TrackerConfig,
-) -> Shares:
-    """Divide the blobs that show several objects.
+) -> dict[Segment, list[LiveTrack]]:
+    """Find the blobs that unmatched tracks are in.
 
     Args:
-        waiting: tracks without a segment.
-        owners: tracks that have one.
-        segments: of the frame.
-        occupied: (H, W) uint8, not 0 where any object is.
-        config: of the tracker.
+        unmatched: tracks without a segment.
+        matched: segments that have a track.
+        segments: of the frame; of two that cover a track equally the first one counts.
+        config: ``min_cover``.
+
+    Returns:
+        For each of these blobs, in the order of the segments, the tracks in it by id: the unmatched ones, and the
+        one that is matched with the blob.
     """
-    shares = Shares(dict(owners))
-    for column, tracks in sorted(_groups(waiting, owners, segments, config).items()):
-        blob = segments[column]
-        silhouettes = [track.silhouette for track in tracks]
-        one = _only_one(blob, silhouettes, config)
-        if one is None:
-            parts = explain(blob, silhouettes, occupied, config)
-        else:
-            parts = [Part(s.box_px, None, 0.0) for s in silhouettes]
-        shares.owners.pop(column, None)
-        shares.divided.add(column)
-        for index, (track, part) in enumerate(zip(tracks, parts, strict=True)):
-            shares.placed.add(track.track_id)
-            if index == one:
-                shares.owners[column] = track
-            else:
-                shares.parts.append((track, part))
-    return shares
-
-
-def part_company(
-    shares: Shares, segments: Sequence[Segment], aspect: Callable[[int], float], config: TrackerConfig
-) -> dict[int, list[Segment]]:
-    """Blobs of one track that have got a waist: its own part first, then what came out from behind it."""
-    found = {}
-    for column, track in shares.owners.items():
-        if column in shares.divided or segments[column].mask is None:
-            continue
-        parts = split(segments[column], aspect(track.class_id), config)
-        if len(parts) > 1:
-            overlap = box_iou([track.state.box_px], [part.box_px for part in parts])[0]
-            parts.insert(0, parts.pop(int(np.argmax(overlap))))
-            found[column] = parts
-    return found
-
-
-def _groups(
-    waiting: Sequence[LiveTrack], owners: Mapping[int, LiveTrack], segments: Sequence[Segment], config: TrackerConfig
-) -> dict[int, list[LiveTrack]]:
-    """The tracks in each blob that a track without a segment is in, by column, the oldest first."""
-    groups: dict[int, list[LiveTrack]] = {}
+    merged: dict[Segment, list[LiveTrack]] = {}
     boxes = np.array([s.box_px for s in segments], np.float64).reshape(-1, 4)
-    for track in waiting:
+    for track in unmatched:
         x, y = track.state.value[:2]
         around = (boxes[:, 0] < x) & (x < boxes[:, 2]) & (boxes[:, 1] < y) & (y < boxes[:, 3])
-        reached = [c for c in np.flatnonzero(around).tolist() if segments[c].class_id == track.class_id]
-        covers = [_cover(segments[c], track.state.box_px) for c in reached]
+        reached = [segments[c] for c in np.flatnonzero(around) if segments[c].class_id == track.class_id]
+        covers = [_cover(segment, track.state.box_px) for segment in reached]
         if covers and max(covers) >= config.min_cover:
-            best = reached[int(np.argmax(covers))]
-            groups.setdefault(best, [owners[best]] if best in owners else []).append(track)
-    return {column: sorted(tracks, key=lambda t: t.track_id) for column, tracks in groups.items()}
+            blob = reached[int(np.argmax(covers))]
+            merged.setdefault(blob, [matched[blob]] if blob in matched else []).append(track)
+    return {s: sorted(merged[s], key=lambda t: t.track_id) for s in segments if s in merged}
 
 
-def _only_one(blob: Segment, silhouettes: Sequence[Silhouette], config: TrackerConfig) -> int | None:
+def share_blob(
+    blob: Segment, tracks: Sequence[LiveTrack], occupied: U8, config: TrackerConfig
+) -> tuple[LiveTrack | None, dict[LiveTrack, Part]]:
+    """Divide a blob among the tracks in it.
+
+    Args:
+        blob: with a mask.
+        tracks: that are in it, as of :func:`find_merged`.
+        occupied: (H, W) uint8, not 0 where any object is.
+        config: of the tracker.
+
+    Returns:
+        the track that is all that the blob shows, if the blob has its shape, otherwise None; and the parts of all
+        others.
+    """
+    silhouettes = [track.silhouette for track in tracks]
+    visible = _only_visible(blob, silhouettes, config)
+    if visible is None:
+        return None, dict(zip(tracks, explain(blob, silhouettes, occupied, config), strict=True))
+    hidden = {t: Part(s.box_px, None, 0.0) for t, s in zip(tracks, silhouettes, strict=True)}
+    del hidden[tracks[visible]]
+    return tracks[visible], hidden
+
+
+def separate(track: LiveTrack, segment: Segment, aspect: float, config: TrackerConfig) -> list[Segment]:
+    """Cut a matched segment at its constrictions: another object comes out from behind the track's.
+
+    Args:
+        track: its box says which part is its own.
+        segment: matched with it, with a mask.
+        aspect: usual height over width of the objects of its class.
+        config: see constrictions.split.
+
+    Returns:
+        The track's own part first; only the segment if it is not to be cut.
+    """
+    parts = split(segment, aspect, config)
+    overlap = box_iou([track.state.box_px], [part.box_px for part in parts])[0]
+    return [parts.pop(int(np.argmax(overlap))), *parts]
+
+
+def _only_visible(blob: Segment, silhouettes: Sequence[Silhouette], config: TrackerConfig) -> int | None:
     """Index of the silhouette whose shape the blob has, if any: the others are hidden behind that one."""
     if len(silhouettes) < 2 or blob.mask is None:
         return None

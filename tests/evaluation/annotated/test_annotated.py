@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 from support import ROOT
+from support.bag_writing import ROS2, compressed, write_bag
+from support.clips import job, scene
 
+from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.annotated.bag import AnnotatedBag, merge
 from cmt_seg_ros.evaluation.live.recording import Recording
+from cmt_seg_ros.evaluation.sequence import evaluate
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import U8, Frame, GroundTruth, Segment, Segmentation, Track, TrackEvent, TrackState
 
@@ -162,15 +166,32 @@ def test_scores_that_are_not_known_are_left_out_and_lost_frames_say_why(tmp_path
     assert "/evaluation/mean_iou" not in topics and "/front/tracking/tracks" not in topics
 
 
-@pytest.mark.parametrize("encoding", ["jpeg", "png"])
-def test_files_are_written_as_they_are(tmp_path: Path, encoding: str) -> None:
-    data = cv2.imencode(f".{encoding}", picture(0))[1].ravel()
+@pytest.mark.parametrize(
+    ("encoding", "format"), [("jpeg", "jpeg"), ("png", "png"), ("png_rgb8", "rgb8; png compressed rgb8")]
+)
+def test_files_are_written_as_they_are(tmp_path: Path, encoding: str, format: str) -> None:
+    data = cv2.imencode(f".{encoding.partition('_')[0]}", picture(0))[1].ravel()
     writer = AnnotatedBag(tmp_path / "annotated", CAMVID, "some-model")
     add(writer, 0, pixels=data, encoding=encoding)
     writer.close()
     (message,) = of_topic(tmp_path / "annotated", "/camera/image_raw/compressed")
-    assert message.format == encoding and np.array_equal(message.data, data)
+    assert message.format == format and np.array_equal(message.data, data)
     assert len(of_topic(tmp_path / "annotated", "/camera/segmentation/overlay/compressed")) == 1
+
+
+@pytest.mark.usefixtures("no_plots")
+def test_an_evaluated_bag_of_jpegs_keeps_their_bytes(tmp_path: Path, tiny: str) -> None:
+    formats = ("jpeg", "bgr8; jpeg compressed bgr8", "rgb8; jpeg compressed rgb8")
+    pictures = [scene(1)[0].pixels] * 3
+    sent = [compressed(ROS2, i, p, ".jpg", f) for i, (p, f) in enumerate(zip(pictures, formats, strict=True))]
+    damaged = compressed(ROS2, 3, pictures[0], ".jpg", "jpeg")
+    damaged.data = damaged.data[:40]
+    path = write_bag(tmp_path / "bag", {"/front/image_raw/compressed": [*sent, damaged]})
+    summary = evaluate(job(tmp_path / "out", tiny, source=SourceConfig(bag=str(path))))
+    assert summary["frames"]["evaluated"] == 3 and summary["frames"]["lost_by_reason"] == {"malformed": 1}
+    found = of_topic(tmp_path / "out" / "annotated", "/camera/image_raw/compressed")
+    assert [m.data.tobytes() for m in found] == [m.data.tobytes() for m in sent]
+    assert [m.format for m in found] == ["jpeg", "jpeg", "rgb8; jpeg compressed rgb8"]
 
 
 @pytest.mark.parametrize("stamps", [(0, 0, 0), (-1, 5, 5), (9, 4, 4)])

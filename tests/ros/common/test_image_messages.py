@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
+from support.bag_writing import ROS2
 from support.pictures import RAW, encoded, file, padded, picture, png_that_promises, seen, tolerance
 from support.ros_harness import header, image
 
@@ -20,13 +21,7 @@ from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images.pixels import decoded, graph_encoding, slot_dtype, slot_shape, to_bgr, write_pixels
 from cmt_seg_ros.ros.common import images
-from cmt_seg_ros.ros.common.images import (
-    attach,
-    frame_from_compressed,
-    frame_from_image,
-    image_from_array,
-    mask_from_image,
-)
+from cmt_seg_ros.ros.common.images import attach, frame_from_message, image_from_array, mask_from_image
 from cmt_seg_ros.structures import Frame
 
 PICTURE = picture()
@@ -66,7 +61,7 @@ def assert_is_picture(frame: Frame, encoding: str) -> None:
 @pytest.mark.parametrize("encoding", RAW)
 def test_every_encoding_gives_back_the_picture(encoding: str, padding: int, last_padded: bool) -> None:
     message = message_of(encoded(PICTURE, encoding), encoding, padding, last_padded)
-    frame = frame_from_image(message, "camera")
+    frame = frame_from_message(message, "camera")
     assert (frame.camera, frame.stamp_ns, frame.frame_id) == ("camera", 1_500_000_003, "front")
     assert (frame.encoding, frame.size) == (encoding, PICTURE.shape[:2])
     assert_is_picture(frame, encoding)
@@ -79,7 +74,7 @@ def test_big_endian_mono16(padding: int) -> None:
     values = noise(5, 7, dtype=np.uint16)
     message = message_of(values.astype(">u2"), "mono16", padding)
     message.is_bigendian = 1
-    frame = frame_from_image(message, "")
+    frame = frame_from_message(message, "")
     np.testing.assert_array_equal(frame.pixels, values)
     slot = np.zeros((5, 7, 1), np.uint16)
     write_pixels(frame, slot)
@@ -90,14 +85,14 @@ def test_big_endian_mono16(padding: int) -> None:
 def test_data_of_any_kind_is_viewed(kind: Callable[[bytes], object]) -> None:
     message = message_of(PICTURE, "bgr8")
     message._data = kind(message.data.tobytes())
-    np.testing.assert_array_equal(frame_from_image(message, "").pixels, PICTURE)
+    np.testing.assert_array_equal(frame_from_message(message, "").pixels, PICTURE)
 
 
 @pytest.mark.parametrize("encoding", RAW)
 def test_every_encoding_survives_the_way_back(encoding: str) -> None:
     frame = Frame("camera", 3, encoded(PICTURE, encoding), encoding)
     message = image_from_array(frame.pixels, encoding, header(3, "x"))
-    found = frame_from_image(message, "camera")
+    found = frame_from_message(message, "camera")
     np.testing.assert_array_equal(found.pixels, frame.pixels)
     assert found.size == frame.size and found.pixels.dtype == frame.pixels.dtype
 
@@ -150,7 +145,7 @@ def test_bad_image_is_refused_with_a_reason_and_a_sentence(
 ) -> None:
     monkeypatch.setattr(images, "_cv_bridge", lambda: (None, "not installed"))
     with pytest.raises(FrameError, match=re.escape(words)) as caught:
-        frame_from_image(message, "camera")
+        frame_from_message(message, "camera")
     assert caught.value.reason == reason
 
 
@@ -204,7 +199,7 @@ def test_row_of_a_larger_array_has_its_own_step() -> None:
     row = noise(10, 7, 3)[::2][2:3]
     message = image_from_array(row, "bgr8", header(0))
     assert (message.height, message.step) == (1, 21)
-    np.testing.assert_array_equal(frame_from_image(message, "").pixels, row)
+    np.testing.assert_array_equal(frame_from_message(message, "").pixels, row)
 
 
 def test_big_endian_array_becomes_a_little_endian_message() -> None:
@@ -270,9 +265,9 @@ def test_cv_bridge_converts_all_other_encodings(monkeypatch: pytest.MonkeyPatch)
 
     made = install_cv_bridge(monkeypatch, convert)
     for _ in range(2):
-        frame = frame_from_image(damaged(encoding="rgb16"), "camera")
+        frame = frame_from_message(damaged(encoding="rgb16"), "camera")
         assert frame.encoding == "bgr8" and frame.pixels is PICTURE
-    frame_from_image(image(0), "camera")
+    frame_from_message(image(0), "camera")
     assert asked == [("rgb16", "bgr8")] * 2 and made == [1]
 
 
@@ -281,7 +276,7 @@ def test_encoding_that_cv_bridge_cannot_convert_is_refused(monkeypatch: pytest.M
     install_cv_bridge(monkeypatch, fails)
     words = r"encoding is '32FC1', of which cv_bridge makes no bgr8 \(data is no array.array\); supported: bgr8, 8UC3"
     with pytest.raises(FrameError, match=words) as caught:
-        frame_from_image(damaged(encoding="32FC1"), "camera")
+        frame_from_message(damaged(encoding="32FC1"), "camera")
     assert caught.value.reason == "bad_encoding"
 
 
@@ -290,7 +285,7 @@ def test_encoding_that_cv_bridge_cannot_convert_is_refused(monkeypatch: pytest.M
 def test_without_cv_bridge_the_error_says_what_it_would_add() -> None:
     words = r"others need cv_bridge, which cannot be imported here \(No module named 'cv_bridge'\)"
     with pytest.raises(FrameError, match=words):
-        frame_from_image(damaged(encoding="rgb16"), "camera")
+        frame_from_message(damaged(encoding="rgb16"), "camera")
 
 
 # Compressed images
@@ -300,21 +295,72 @@ def test_without_cv_bridge_the_error_says_what_it_would_add() -> None:
 @pytest.mark.parametrize("format", ["jpeg", "png", "bgr8; jpeg compressed bgr8", ""])
 def test_compressed_image_stays_compressed(encoding: str, format: str) -> None:
     message = CompressedImage(header=header(4, "x"), format=format, data=file(PICTURE, encoding).tobytes())
-    frame = frame_from_compressed(message, "camera")
+    frame = frame_from_message(message, "camera")
     assert (frame.camera, frame.stamp_ns, frame.frame_id, frame.encoding) == ("camera", 4, "x", encoding)
     assert np.shares_memory(frame.pixels, np.frombuffer(message.data, np.uint8))
     assert np.abs(decoded(frame).pixels.astype(int) - PICTURE).max() <= 4
 
 
+JPEG, DEPTH = file(PICTURE, "jpeg"), np.full(PICTURE.shape[:2], 40_000, np.uint16)
+FORMATS: dict[str, tuple[str, bytes]] = {
+    "jpeg": ("jpeg", JPEG.tobytes()),
+    "image_transport": ("bgr8; jpeg compressed bgr8", JPEG.tobytes()),
+    "encoded as red, green, blue": ("rgb8; jpeg compressed rgb8", JPEG.tobytes()),
+    "raw topic of other order": ("rgb8; jpeg compressed bgr8", JPEG.tobytes()),
+    "png": ("rgb8; png compressed rgb8", file(PICTURE, "png").tobytes()),
+    "grey": ("mono8; jpeg compressed ", file(PICTURE[:, :, 0], "jpeg").tobytes()),
+    "16 bits": ("mono16; png compressed ", file(DEPTH, "png").tobytes()),
+    "compressed depth": ("16UC1; compressedDepth png", bytes(12) + file(DEPTH, "png").tobytes()),
+    "bitmap": ("bmp", file(PICTURE, "bmp").tobytes()),
+    "h264": ("h264", b"\0\0\0\1\x67" + b"\1" * 200),
+    "cut": ("jpeg", JPEG[:200].tobytes()),
+    "too large": ("png", png_that_promises(60_000, 60_000).tobytes()),
+    "empty": ("jpeg", b""),
+}
+
+
+def outcome(message: object) -> tuple[object, ...]:
+    """What becomes of a message: the pixels, or the refusal."""
+    try:
+        frame = decoded(frame_from_message(message, "camera"))
+    except FrameError as error:
+        return error.reason, str(error)
+    return frame.encoding, frame.size, frame.frame_id, frame.stamp_ns, frame.pixels.tobytes()
+
+
+@pytest.mark.parametrize(("format", "data"), FORMATS.values(), ids=FORMATS)
+def test_compressed_image_of_a_bag_is_the_same_as_live(format: str, data: bytes) -> None:
+    live = CompressedImage(header=header(4, "x"), format=format, data=data)
+    raw = bytes(serialize_message(live))
+    assert outcome(live) == outcome(ROS2.deserialize_cdr(raw, "sensor_msgs/msg/CompressedImage"))
+
+
+def test_order_of_the_channels_is_that_of_the_format() -> None:
+    data = file(PICTURE, "png").tobytes()
+    frame = frame_from_message(CompressedImage(format="rgb8; png compressed rgb8", data=data), "camera")
+    assert frame.encoding == "png_rgb8" and graph_encoding(frame.encoding) == "bgr8"
+    found = decoded(frame)
+    assert found.encoding == "bgr8" and found.decoded_from is frame
+    np.testing.assert_array_equal(found.pixels, PICTURE[:, :, ::-1])
+    np.testing.assert_array_equal(to_bgr(frame), PICTURE[:, :, ::-1])
+
+
+def test_compressed_depth_is_refused() -> None:
+    message = CompressedImage(format="16UC1; compressedDepth png", data=bytes(12) + file(DEPTH, "png").tobytes())
+    with pytest.raises(FrameError, match="depth, not a picture; choose a colour topic") as caught:
+        frame_from_message(message, "camera")
+    assert caught.value.reason == "bad_encoding"
+
+
 @pytest.mark.parametrize("data", [b"", b"no picture", b"\xff\xd8", file(PICTURE, "bmp").tobytes()])
 def test_compressed_image_that_is_no_jpeg_or_png_is_refused(data: bytes) -> None:
     with pytest.raises(FrameError, match=f"{len(data)} bytes of format 'jpeg' are no jpeg or png") as caught:
-        frame_from_compressed(CompressedImage(format="jpeg", data=data), "camera")
+        frame_from_message(CompressedImage(format="jpeg", data=data), "camera")
     assert caught.value.reason == "malformed"
 
 
 def test_compressed_image_that_promises_too_much_is_refused_when_decoded() -> None:
     message = CompressedImage(format="png", data=png_that_promises(60_000, 60_000).tobytes())
     with pytest.raises(FrameError, match="image is 60000x60000") as caught:
-        decoded(frame_from_compressed(message, "camera"))
+        decoded(frame_from_message(message, "camera"))
     assert caught.value.reason == "too_large"

@@ -13,7 +13,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: make test installs 
 from cmt_seg_ros.ros.common.fastdds import shipped_profile
 from cmt_seg_ros.ros.doctor import checks, dds
 from cmt_seg_ros.ros.doctor.dds import MB, check_profile, check_shared_memory, segment_bytes
-from cmt_seg_ros.runtime.findings import ERROR, OK, WARNING
+from cmt_seg_ros.runtime.doctor import ERROR, OK, WARNING
 
 VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 PROFILE = """<dds xmlns="http://www.eprosima.com"><profiles>

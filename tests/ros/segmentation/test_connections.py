@@ -106,7 +106,7 @@ def test_only_what_somebody_subscribes_to_is_computed(
 ) -> None:
     node = start(ros, model)
     results = {name: ros.listen(Image, f"/segmentation/{name}") for name in topics}
-    ros.until(lambda: node._outputs[""].wanted() == expected)
+    ros.until(lambda: node._outputs[""].requested_masks() == expected)
     assert node._pipeline is not None
     computed: list[tuple[str, ...]] = []
     infer = node._pipeline.engine.infer
@@ -158,7 +158,7 @@ def test_every_encoding_comes_through_the_node(ros: Bench, model: str) -> None:
 def test_damaged_jpeg_is_counted_and_the_next_is_inferred(ros: Bench, model: str) -> None:
     node = start(ros, model, transport="compressed")
     masks = ros.listen(Image, "/segmentation/mask")
-    ros.until(lambda: node._outputs[""].wanted())
+    ros.until(lambda: node._outputs[""].requested_masks())
     good = file(picture(96, 160), "jpeg").tobytes()
     counts = node._cameras[""].statistics.counts
     for stamp, data in enumerate((b"\xff\xd8\xff nothing", b"", good[:100], good), start=1):

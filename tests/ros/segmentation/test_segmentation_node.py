@@ -14,10 +14,12 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from support.ros_harness import LATCHED, MODEL, Bench, array, bench, image, stamps
 
+from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.ros.common import diagnostics
 from cmt_seg_ros.ros.segmentation import mask_publishers, report
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
+from cmt_seg_ros.structures import Frame
 
 MS = 1_000_000
 NODE = "/segmentation_node"
@@ -175,6 +177,17 @@ def test_every_bad_frame_is_said_once_counted_and_survived(ros: Bench) -> None:
     assert len(refused) == len(BAD)
 
 
+def test_refusals_of_both_severities_are_logged(ros: Bench) -> None:
+    node = start(ros)
+    frame = Frame("", 1, np.zeros((64, 96, 3), np.uint8))
+    for reason in ("compiling", "malformed", "compiling", "bad_size"):
+        ros.do(lambda: node._refuse(frame, FrameError(f"it is {reason}", reason)))  # noqa: B023
+    ros.until(lambda: len(ros.errors()) == 2)
+    assert [error.split(": ")[-1] for error in ros.errors()] == ["it is malformed", "it is bad_size"]
+    assert [log.msg.split(": ")[-1] for log in ros.logs if "refused: it is comp" in log.msg] == ["it is compiling"]
+    segment(ros, image(1))
+
+
 def test_clock_that_was_set_back_is_followed_from_the_third_frame(ros: Bench) -> None:
     node = start(ros)
     masks = ros.listen(Image, "/segmentation/mask")
@@ -327,7 +340,7 @@ def test_inference_that_fails_is_counted_and_the_next_one_works(ros: Bench, monk
     assert pipeline is not None
     process = pipeline.segment
     ros.listen(Image, "/segmentation/mask")
-    ros.until(lambda: node._outputs[""].wanted())
+    ros.until(lambda: node._outputs[""].requested_masks())
     monkeypatch.setattr(pipeline, "segment", fail)
     ros.send("/image_raw", image(1))
     ros.until(lambda: ros.counts(f"{NODE}: camera").get("dropped.inference") == 1)

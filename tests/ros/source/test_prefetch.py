@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.ros.source.prefetch import prefetched
+from cmt_seg_ros.ros.source.clip_frames import prefetched
 from cmt_seg_ros.structures import Frame
 
 

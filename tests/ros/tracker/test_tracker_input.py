@@ -116,7 +116,7 @@ def test_masks_of_4k_from_a_best_effort_publisher_with_a_legend_that_is_not_latc
     legend = ros.publisher(ClassMap, "/segmentation/label_info", QoSProfile(depth=1))
     tracks, instances = ros.listen(TrackArray, "/tracking/tracks"), ros.listen(Image, "/tracking/instances")
     legend.publish(CAMVID.to_class_map("foreign", header(0), ClassMap, ClassInfo))
-    ros.until(lambda: node._cameras[""]._labels is not None, "the tracker has its legend")
+    ros.until(lambda: node._cameras[""]._session is not None, "the tracker knows the classes")
     ids = np.full((2160, 3840), ROAD, np.uint8)
     ids[1000:1400, 2000:2800] = CAR
     for what, pixels in (("mask", ids), ("objectness", (ids == CAR).astype(np.uint8))):
