@@ -1,4 +1,4 @@
-"""What all tests share: ROS that stays on this machine and leaves nothing behind."""
+"""What all tests share: ROS that stays on this machine, a tiny model, reports without plots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import tempfile
 
 import pytest
 from support import ROOT
+from support.tiny_package import write_package
 
+from cmt_seg_ros.evaluation.report import report
 from cmt_seg_ros.ros.common.shared_memory import clean_stale
 
 # Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
@@ -37,3 +39,15 @@ def ros_env() -> dict[str, str]:
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_DOMAIN_ID": str(1 + os.getpid() % 101),
     }
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a model package that is fast and bad."""
+    return str(write_package(tmp_path_factory.mktemp("models") / "tiny").folder)
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without plots, which take seconds each; the plots have tests of their own."""
+    monkeypatch.setattr(report, "_plots", lambda *arguments: {})

@@ -8,6 +8,7 @@ import pytest
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
 from support import ROOT
+from support.waiting import DEADLINE_S
 
 from cmt_seg_ros.bags import writer
 from cmt_seg_ros.bags.writer import Arrival, BagFile, message_folder, message_types
@@ -85,4 +86,4 @@ def test_no_ros_is_needed() -> None:
         "from cmt_seg_ros.bags.writer import message_types\n"
         "assert 'cmt_seg_ros/msg/Track' in message_types().types"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=DEADLINE_S)

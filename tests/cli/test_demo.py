@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.waiting import DEADLINE_S
 
 from cmt_seg_ros.evaluation.live.recording import Recording
 from cmt_seg_ros.sources import BagSource, VideoSource
@@ -24,7 +25,7 @@ FRAMES = 12
 def demo(out: Path, *arguments: str) -> dict[str, dict[str, object]]:
     """Run the demo and return its summary."""
     command = [sys.executable, "-m", "cmt_seg_ros.cli.main", "demo", "--out", str(out), "--every-frame", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
     assert "report.html" in result.stdout
     summary: dict[str, dict[str, object]] = json.loads((out / "summary.json").read_text())

@@ -10,25 +10,14 @@ from typing import Any
 import cv2
 import pytest
 from support.clips import scene, write_bag
-from support.tiny_package import write_package
 
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.inputs import find_inputs
-from cmt_seg_ros.evaluation.report import report
 from cmt_seg_ros.street import StreetScene
 
-
-@pytest.fixture(autouse=True)
-def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plots take seconds each, and have tests of their own."""
-    monkeypatch.setattr(report, "_plots", lambda *arguments: {})
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_package(tmp_path_factory.mktemp("models") / "tiny").folder)
+pytestmark = pytest.mark.usefixtures("no_plots")
 
 
 def run(*arguments: object) -> int:

@@ -7,12 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from support.clips import scene, write_bag
-from support.tiny_package import write_package
+from support.waiting import DEADLINE_S, until
 
 from cmt_seg_ros.evaluation.checkpoint import read_records
 
@@ -21,30 +20,20 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: make test installs 
 FRAMES = 20
 
 
-def command(tmp_path: Path, *arguments: str) -> list[str]:
+def command(tmp_path: Path, tiny: str) -> list[str]:
     bag = write_bag(tmp_path / "drive", scene(FRAMES))
-    model = str(write_package(tmp_path / "models" / "tiny").folder)
-    start = [
-        sys.executable,
-        "-m",
-        "cmt_seg_ros.cli.main",
-        "evaluate",
-        str(bag),
-        "--live",
-        "--out",
-        str(tmp_path / "out"),
-    ]
-    return [*start, "--model", model, "--device", "CPU", *arguments]
+    start = [sys.executable, "-m", "cmt_seg_ros.cli.main", "evaluate", str(bag), "--live"]
+    return [*start, "--out", str(tmp_path / "out"), "--model", tiny, "--device", "CPU"]
 
 
-def test_frames_ages_and_losses_add_up(tmp_path: Path) -> None:
-    done = subprocess.run(command(tmp_path), capture_output=True, text=True, timeout=110, check=False)
+def test_frames_ages_and_losses_add_up(tmp_path: Path, tiny: str) -> None:
+    done = subprocess.run(command(tmp_path, tiny), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     frames, ages = summary["frames"], summary["timing"]["stages_ms"]["age"]
     assert summary["mode"] == "live" and frames["in"] == FRAMES and frames["evaluated"] + frames["lost"] == FRAMES
     assert sum(frames["lost_by_reason"].values()) == frames["lost"] and frames["evaluated"] > 0
-    assert 0 < ages["p50"] <= ages["p99"] <= ages["max"] < 10_000
+    assert 0 < ages["p50"] <= ages["p99"] <= ages["max"]
     # The bag's own pace: 20 frames at 15 Hz.
     assert summary["timing"]["wall_s"] > 0.9 * (FRAMES - 1) / 15
     records = list(read_records(tmp_path / "out"))
@@ -54,14 +43,14 @@ def test_frames_ages_and_losses_add_up(tmp_path: Path) -> None:
     assert summary["masks"]["frames"] == len(judged) == frames["evaluated"]
 
 
-def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
-    with subprocess.Popen(command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "out" / "live" / "sent.csv").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+def test_ctrl_c_leaves_no_process(tmp_path: Path, tiny: str) -> None:
+    with subprocess.Popen(
+        command(tmp_path, tiny), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        until((tmp_path / "out" / "live" / "sent.csv").exists)
         started = _children(process.pid)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 130 and "stopped" in errors and len(started) == 4, errors
     assert not [pid for pid in started if os.path.exists(f"/proc/{pid}")]
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed: make test installs 
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from support.ros_harness import Bench, Process, bench, free_domain
+from support.waiting import DEADLINE_S, until
 
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY
@@ -48,10 +48,10 @@ def published(domain: int) -> Iterator[Bench]:
 
 
 def test_once_prints_what_is_published(published: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["top", "--once", "--timeout", "60"]) == 0
+    assert main(["top", "--once", "--timeout", str(DEADLINE_S)]) == 0
     out = capsys.readouterr().out
     assert all(word in out for word in ("/front/segmentation_node", "OK", "well", "30.0/29.0", "ERROR", "NPU"))
-    assert main(["top", "--once", "--timeout", "60", "--namespace", "rear"]) == 0
+    assert main(["top", "--once", "--timeout", str(DEADLINE_S), "--namespace", "rear"]) == 0
     out = capsys.readouterr().out
     assert "/rear/segmentation_node" in out and "/front" not in out
 
@@ -59,7 +59,7 @@ def test_once_prints_what_is_published(published: Bench, capsys: pytest.CaptureF
 def test_once_shows_the_real_node(domain: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Process("segmentation_node", tmp_path / "log", domain, {"device": "CPU"}) as process:
         process.wait_for("ready: ")
-        assert main(["top", "--once", "--timeout", "60"]) == 0
+        assert main(["top", "--once", "--timeout", str(DEADLINE_S)]) == 0
     out = capsys.readouterr().out
     assert all(word in out for word in ("/segmentation_node", "WARN", "no frame yet", "0.0/0.0", "CPU"))
 
@@ -103,7 +103,4 @@ def test_its_end_leaves_nothing_behind(published: Bench, tmp_path: Path, signum:
         process.popen.send_signal(signum)
         assert process.end() == returned, process.output
         assert "Traceback" not in process.output
-    deadline = time.monotonic() + 30.0
-    while any(path.exists() for path in made):
-        assert time.monotonic() < deadline, "the listener did not end with its parent"
-        time.sleep(0.05)
+    until(lambda: not any(path.exists() for path in made), "the listener ends with its parent")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import openvino as ov
 import pytest
 from support.tiny_package import write_data, write_package
+from support.waiting import DEADLINE_S
 
 pytest.importorskip("nncf", reason="nncf is not installed: make test installs it")
 
@@ -141,5 +142,7 @@ def test_nncf_reports_nothing(tmp_path: Path) -> None:
     """Its reporter is OpenVINO's, which would write an id to ~/intel before it sends anything."""
     environment = {k: v for k, v in os.environ.items() if k != "CI" and not k.startswith("NNCF")}
     code = "import cmt_seg_ros.deploy.quantize, sys; assert sys.modules['openvino_telemetry'] is None"
-    subprocess.run([sys.executable, "-c", code], env={**environment, "HOME": str(tmp_path)}, check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", code], env={**environment, "HOME": str(tmp_path)}, check=True, timeout=DEADLINE_S
+    )
     assert not (tmp_path / "intel").exists()

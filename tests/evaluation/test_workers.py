@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from support.clips import job
+from support.waiting import DEADLINE_S
 
 from cmt_seg_ros.bags.topics import RESULTS_MARK
 from cmt_seg_ros.config import SourceConfig
@@ -130,7 +131,7 @@ if __name__ == "__main__":
             yield process.stdout.readline().strip()
         finally:
             process.stdin.close()
-            process.wait(30)
+            process.wait(DEADLINE_S)
 
 
 def test_a_cluster_gives_the_same(tmp_path: Path, tiny: str, cluster: str) -> None:

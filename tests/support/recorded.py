@@ -11,8 +11,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from cmt_seg_ros.labels import CAMVID, LabelSet
 from support import ROOT
+from support.small_street import PERIOD_NS, START_NS, images, left_track
 
-START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 100_000_000
 TYPE = {"segmentation/label_info": "cmt_seg_ros/msg/ClassMap", "tracking/tracks": "cmt_seg_ros/msg/TrackArray"}
 
 
@@ -86,27 +86,13 @@ class Bag:
 
 
 def street(bag: Bag, frames: int = 10) -> None:
-    """Two cars of 5 x 4 pixels and a speck of one pixel; the left one changes its track half way.
-
-    The masks call a sixteenth of the road pavement, miss the speck and leave the last frame out.
-    """
+    """The clip of small_street, as its results arrive."""
     bag.labels()
-    for i in range(frames):
-        classes, objects, tracked = (
-            np.full((16, 16), 3, np.uint8),
-            np.zeros((16, 16), np.uint16),
-            np.zeros((16, 16), np.uint16),
-        )
-        objects[2:6, 0:5], objects[8:12, 8:13], objects[15, 15] = 1, 2, 3
-        classes[objects > 0] = 8
-        classes[0, 0] = 255
-        tracked[2:6, 0:5], tracked[8:12, 8:13] = (11 if i < frames // 2 else 13), 12
-        mask = classes.copy()
-        mask[0, 0], mask[15, 15], mask[0, 1:15] = 3, 3, 4
-        if i == frames - 1:
-            break
+    for i in range(frames - 1):
+        left_id = left_track(i, frames)
+        _, _, mask, objectness, tracked = images(left_id)
         bag.image(i, "segmentation/mask", mask, age_ms=20.0 + i)
-        bag.image(i, "segmentation/objectness", np.where(mask == 8, 255, 0).astype(np.uint8), age_ms=20.0)
+        bag.image(i, "segmentation/objectness", objectness, age_ms=20.0)
         bag.image(i, "tracking/instances", tracked, age_ms=30.0)
-        bag.tracks(i, [(tracked[2, 0], "Car", 1), (12, "Car", 1), (98, "Car", 3), (99, "Car", 0)], age_ms=31.0)
+        bag.tracks(i, [(left_id, "Car", 1), (12, "Car", 1), (98, "Car", 3), (99, "Car", 0)], age_ms=31.0)
     bag.diagnostics(5, {"received": "10", "inferred": "9", "dropped": "1", "device": "CPU"})

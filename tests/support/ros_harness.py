@@ -36,9 +36,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from cmt_seg_ros.ros.common.images import NS, image_from_array, stamp_ns
+from support.waiting import DEADLINE_S
 
 MODEL = "cmt-mchh-lite-camvid"
-DEADLINE_S = 60.0  # far above what anything takes: only a failing test waits that long
 EVERYTHING = QoSProfile(history=HistoryPolicy.KEEP_ALL, depth=0)
 LATCHED = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 TRANSITIONS = {
@@ -86,7 +86,7 @@ class Bench:
                 self.remove(node)
         self._executor.shutdown()
         rclpy.try_shutdown(context=self.context)
-        self._thread.join(timeout=10.0)
+        self._thread.join(timeout=DEADLINE_S)
         # A node that is collected later would take the /rosout publisher of its name with it, which by then
         # belongs to the node of another test.
         gc.collect()
@@ -120,13 +120,13 @@ class Bench:
         self.until(task.done)
         return task.result()
 
-    def until(self, condition: Callable[[], object], what: str = "", timeout_s: float = DEADLINE_S) -> None:
+    def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait until a condition holds; fail when the deadline passes or a node has crashed."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + DEADLINE_S
         with self._changed:
             while not condition():
                 assert self._crash is None, f"a node crashed: {self._crash!r}"
-                assert time.monotonic() < deadline, f"waited {timeout_s:g} s in vain: {what or condition}"
+                assert time.monotonic() < deadline, f"waited {DEADLINE_S:g} s in vain: {what or condition}"
                 self._changed.wait(0.02)
 
     def listen(self, kind: type, topic: str, qos: QoSProfile = EVERYTHING) -> list[Any]:
@@ -276,18 +276,18 @@ class Process:
         """What it has printed so far."""
         return self.log.read_text()
 
-    def wait_for(self, text: str, timeout_s: float = DEADLINE_S) -> None:
+    def wait_for(self, text: str) -> None:
         """Wait until it has printed this."""
-        deadline = time.monotonic() + timeout_s
+        deadline = time.monotonic() + DEADLINE_S
         while text not in self.output:
             assert self.popen.poll() is None, f"ended with {self.popen.returncode} before {text!r}: {self.output}"
-            assert time.monotonic() < deadline, f"{text!r} not printed in {timeout_s:g} s: {self.output}"
+            assert time.monotonic() < deadline, f"{text!r} not printed in {DEADLINE_S:g} s: {self.output}"
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.popen.wait(timeout=0.05)
 
-    def end(self, timeout_s: float = DEADLINE_S) -> int:
+    def end(self) -> int:
         """Wait until it ends by itself; returns its exit status."""
-        return self.popen.wait(timeout=timeout_s)
+        return self.popen.wait(timeout=DEADLINE_S)
 
 
 def _hear_ctrl_c() -> None:

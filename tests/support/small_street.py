@@ -29,22 +29,29 @@ def street(frames: int = 10) -> list[Result]:
 
     The masks call a sixteenth of the road pavement, miss the speck and leave the last frame out.
     """
-    return [*(_result(i, 11 if i < frames // 2 else 13) for i in range(frames - 1)), _lost(frames - 1)]
+    return [*(_result(i, left_track(i, frames)) for i in range(frames - 1)), _lost(frames - 1)]
 
 
-def _result(index: int, left_id: int) -> Result:
-    classes, objects, tracked = (
-        np.full((16, 16), 3, np.uint8),
-        np.zeros((16, 16), np.uint16),
-        np.zeros((16, 16), np.uint16),
-    )
+def left_track(index: int, frames: int) -> int:
+    """Id of the left car's track."""
+    return 11 if index < frames // 2 else 13
+
+
+def images(left_id: int) -> tuple[np.ndarray, ...]:
+    """(16, 16) each: true class ids and object ids, found class ids, objectness (0, 255) and track ids."""
+    classes = np.full((16, 16), 3, np.uint8)
+    objects, tracked = np.zeros((16, 16), np.uint16), np.zeros((16, 16), np.uint16)
     objects[2:6, 0:5], objects[8:12, 8:13], objects[15, 15] = 1, 2, 3
     classes[objects > 0] = 8
     classes[0, 0] = 255
     tracked[2:6, 0:5], tracked[8:12, 8:13] = left_id, 12
     mask = classes.copy()
     mask[0, 0], mask[15, 15], mask[0, 1:15] = 3, 3, 4
-    objectness = np.where(mask == 8, 255, 0).astype(np.uint8)
+    return classes, objects, mask, np.where(mask == 8, 255, 0).astype(np.uint8), tracked
+
+
+def _result(index: int, left_id: int) -> Result:
+    classes, objects, mask, objectness, tracked = images(left_id)
     confidence = np.full((16, 16), 230, np.uint8)
     truth = GroundTruth(classes, np.where(classes == 8, 255, 0).astype(np.uint8), objects)
     frame = _frame(index, truth)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.waiting import DEADLINE_S
 
 torch = pytest.importorskip("torch", reason="torch is not installed: make test installs it unless TORCH=0")
 
@@ -238,8 +239,8 @@ def test_two_processes_train_one_network_and_resume(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(TWO_PROCESSES)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*torchrun, str(tmp_path / "program.py"), str(tmp_path / "run"), str(Path(__file__).parent)]
-    assert subprocess.run([*command, "die"], timeout=100, capture_output=True).returncode != 0
-    subprocess.run([*command, "live"], check=True, timeout=100, capture_output=True)
+    assert subprocess.run([*command, "die"], timeout=DEADLINE_S, capture_output=True).returncode != 0
+    subprocess.run([*command, "live"], check=True, timeout=DEADLINE_S, capture_output=True)
     ranks = [(tmp_path / f"rank{k}").read_text().splitlines() for k in (0, 1)]
     # After every step both have the same weights, from one image each; the second run went on at the checkpoint.
     assert ranks[0] == ranks[1]

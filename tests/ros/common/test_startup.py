@@ -114,7 +114,7 @@ def test_signal_ends_a_node_with_0_and_frees_its_shared_memory(tmp_path: Path, n
         made = segments_of(process.popen.pid)
         assert made, "it does not use shared memory"
         process.popen.send_signal(stop)
-        assert process.end(timeout_s=30.0) == 0, process.output
+        assert process.end() == 0, process.output
         assert not made & segments()
         assert "Traceback" not in process.output and "FATAL" not in process.output, process.output
 

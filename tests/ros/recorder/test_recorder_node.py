@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,6 @@ from cmt_seg_ros.sources import BagSource
 
 NS = 1_000_000_000
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-
-@pytest.fixture
-def ros() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
 
 
 @pytest.fixture

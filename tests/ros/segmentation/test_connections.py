@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -13,7 +10,6 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 from support.pictures import RAW, encoded, file, picture, seen, tolerance
 from support.ros_harness import Bench, array, bench, free_domain, header, image, stamps
-from support.tiny_package import write_package
 
 from cmt_seg_ros.ros.common.images import image_from_array
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
@@ -22,17 +18,6 @@ NODE = "/segmentation_node"
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_package(tmp_path_factory.mktemp("model") / "tiny").folder)
-
-
-@pytest.fixture
-def ros() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
 
 
 def start(ros: Bench, model: str, **values: object) -> SegmentationNode:
@@ -44,20 +29,18 @@ def said(ros: Bench, words: str) -> bool:
 
 
 @pytest.mark.parametrize("qos", [BEST_EFFORT, RELIABLE], ids=["best effort", "reliable"])
-def test_cameras_of_either_reliability_are_received(ros: Bench, model: str, qos: QoSProfile) -> None:
-    start(ros, model)
+def test_cameras_of_either_reliability_are_received(ros: Bench, tiny: str, qos: QoSProfile) -> None:
+    start(ros, tiny)
     masks = ros.listen(Image, "/segmentation/mask")
     ros.publisher(Image, "/image_raw", qos).publish(image(1))
     ros.until(lambda: masks)
     assert ros.errors() == []
 
 
-def test_camera_that_cannot_be_received_is_named_within_two_seconds(ros: Bench, model: str) -> None:
-    start(ros, model, cameras=["front"], front__image_reliability="reliable")
+def test_camera_that_cannot_be_received_is_named(ros: Bench, tiny: str) -> None:
+    start(ros, tiny, cameras=["front"], front__image_reliability="reliable")
     ros.publisher(Image, "/front/image_raw", BEST_EFFORT, matched=0)
-    began = time.monotonic()
     ros.until(lambda: said(ros, "nothing is received from /test on /front/image_raw: incompatible QoS"))
-    assert time.monotonic() - began < 2.0
     ros.until(lambda: said(ros, "camera front: image_reliability is reliable; with best_effort"))
     ros.until(lambda: (status := ros.status(f"{NODE}: front")) and status.level == DiagnosticStatus.ERROR)
     status = ros.status(f"{NODE}: front")
@@ -67,22 +50,22 @@ def test_camera_that_cannot_be_received_is_named_within_two_seconds(ros: Bench, 
     assert len(ros.errors()) == 2, "said once"
 
 
-def test_camera_of_another_type_is_named(model: str) -> None:
+def test_camera_of_another_type_is_named(tiny: str) -> None:
     domain = free_domain()
     with bench(domain) as ros, bench(domain) as other:
-        start(ros, model)
+        start(ros, tiny)
         other.do(lambda: other.node.create_publisher(String, "/image_raw", 5))
         ros.until(lambda: said(ros, "/test publishes std_msgs/msg/String on /image_raw: nothing is received from it"))
 
 
-def test_subscriber_that_asks_for_too_much_is_named(ros: Bench, model: str) -> None:
-    start(ros, model)
+def test_subscriber_that_asks_for_too_much_is_named(ros: Bench, tiny: str) -> None:
+    start(ros, tiny)
     ros.listen(Image, "/segmentation/mask", LATCHED)
     ros.until(lambda: said(ros, "/test receives nothing on /segmentation/mask: incompatible QoS"))
 
 
-def test_nothing_is_inferred_for_nobody(ros: Bench, model: str) -> None:
-    start(ros, model)
+def test_nothing_is_inferred_for_nobody(ros: Bench, tiny: str) -> None:
+    start(ros, tiny)
     ros.send("/image_raw", image(1))
     ros.until(lambda: ros.counts(f"{NODE}: camera").get("dropped.nobody_subscribes") == 1)
     masks = ros.listen(Image, "/segmentation/mask")
@@ -102,9 +85,9 @@ def test_nothing_is_inferred_for_nobody(ros: Bench, model: str) -> None:
     ],
 )
 def test_only_what_somebody_subscribes_to_is_computed(
-    ros: Bench, model: str, topics: list[str], expected: tuple[str, ...]
+    ros: Bench, tiny: str, topics: list[str], expected: tuple[str, ...]
 ) -> None:
-    node = start(ros, model)
+    node = start(ros, tiny)
     results = {name: ros.listen(Image, f"/segmentation/{name}") for name in topics}
     ros.until(lambda: node._outputs[""].requested_masks() == expected)
     assert node._pipeline is not None
@@ -125,16 +108,16 @@ def test_only_what_somebody_subscribes_to_is_computed(
     assert computed[-1] == expected
 
 
-def test_lossless_node_infers_for_nobody_as_well(ros: Bench, model: str) -> None:
-    node = start(ros, model, drop_policy="none")
+def test_lossless_node_infers_for_nobody_as_well(ros: Bench, tiny: str) -> None:
+    node = start(ros, tiny, drop_policy="none")
     ros.send("/image_raw", image(1))
     ros.until(lambda: node._cameras[""].statistics.inferred == 1)
 
 
-def test_every_encoding_comes_through_the_node(ros: Bench, model: str) -> None:
+def test_every_encoding_comes_through_the_node(ros: Bench, tiny: str) -> None:
     """A camera for each encoding, of two sizes, sent together: up to four of them are a batch."""
     cameras = {f"as_{name}": name for name in RAW}
-    start(ros, model, cameras=list(cameras), max_batch_size=4, max_wait_ms=20.0)
+    start(ros, tiny, cameras=list(cameras), max_batch_size=4, max_wait_ms=20.0)
     masks = {name: ros.listen(Image, f"/{name}/segmentation/mask") for name in cameras}
     publishers = {name: ros.publisher(Image, f"/{name}/image_raw") for name in cameras}
     for k, (name, encoding) in enumerate(cameras.items()):
@@ -155,8 +138,8 @@ def test_every_encoding_comes_through_the_node(ros: Bench, model: str) -> None:
     assert ros.errors() == []
 
 
-def test_damaged_jpeg_is_counted_and_the_next_is_inferred(ros: Bench, model: str) -> None:
-    node = start(ros, model, transport="compressed")
+def test_damaged_jpeg_is_counted_and_the_next_is_inferred(ros: Bench, tiny: str) -> None:
+    node = start(ros, tiny, transport="compressed")
     masks = ros.listen(Image, "/segmentation/mask")
     ros.until(lambda: node._outputs[""].requested_masks())
     good = file(picture(96, 160), "jpeg").tobytes()

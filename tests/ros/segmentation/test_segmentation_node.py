@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partialmethod
 
 import cv2
 import numpy as np
@@ -12,24 +12,20 @@ import pytest
 from cmt_seg_ros.msg import ClassMap
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from support.ros_harness import LATCHED, MODEL, Bench, array, bench, image, stamps
+from support.ros_harness import LATCHED, MODEL, Bench, array, image, stamps
+from support.waiting import DEADLINE_S
 
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.ros.common import diagnostics
 from cmt_seg_ros.ros.segmentation import mask_publishers, report
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
+from cmt_seg_ros.runtime.runner import Runner
 from cmt_seg_ros.structures import Frame
 
 MS = 1_000_000
 NODE = "/segmentation_node"
 TOPICS = ("mask", "objectness", "confidence", "overlay")
-
-
-@pytest.fixture
-def ros() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
 
 
 def start(ros: Bench, **values: object) -> SegmentationNode:
@@ -199,16 +195,16 @@ def test_clock_that_was_set_back_is_followed_from_the_third_frame(ros: Bench) ->
 
 
 def test_silent_camera_is_said_once_and_welcomed_back(ros: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "STALE_AFTER_S", 1.2)
-    monkeypatch.setattr(diagnostics, "STALE_AFTER_S", 1.2)
     start(ros, cameras=["front"])
     segment(ros, image(1), "front")
+    for module in (report, diagnostics):  # not before: until the first frame comes a busy machine may take longer
+        monkeypatch.setattr(module, "STALE_AFTER_S", 1.2)
     ros.until(lambda: level(ros) == DiagnosticStatus.STALE)
     ros.until(ros.errors)
     after = len(ros.diagnostics) + 2
     ros.until(lambda: len(ros.diagnostics) >= after)
     (said,) = ros.errors()
-    assert re.match(r"camera front: no frame for \d\.\d s on front/image_raw; check the camera", said)
+    assert re.match(r"camera front: no frame for \d+\.\d s on front/image_raw; check the camera", said)
     for stamp in range(2, 1000):  # as a camera sends; a report comes every second
         segment(ros, image(stamp), "front")
         if level(ros) == DiagnosticStatus.OK:
@@ -261,15 +257,15 @@ def test_wrong_and_fixed_parameters_are_refused_with_a_sentence(ros: Bench) -> N
     segment(ros, image(1))
 
 
-def test_lifecycle_is_obeyed(ros: Bench) -> None:
+def test_lifecycle_is_obeyed(ros: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A node that waits for its own worker would hang.
+    monkeypatch.setattr(Runner, "stop", partialmethod(Runner.stop, timeout_s=2 * DEADLINE_S))
     start(ros, autostart=False)
     assert ros.state(NODE) == "unconfigured"
     for name, state in (("configure", "inactive"), ("activate", "active")):
         assert ros.transit(NODE, name) and ros.state(NODE) == state
     segment(ros, image(1))
-    began = time.monotonic()
     assert ros.transit(NODE, "deactivate") and ros.state(NODE) == "inactive"
-    assert time.monotonic() - began < 5.0, "it waited for its own worker"
     ros.until(lambda: ros.publisher(Image, "/image_raw", matched=0).get_subscription_count() == 0)
     assert ros.transit(NODE, "cleanup") and ros.state(NODE) == "unconfigured"
     assert not [name for name, _ in ros.node.get_topic_names_and_types() if name.startswith("/segmentation/mask")]

@@ -26,12 +26,6 @@ SMALL = {"scene_width": 96, "scene_height": 64}
 NS = 1_000_000_000
 
 
-@pytest.fixture
-def ros() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
 def play(ros: Bench, **values: object) -> SourceNode:
     """Play a clip to its end."""
     node = ros.add(SourceNode, **values)
@@ -43,15 +37,12 @@ def test_scene_is_played_at_its_rate_with_truth_and_rising_stamps(ros: Bench) ->
     images = ros.listen(Image, "/image_raw")
     truth, instances = ros.listen(Image, "/truth/class_ids"), ros.listen(Image, "/truth/instances")
     before = ros.node.get_clock().now().nanoseconds
-    began = time.monotonic()
     node = play(ros, frames=10, fps=20.0, **SMALL)
-    took_s = time.monotonic() - began
     assert node.finished.result() == 0
     ros.until(lambda: len(images) == len(truth) == len(instances) == 10)
-    assert took_s >= 9 / 20, "it was played too fast"
     found = stamps(images)
-    assert before <= found[0] and found == sorted(set(found)) == stamps(truth) == stamps(instances)
-    assert np.median(np.diff(found)) == pytest.approx(NS / 20, rel=0.2)
+    assert found == sorted(set(found)) == stamps(truth) == stamps(instances)
+    assert all(stamp >= before + n * NS // 20 for n, stamp in enumerate(found)), "it was played too fast"
     expected = list(open_source(SourceConfig(frames=10, fps=20.0, **SMALL)))
     for frame, image, ids, numbers in zip(expected, images, truth, instances, strict=True):
         assert (image.encoding, ids.encoding, numbers.encoding) == ("bgr8", "mono8", "mono16")
@@ -146,25 +137,25 @@ def test_bad_stamps_do_not_change_the_pace(
 ) -> None:
     images, times, sent = ros.listen(Image, "/image_raw"), ros.listen(Clock, "/clock"), tmp_path / "sent.csv"
     give(monkeypatch, stamped(stamps_ns), 20.0)
-    began = time.monotonic()
-    node = play(ros, keep_stamps=True, clock=clock, sent_file=str(sent))
-    took_s = time.monotonic() - began
-    assert node.finished.result() == 0 and took_s >= (len(stamps_ns) - 1) / 20
+    before = time.time_ns()
+    # A step of an hour or more that was waited for would never end.
+    assert play(ros, keep_stamps=True, clock=clock, sent_file=str(sent)).finished.result() == 0
     ros.until(lambda: len(images) == len(stamps_ns))
     assert stamps(images) == stamps_ns
-    steps = np.diff([row[3] for row in rows(sent)])
+    assert all(row[3] >= before + n * STEP for n, row in enumerate(rows(sent))), "it was played too fast"
     if clock:  # the time of sending is the system's: the node has no use_sim_time
         found = clock_times(times)
         assert found == sorted(found) and found[-1] >= max(stamps_ns)
-    assert np.median(steps) == pytest.approx(STEP, rel=0.3) and max(steps) < NS
     said = [log.msg for log in ros.logs if "such a step counts as 0.050 s" in log.msg]
     assert len(said) == 1 and said[0].startswith("the stamp of frame ")
 
 
 def test_pauses_of_a_clip_are_kept(ros: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    give(monkeypatch, stamped([0, STEP, NS, NS + STEP]), 20.0)
+    clip = [0, STEP, NS, NS + STEP]
+    give(monkeypatch, stamped(clip), 20.0)
+    before = time.time_ns()
     play(ros, keep_stamps=True, sent_file=str(tmp_path / "sent.csv"), wait_for_listener=False)
-    assert np.diff([row[3] for row in rows(tmp_path / "sent.csv")])[1] == pytest.approx(NS - STEP, rel=0.1)
+    assert all(row[3] >= before + stamp for row, stamp in zip(rows(tmp_path / "sent.csv"), clip, strict=True))
     assert not [log for log in ros.logs if "such a step" in log.msg]
 
 
@@ -220,8 +211,7 @@ def test_clock_runs_smoothly_at_the_playing_rate_and_images_keep_their_stamps(ro
     times = clock_times(clock)
     assert times[0] == 0 and times == sorted(times), "it stands at the first stamp, then runs on"
     assert times[-1] >= NS
-    running = np.diff([t for t in times if 0 < t < NS])
-    assert np.median(running) < NS / 20, "timers must run between frames"
+    assert len([t for t in times if 0 < t < NS and t % (NS // 8)]) > 9, "timers must run between frames"
 
 
 def test_lossless_clock_waits_for_the_frames(ros: Bench) -> None:
@@ -234,6 +224,7 @@ def test_lossless_clock_waits_for_the_frames(ros: Bench) -> None:
     times = clock_times(clock)
     assert times == sorted(times)
     # No more than two frames are under way, and the clock does not pass the next one. (It runs on after the last.)
+    # These ages are of the simulated clock, whatever time the machine takes.
     ages_ms = list(node._cameras[""].statistics._ages_ms)[:4]
     assert len(ages_ms) == 4 and min(ages_ms) >= 0 and max(ages_ms) <= 1500
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
-from support.ros_harness import Bench, bench, header, image, stamps
+from support.ros_harness import Bench, header, image, stamps
 from support.tracker_camera import SIZE, STATUS, Camera, masks
 
 from cmt_seg_ros.ros.common.images import image_from_array
 from cmt_seg_ros.ros.tracker_node import TrackerNode
-
-
-@pytest.fixture
-def ros() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
 
 
 @pytest.mark.parametrize("image_first", [True, False])

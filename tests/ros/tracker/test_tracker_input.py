@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from cmt_seg_ros.msg import ClassMap, Track, TrackArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
-from support.ros_harness import LATCHED, Bench, array, bench, header
+from support.ros_harness import LATCHED, Bench, array, header
 from support.tracker_camera import CAR, ROAD, SIDE, SIZE, STATUS, Camera, masks, warned
 
 from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
 from cmt_seg_ros.ros.common.images import image_from_array
 from cmt_seg_ros.ros.common.messages import class_map
 from cmt_seg_ros.ros.tracker_node import TrackerNode
-
-
-@pytest.fixture
-def ros() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
-@pytest.fixture
-def camera(ros: Bench) -> Camera:
-    ros.add(TrackerNode)
-    return Camera(ros).ready()
 
 
 def test_masks_without_a_partner_are_counted(ros: Bench, camera: Camera) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import asdict
 
 import numpy as np
@@ -13,7 +12,7 @@ from cmt_seg_ros.msg import Track
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 from support import ROOT
-from support.ros_harness import Bench, array, bench, image, stamps
+from support.ros_harness import Bench, array, image, stamps
 from support.tracker_camera import CAR, MS, NODE, SIDE, SIZE, STATUS, STEP_MS, STEP_PX, TOP, Camera, empty, masks
 
 from cmt_seg_ros.config import TrackerConfig, TrackingSettings
@@ -22,18 +21,6 @@ from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.ros.tracker_node import TrackerNode
 from cmt_seg_ros.stamps import RESTART_AFTER
 from cmt_seg_ros.tracking.tracker import Tracker
-
-
-@pytest.fixture
-def ros() -> Iterator[Bench]:
-    with bench() as made:
-        yield made
-
-
-@pytest.fixture
-def camera(ros: Bench) -> Camera:
-    ros.add(TrackerNode)
-    return Camera(ros).ready()
 
 
 def test_moving_square_is_one_track_with_the_masks_stamp_and_the_right_velocity(camera: Camera) -> None:
