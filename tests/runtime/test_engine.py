@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import openvino as ov
 import pytest
 from support.tiny_package import write_package
+from support.waiting import DEADLINE_S, until
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import DeviceError, FrameError
@@ -88,7 +88,7 @@ class SeveralDevices(ov.Core):
             self.devices.refused -= 1
             raise RuntimeError("not back yet")
         if event := self.devices.may_compile.get(device):
-            assert event.wait(60.0)
+            assert event.wait(DEADLINE_S)
         if device in self.devices.breakable:
             outputs = [Breakable([result.input_value(0)], self.devices).output(0) for result in model.get_results()]
             model = ov.Model(outputs, model.get_parameters(), "breakable")
@@ -138,13 +138,6 @@ def several(monkeypatch: pytest.MonkeyPatch) -> Iterator[Devices]:
 def frame(camera: str = "a", height: int = 96, width: int = 160) -> Frame:
     pixels = np.random.default_rng(height).integers(0, 256, (height, width, 3)).astype(np.uint8)
     return Frame(camera, 1, pixels)
-
-
-def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60.0
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def class_ids(engine: Engine, *frames: Frame) -> list[np.ndarray]:
@@ -204,9 +197,9 @@ def test_the_device_is_lost_while_the_other_is_still_compiled_for(several: Devic
     results: list[np.ndarray] = []
     several.broken.set()
     thread = in_thread(lambda: results.extend(class_ids(made, frame())))
-    several.failed.wait(60.0)
+    several.failed.wait(DEADLINE_S)
     several.release()
-    thread.join(60.0)
+    thread.join(DEADLINE_S)
     np.testing.assert_array_equal(results, [before])
     assert made.device == "CPU" and f"{SPARE}: lost (" in made.device_reason
 
@@ -236,9 +229,9 @@ def test_closing_frees_a_frame_that_waits_for_a_device(several: Devices, start: 
             errors.append(error)
 
     thread = in_thread(work)
-    several.failed.wait(60.0)
+    several.failed.wait(DEADLINE_S)
     made.close()
-    thread.join(60.0)
+    thread.join(DEADLINE_S)
     assert len(errors) == 1 and not thread.is_alive()
 
 
@@ -286,7 +279,7 @@ def test_many_threads_lose_the_device_once(several: Devices, start: Start) -> No
 
     several.broken.set()
     for thread in [in_thread(work) for _ in range(3)]:
-        thread.join(60.0)
+        thread.join(DEADLINE_S)
     assert len(results) == 15 and all(np.array_equal(r, before) for r in results)
     assert made.device == "CPU"
 
@@ -411,13 +404,13 @@ def test_closing_begins_nothing_more(start: Start, monkeypatch: pytest.MonkeyPat
     def held(*arguments: Any) -> ov.Model:
         built.append(1)
         begun.set()
-        assert go_on.wait(60.0)
+        assert go_on.wait(DEADLINE_S)
         return build(*arguments)
 
     monkeypatch.setattr(graphs, "build", held)
     for height in range(64, 128, 2):
         made.ready(frame("a", height), ALL)
-    assert begun.wait(60.0)
+    assert begun.wait(DEADLINE_S)
     made.close()
     made.close()
     go_on.set()
