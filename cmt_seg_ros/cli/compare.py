@@ -14,9 +14,15 @@ from rich.text import Text
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.comparison import BETTER, WORSE, Comparison, Settings, compare
-from cmt_seg_ros.evaluation.compare.limits import broken_limits, parse_limits
 from cmt_seg_ros.evaluation.compare.runs import load_run
-from cmt_seg_ros.evaluation.compare.text import difference_text, frames_text, interval_text, value_text
+from cmt_seg_ros.evaluation.compare.text import (
+    broken_limits,
+    difference_text,
+    frames_text,
+    interval_text,
+    parse_limits,
+    value_text,
+)
 
 EXAMPLES = """examples:
   cmt-seg compare old/summary.json new/summary.json           old is the baseline

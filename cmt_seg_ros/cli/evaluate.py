@@ -9,10 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cmt_seg_ros.cli.progress import frame_bar
-from cmt_seg_ros.cli.results import print_results
-from cmt_seg_ros.cli.settings import with_settings
-from cmt_seg_ros.cli.track_input import legend
+from cmt_seg_ros.cli.terminal import class_list, frame_bar, print_results, with_settings
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.evaluation import workers
@@ -131,7 +128,7 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
             tracker=tracker,
             use_images=args.use_images,
             masks=args.masks and str(Path(args.masks.replace("{name}", one.name)).expanduser().resolve()),
-            truth_labels=legend(args.legend),
+            truth_labels=class_list(args.legend),
             annotate=not args.no_annotate,
         )
         if args.fresh:

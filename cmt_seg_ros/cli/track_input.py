@@ -6,20 +6,18 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
-from pathlib import Path
 
 import cv2
 import numpy as np
 
+from cmt_seg_ros.cli.terminal import class_list
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.runtime.model_package import ModelPackage, available
 from cmt_seg_ros.sources.masks import OBJECT, MaskFolder, MaskFrame
 from cmt_seg_ros.sources.motchallenge import read_detections
 from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import U8, Segment, Segmentation, Track
 from cmt_seg_ros.tracking.tracker import Tracker
-from cmt_seg_ros.training.datasets import KNOWN_CLASSES, read_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +77,7 @@ def open_masks(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]
     if args.size is not None:
         raise ConfigError("--size belongs to --detections; masks have their own size")
     masks = MaskFolder(
-        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), legend=legend(args.legend)
+        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), legend=class_list(args.legend)
     )
     count = min(len(masks), args.frames or len(masks))
     return masks.labels, count, islice(map(_mask_step, masks), count)
@@ -94,17 +92,3 @@ def _mask_step(frame: MaskFrame) -> Step:
 def _pictures(args: argparse.Namespace) -> Pictures | None:
     path = args.images or args.video
     return None if path is None else Pictures(path)
-
-
-def legend(name: str) -> LabelSet | None:
-    """Classes of a data set or of a model package, by name or folder; None where no name is given."""
-    if not name:
-        return None
-    if (Path(name) / "classes.yaml").is_file() or (KNOWN_CLASSES / f"{name}.yaml").is_file():
-        return read_classes(Path(name))
-    if name in available() or (Path(name) / "model.yaml").is_file():
-        return ModelPackage.load(name).labels
-    known = ", ".join(["camvid", *available()])
-    raise ConfigError(
-        f"--legend {name!r} is not known; give one of {known}, or a folder with model.yaml or classes.yaml"
-    )

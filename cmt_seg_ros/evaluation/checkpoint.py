@@ -22,7 +22,7 @@ from cmt_seg_ros.evaluation.scores.frame_records import Record
 
 
 @dataclass
-class State:
+class RunState:
     """What a run needs to know to go on.
 
     Attributes:
@@ -58,14 +58,14 @@ def finished(folder: Path) -> dict[str, Any] | None:
     return summary
 
 
-def save(folder: Path, state: State) -> None:
+def save(folder: Path, state: RunState) -> None:
     """Write the state, whole or not at all."""
     fresh = folder / f"{STATE}.new"
     fresh.write_bytes(pickle.dumps(state))
     os.replace(fresh, folder / STATE)
 
 
-def resume(folder: Path, fingerprint: str) -> State:
+def resume(folder: Path, fingerprint: str) -> RunState:
     """The state of an earlier run of the same job, with its files cut to it; if there is none, a new one.
 
     Only for folders that this program wrote: a state is a pickle, which can run any code when it is read.
@@ -74,16 +74,16 @@ def resume(folder: Path, fingerprint: str) -> State:
         folder: claimed (see results_folder.py).
         fingerprint: of the job.
     """
-    state = State(fingerprint)
+    state = RunState(fingerprint)
     try:
         found = pickle.loads((folder / STATE).read_bytes())
-        if isinstance(found, State) and found.fingerprint == fingerprint:
+        if isinstance(found, RunState) and found.fingerprint == fingerprint:
             state = found
     except Exception:  # none, or of another version of the program: begin anew
         pass
     with (folder / RECORDS).open("ab") as records:
         if records.tell() < state.record_bytes:  # somebody has changed the file
-            state = State(fingerprint)
+            state = RunState(fingerprint)
         records.truncate(state.record_bytes)
     for part in sorted((folder / PARTS).glob("*"))[state.parts :]:
         shutil.rmtree(part)

@@ -15,7 +15,7 @@ from cmt_seg_ros.evaluation.folder import RECORDS, SEVERAL, TABLE, claimed
 from cmt_seg_ros.evaluation.results import write_summary
 from cmt_seg_ros.evaluation.scores.frame_records import Record
 from cmt_seg_ros.evaluation.scores.frame_scores import write_csv
-from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, Facts, Summary, summarise
+from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, RunInfo, Summary, summarise
 from cmt_seg_ros.evaluation.workers import Outcome
 from cmt_seg_ros.labels import LabelSet
 
@@ -58,7 +58,7 @@ def _records(folders: Sequence[Path]) -> Iterator[Record]:
         yield from read_records(folder)
 
 
-def _facts(summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> Facts:
+def _facts(summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> RunInfo:
     first = summaries[0]
     counts: Counter[str] = Counter()
     lines: list[str] = []
@@ -73,7 +73,7 @@ def _facts(summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> Facts:
         counts["not_evaluated"] = failed
         lines += [f"{o.job.name} was not evaluated: {o.error}" for o in outcomes if o.summary is None]
     timing = [summary["timing"] for summary in summaries]
-    return Facts(
+    return RunInfo(
         clip=_names([outcome.job.name for outcome in outcomes]),
         mode=first["mode"],
         model=first["model"],

@@ -12,14 +12,13 @@ from typing import Any
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.annotated.bag import merge
-from cmt_seg_ros.evaluation.checkpoint import State, read_records
+from cmt_seg_ros.evaluation.checkpoint import RunState, read_records
 from cmt_seg_ros.evaluation.folder import ANNOTATED, PARTS, STATE, SUMMARY, TABLE, TRACKS
-from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.job import FrameResult, Job
 from cmt_seg_ros.evaluation.report.examples import draw_examples, save_examples
-from cmt_seg_ros.evaluation.result import Result
 from cmt_seg_ros.evaluation.scores.frame_records import known_ids, track_of
 from cmt_seg_ros.evaluation.scores.frame_scores import write_csv
-from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, Facts, Summary, summarise
+from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, RunInfo, Summary, summarise
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import Clip
@@ -32,9 +31,9 @@ def finish(
     folder: Path,
     labels: LabelSet,
     truth_labels: LabelSet,
-    facts: Facts,
-    state: State,
-    again: Callable[[Collection[int]], Iterable[Result]],
+    facts: RunInfo,
+    state: RunState,
+    again: Callable[[Collection[int]], Iterable[FrameResult]],
 ) -> Summary:
     """Write everything that is made of the records, summary.json last: with it the sequence is over.
 
@@ -73,7 +72,7 @@ def write_examples(
     summary: Summary,
     labels: LabelSet,
     truth_labels: LabelSet,
-    again: Callable[[Collection[int]], Iterable[Result]],
+    again: Callable[[Collection[int]], Iterable[FrameResult]],
 ) -> None:
     """Draw the best, the median and the worst frame; without ground truth some frames from all over the clip."""
     wanted = {name: one["index"] for name, one in (summary["examples"] or {}).items()}
@@ -108,11 +107,11 @@ def write_tracks(folder: Path) -> None:
                     file.write(row_of(record["index"] + 1, track_id, box, score))
 
 
-def facts_of(job: Job, state: State, clip: Clip, model: str, device: str) -> Facts:
+def run_info(job: Job, state: RunState, clip: Clip, model: str, device: str) -> RunInfo:
     """What the records do not say of an offline run."""
     partners = _partners(clip)
     problems: Problems = state.problems
-    return Facts(
+    return RunInfo(
         clip=clip.name,
         mode="offline",
         model=model,

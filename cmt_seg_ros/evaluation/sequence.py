@@ -15,12 +15,11 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError, SourceError, TrackingError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.folder import claimed
-from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.job import FrameResult, Job, lost_result
 from cmt_seg_ros.evaluation.replay import Replay
-from cmt_seg_ros.evaluation.result import Result, lost_result
-from cmt_seg_ros.evaluation.results import facts_of, finish
-from cmt_seg_ros.evaluation.run_writer import RunFiles
-from cmt_seg_ros.evaluation.scores.frame_records import Recorder
+from cmt_seg_ros.evaluation.results import finish, run_info
+from cmt_seg_ros.evaluation.run_writer import RunWriter
+from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
 from cmt_seg_ros.images.files import check_size
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import LabelSet
@@ -45,7 +44,7 @@ class Tracked:
     use_images: bool
     newest_ns: int | None = None
 
-    def track(self, result: Result) -> Result:
+    def track(self, result: FrameResult) -> FrameResult:
         """The result with the tracks of its time, as tracker_node has them.
 
         Raises:
@@ -98,12 +97,12 @@ def _evaluate(job: Job, progress: Progress) -> dict[str, Any]:
     clip, labels, results = _open(job, problems, state.frames)
     model, device = _model(job)
     memory = state.memory or {
-        "recorder": Recorder(job.name, labels, job.truth_labels or labels),
+        "recorder": RecordBuilder(job.name, labels, job.truth_labels or labels),
         "tracked": Tracked(Tracker(labels, job.tracker), job.use_images),
     }
     recorder, tracked = memory["recorder"], memory["tracked"]
     state.problems, state.memory = problems, memory
-    with closing(RunFiles(job.folder, state, labels, model, job.annotate)) as files:
+    with closing(RunWriter(job.folder, state, labels, model, job.annotate)) as files:
         for result in results:
             try:
                 result = tracked.track(result)
@@ -112,13 +111,13 @@ def _evaluate(job: Job, progress: Progress) -> dict[str, Any]:
             files.add(result, recorder.record(result))
             progress(state.frames, len(clip))
         files.checkpoint()
-    facts = facts_of(job, state, clip, model, device)
+    facts = run_info(job, state, clip, model, device)
     return finish(
         job.folder, labels, job.truth_labels or labels, facts, state, lambda wanted: _again(job, clip, wanted)
     )
 
 
-def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[Result]]:
+def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[FrameResult]]:
     """The clip, what its masks mean, and its results without tracks from frame ``start`` on."""
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0, legend=None)
@@ -146,7 +145,7 @@ def _model(job: Job) -> tuple[str, str]:
     return pipeline.package.name, pipeline.engine.device
 
 
-def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[Result]:
+def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[FrameResult]:
     """The results of a few frames once more, for pictures; without tracks."""
     last = max(wanted, default=-1)
     if job.masks:
@@ -156,7 +155,7 @@ def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[Result]:
     for index, frame in islice(numbered(clip), last + 1):
         if index in wanted and isinstance(frame, Frame):
             (segmentation,) = _pipeline(job.segmentation).process([frame])
-            yield Result(index, frame, segmentation)
+            yield FrameResult(index, frame, segmentation)
 
 
 @lru_cache(1)  # sequences of one run share it: it takes a second to load
@@ -164,7 +163,7 @@ def _pipeline(config: SegmentationConfig) -> Pipeline:
     return Pipeline(config)
 
 
-def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[Result]:
+def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[FrameResult]:
     """Results with masks that were made elsewhere, one for each frame in the order of names.
 
     Raises:
@@ -183,4 +182,4 @@ def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[Result]:
             continue
         segmentation = replace(mask.segmentation, stamp_ns=frame.stamp_ns, name=frame.name)
         check_size(f"mask {mask.segmentation.name}", segmentation.class_ids, frame.size)
-        yield Result(index, frame, segmentation)
+        yield FrameResult(index, frame, segmentation)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import SHARED_DATA
 
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.metrics.tracking import FrameMatch, clear_mot, combine_hota, hota, identity
 
 MOT15 = SHARED_DATA / "mot15"

@@ -12,19 +12,19 @@ import numpy as np
 
 from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.folder import RECORDS
-from cmt_seg_ros.evaluation.result import Result
-from cmt_seg_ros.evaluation.scores.frame_records import Recorder
-from cmt_seg_ros.evaluation.scores.summary import Facts, Summary, plain, summarise
+from cmt_seg_ros.evaluation.job import FrameResult
+from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary, plain, summarise
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import Frame, GroundTruth, Segmentation, Track, TrackState
 
 START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 100_000_000
-FACTS = Facts(
+FACTS = RunInfo(
     "a <clip> & more", "offline", "some-model", {"source": {"frames": 10}}, device="CPU", wall_s=2.0, cpu_s=3.0
 )
 
 
-def street(frames: int = 10) -> list[Result]:
+def street(frames: int = 10) -> list[FrameResult]:
     """Two cars of 5 x 4 pixels and a speck of one pixel; the left one changes its track half way.
 
     The masks call a sixteenth of the road pavement, miss the speck and leave the last frame out.
@@ -32,7 +32,7 @@ def street(frames: int = 10) -> list[Result]:
     return [*(_result(i, 11 if i < frames // 2 else 13) for i in range(frames - 1)), _lost(frames - 1)]
 
 
-def _result(index: int, left_id: int) -> Result:
+def _result(index: int, left_id: int) -> FrameResult:
     classes, objects, tracked = (
         np.full((16, 16), 3, np.uint8),
         np.zeros((16, 16), np.uint16),
@@ -55,11 +55,11 @@ def _result(index: int, left_id: int) -> Result:
         _track(98, (0, 0, 1, 1), TrackState.LOST),
         _track(99, (0, 0, 2, 2), TrackState.TENTATIVE),
     ]
-    return Result(index, frame, segmentation, tracks, tracked, timing_ms={"read": 1.0, "infer": 20.0 + index})
+    return FrameResult(index, frame, segmentation, tracks, tracked, timing_ms={"read": 1.0, "infer": 20.0 + index})
 
 
-def _lost(index: int) -> Result:
-    return Result(index, _frame(index, None), lost="malformed", timing_ms={"read": 1.0})
+def _lost(index: int) -> FrameResult:
+    return FrameResult(index, _frame(index, None), lost="malformed", timing_ms={"read": 1.0})
 
 
 def _frame(index: int, truth: GroundTruth | None) -> Frame:
@@ -72,19 +72,19 @@ def _track(track_id: int, box: tuple[float, float, float, float], state: TrackSt
     return Track(track_id, 8, box, (0.0, 0.0), 1.0, state, 1.0, 0.0)
 
 
-def records_of(results: Iterable[Result], sequence: str = "street") -> list[dict[str, Any]]:
+def records_of(results: Iterable[FrameResult], sequence: str = "street") -> list[dict[str, Any]]:
     """Their records, with times that are the same on every machine."""
-    recorder = Recorder(sequence, CAMVID, CAMVID)
+    recorder = RecordBuilder(sequence, CAMVID, CAMVID)
     records = [plain(recorder.record(result)) for result in results]
     return [{**r, "timing": {**r["timing"], "score_ms": 3.0, "memory_mb": 200.0}} for r in records]
 
 
-def without_truth(results: Iterable[Result]) -> list[Result]:
+def without_truth(results: Iterable[FrameResult]) -> list[FrameResult]:
     """The same, but nothing is known of what is true."""
     return [replace(r, frame=replace(r.frame, truth=None)) for r in results]
 
 
-def write_records(folder: Path, records: Iterable[dict[str, Any]], facts: Facts = FACTS) -> Summary:
+def write_records(folder: Path, records: Iterable[dict[str, Any]], facts: RunInfo = FACTS) -> Summary:
     """Write frames.jsonl; returns the summary."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORDS).write_text("".join(json.dumps(record) + "\n" for record in records))

@@ -85,11 +85,6 @@ class AnnotatedBag:
                 self._write(f"/evaluation/{name}", make, make.number(value))
         self._write("/evaluation/lost", make, make.text(lost))
 
-    def add_lost(self, stamp_ns: int, reason: str) -> None:
-        """Write that a frame was lost, of which there is no more than a stamp (ns), and why."""
-        make = self._messages(stamp_ns, "")
-        self._write("/evaluation/lost", make, make.text(reason))
-
     def close(self) -> None:
         """Finish the file; without that it cannot be read."""
         self._bag.close()

@@ -10,8 +10,8 @@ import numpy as np
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.bootstrap import count_blocks, interval, resampled_sums
 from cmt_seg_ros.evaluation.compare.pairs import Pairs, pair, warnings
-from cmt_seg_ros.evaluation.compare.runs import FrameName, Run
-from cmt_seg_ros.evaluation.compare.scores import CLASS_IOU, FRAME_SCORES, MS, PER_S, Figure, figures
+from cmt_seg_ros.evaluation.compare.runs import EvaluatedRun, FrameName
+from cmt_seg_ros.evaluation.compare.scores import CLASS_IOU, FRAME_SCORES, MS, PER_S, Score, all_scores
 from cmt_seg_ros.structures import F64
 
 BETTER, WORSE, SAME = "better", "worse", "no difference seen"
@@ -48,7 +48,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedScore:
     """One figure of two runs. Shares are 0-1; nan where not known.
 
     Attributes:
@@ -106,17 +106,17 @@ class Comparison:
     run: str
     frames: tuple[FrameName, ...]
     lengths: tuple[int, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedScore, ...]
     per_frame: dict[str, F64]
     warnings: tuple[str, ...]
 
 
-def figure_names(classes: Sequence[str]) -> list[str]:
+def score_names(classes: Sequence[str]) -> list[str]:
     """Names of all figures of runs with these classes."""
-    return [*(figure.name for figure in figures(())), *TIMES, *(CLASS_IOU + name for name in classes)]
+    return [*(score.name for score in all_scores(())), *TIMES, *(CLASS_IOU + name for name in classes)]
 
 
-def compare(baseline: Run, run: Run, settings: Settings) -> Comparison:
+def compare(baseline: EvaluatedRun, run: EvaluatedRun, settings: Settings) -> Comparison:
     """Compare two runs over the frames that both have.
 
     Tracks are matched with true objects over each run as a whole; the draws then weigh what each frame contributed, of
@@ -134,7 +134,7 @@ def compare(baseline: Run, run: Run, settings: Settings) -> Comparison:
     parts, lengths = pairs.parts, pairs.lengths
     draws = _draws(parts, lengths, settings)
     blocks = count_blocks(lengths, settings.block)
-    rows = [_judge(figure, pairs, parts, draws, settings.level, blocks) for figure in figures(run.classes)]
+    rows = [_judge(score, pairs, parts, draws, settings.level, blocks) for score in all_scores(run.classes)]
     rows = [*(r for r in rows if not r.of_class), *_times(pairs), *(r for r in rows if r.of_class)]
     return Comparison(
         baseline=baseline.name,
@@ -160,27 +160,27 @@ def _draws(parts: Sequence[dict[str, F64]], lengths: Sequence[int], settings: Se
 
 
 def _judge(
-    figure: Figure, pairs: Pairs, parts: Sequence[dict[str, F64]], draws: Sequence[dict[str, F64]],
+    score: Score, pairs: Pairs, parts: Sequence[dict[str, F64]], draws: Sequence[dict[str, F64]],
     level: float, blocks: int,
-) -> Row:  # fmt: skip
-    name, low, high = figure.statistic, _NAN, _NAN
+) -> ComparedScore:  # fmt: skip
+    name, low, high = score.statistic, _NAN, _NAN
     frames = int(pairs.known[name].sum())
     if frames:
-        values = [float(figure.score(of_run[name].sum(axis=0))) for of_run in parts]
+        values = [float(score.score(of_run[name].sum(axis=0))) for of_run in parts]
     else:  # shown, but not compared
-        values = [_of_all_frames(figure, run) for run in (pairs.baseline, pairs.run)]
+        values = [_of_all_frames(score, run) for run in (pairs.baseline, pairs.run)]
     if not frames or np.isnan(values).any():
         verdict = MISSING
     elif min(blocks, frames) < MIN_BLOCKS:
         verdict = FEW
     else:
-        low, high = interval(figure.score(draws[1][name]) - figure.score(draws[0][name]), level, min(blocks, frames))
-        verdict = _verdict(low, high, figure.higher_is_better)
-    return Row(
-        figure.name,
-        figure.title,
-        figure.unit,
-        figure.higher_is_better,
+        low, high = interval(score.score(draws[1][name]) - score.score(draws[0][name]), level, min(blocks, frames))
+        verdict = _verdict(low, high, score.higher_is_better)
+    return ComparedScore(
+        score.name,
+        score.title,
+        score.unit,
+        score.higher_is_better,
         values[0],
         values[1],
         low,
@@ -190,9 +190,9 @@ def _judge(
     )
 
 
-def _of_all_frames(figure: Figure, run: Run) -> float:
-    known = run.known[figure.statistic].any()
-    return float(figure.score(run.statistics[figure.statistic].sum(axis=0))) if known else _NAN
+def _of_all_frames(score: Score, run: EvaluatedRun) -> float:
+    known = run.known[score.statistic].any()
+    return float(score.score(run.statistics[score.statistic].sum(axis=0))) if known else _NAN
 
 
 def _verdict(low: float, high: float, higher_is_better: bool) -> str:
@@ -203,7 +203,7 @@ def _verdict(low: float, high: float, higher_is_better: bool) -> str:
     return BETTER if (low > 0) == higher_is_better else WORSE
 
 
-def _times(pairs: Pairs) -> list[Row]:
+def _times(pairs: Pairs) -> list[ComparedScore]:
     """Times of the frames that both have, and the rate of the runs as a whole."""
     infer_ms = [run.infer_ms[rows] for run, rows in zip((pairs.baseline, pairs.run), pairs.rows, strict=True)]
     both = ~np.isnan(infer_ms).any(axis=0)
@@ -218,7 +218,7 @@ def _times(pairs: Pairs) -> list[Row]:
         one, other = values.get(name, (_NAN, _NAN))
         if not np.isnan([one, other]).any():
             count = len(pairs.frames) if unit == PER_S else int(both.sum())
-            found.append(Row(name, title, unit, unit == PER_S, one, other, _NAN, _NAN, count, NOT_JUDGED))
+            found.append(ComparedScore(name, title, unit, unit == PER_S, one, other, _NAN, _NAN, count, NOT_JUDGED))
     return found
 
 

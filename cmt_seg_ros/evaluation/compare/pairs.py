@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.compare.runs import FrameName, Run
+from cmt_seg_ros.evaluation.compare.runs import EvaluatedRun, FrameName
 from cmt_seg_ros.structures import F64
 
 _Key = tuple[str, int]
@@ -28,8 +28,8 @@ class Pairs:
         known: by statistic (N,) bool, where both runs have it.
     """
 
-    baseline: Run
-    run: Run
+    baseline: EvaluatedRun
+    run: EvaluatedRun
     rows: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
     known: dict[str, npt.NDArray[np.bool_]]
 
@@ -60,7 +60,7 @@ def _beside(known: npt.NDArray[np.bool_], values: F64) -> npt.NDArray[np.bool_]:
     return known.reshape(-1, *[1] * (values.ndim - 1))
 
 
-def pair(baseline: Run, run: Run) -> Pairs:
+def pair(baseline: EvaluatedRun, run: EvaluatedRun) -> Pairs:
     """Find the frames that both runs have: of the same sequence and stamp; or number, in sequences whose stamps repeat.
 
     Raises:
@@ -86,7 +86,7 @@ def pair(baseline: Run, run: Run) -> Pairs:
     return Pairs(baseline, run, (rows[0], rows[1]), known)
 
 
-def _keys(baseline: Run, run: Run) -> tuple[list[_Key], list[_Key]]:
+def _keys(baseline: EvaluatedRun, run: EvaluatedRun) -> tuple[list[_Key], list[_Key]]:
     """What identifies each frame of the one and of the other."""
     one, other = list(baseline.frames), list(run.frames)
     # A clip that was moved or renamed is still the same clip, if it is the only one.

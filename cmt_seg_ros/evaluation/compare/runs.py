@@ -37,7 +37,7 @@ class FrameName:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class EvaluatedRun:
     """One evaluated run of F frames.
 
     Attributes:
@@ -59,7 +59,7 @@ class Run:
     infer_ms: F64
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: Path) -> EvaluatedRun:
     """Read a run.
 
     Args:
@@ -79,7 +79,7 @@ def load_run(path: Path) -> Run:
         statistics, known = _statistics(records, len(classes))
     except _MALFORMED as error:
         raise SourceError(f"{file.parent}: summary.json and frames.jsonl do not fit: {error!r}; {_AGAIN}") from error
-    return Run(str(file.parent), summary, classes, frames, statistics, known, infer_ms)
+    return EvaluatedRun(str(file.parent), summary, classes, frames, statistics, known, infer_ms)
 
 
 _AGAIN = "make the run again with `cmt-seg evaluate`"

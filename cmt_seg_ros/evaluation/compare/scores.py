@@ -18,8 +18,8 @@ CLASS_IOU = "class_iou."
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure.
+class Score:
+    """One score.
 
     Attributes:
         name: as in summary.json where it is there, too.
@@ -60,10 +60,10 @@ def shapes(classes: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def figures(classes: Sequence[str]) -> tuple[Figure, ...]:
+def all_scores(classes: Sequence[str]) -> tuple[Score, ...]:
     """All figures of runs with these classes, the main ones first, then each class's IoU."""
     of_classes = (
-        Figure(CLASS_IOU + name, f"IoU of {name}", "pixels", lambda s, i=i: _class_iou(s)[..., i])  # type: ignore[misc]
+        Score(CLASS_IOU + name, f"IoU of {name}", "pixels", lambda s, i=i: _class_iou(s)[..., i])  # type: ignore[misc]
         for i, name in enumerate(classes)
     )
     return (*_MAIN, *of_classes)
@@ -134,20 +134,20 @@ def _panoptic_quality(parts: F64) -> F64:
 
 
 _MAIN = (
-    Figure("mean_iou", "Mean IoU", "pixels", _mean_iou),
-    Figure("pixel_accuracy", "Pixel accuracy", "pixels", _pixel_accuracy),
-    Figure("mean_boundary_f", "Boundary F", "boundary", lambda s: _mean_known(_ratio(s[..., 0, :], s[..., 1, :]))),
-    Figure("objectness_iou", "Objectness IoU", "objects", lambda s: _ratio(s[..., 0], s[..., 1:].sum(-1) - s[..., 0])),
-    Figure("objectness_precision", "Objectness precision", "objects", lambda s: _ratio(s[..., 0], s[..., 2])),
-    Figure("objectness_recall", "Objectness recall", "objects", lambda s: _ratio(s[..., 0], s[..., 1])),
-    Figure("ece", "Calibration error", "calibration", _calibration_error, higher_is_better=False),
-    Figure("temporal_agreement", "Temporal agreement", "temporal", lambda s: _ratio(s[..., 0], s[..., 1])),
-    Figure("hota", "HOTA", "hota", _hota),
-    Figure("idf1", "IDF1", "identity", _idf1),
-    Figure("mota", "MOTA", "clear", _mota),
-    Figure("id_switches", "Identity switches", "clear", lambda s: s[..., 3], COUNT, higher_is_better=False),
-    Figure("pq", "Panoptic quality", "panoptic", _panoptic_quality),
-    Figure("result_share", "Frames with a result", "result", lambda s: _ratio(s[..., 0], s[..., 1])),
+    Score("mean_iou", "Mean IoU", "pixels", _mean_iou),
+    Score("pixel_accuracy", "Pixel accuracy", "pixels", _pixel_accuracy),
+    Score("mean_boundary_f", "Boundary F", "boundary", lambda s: _mean_known(_ratio(s[..., 0, :], s[..., 1, :]))),
+    Score("objectness_iou", "Objectness IoU", "objects", lambda s: _ratio(s[..., 0], s[..., 1:].sum(-1) - s[..., 0])),
+    Score("objectness_precision", "Objectness precision", "objects", lambda s: _ratio(s[..., 0], s[..., 2])),
+    Score("objectness_recall", "Objectness recall", "objects", lambda s: _ratio(s[..., 0], s[..., 1])),
+    Score("ece", "Calibration error", "calibration", _calibration_error, higher_is_better=False),
+    Score("temporal_agreement", "Temporal agreement", "temporal", lambda s: _ratio(s[..., 0], s[..., 1])),
+    Score("hota", "HOTA", "hota", _hota),
+    Score("idf1", "IDF1", "identity", _idf1),
+    Score("mota", "MOTA", "clear", _mota),
+    Score("id_switches", "Identity switches", "clear", lambda s: s[..., 3], COUNT, higher_is_better=False),
+    Score("pq", "Panoptic quality", "panoptic", _panoptic_quality),
+    Score("result_share", "Frames with a result", "result", lambda s: _ratio(s[..., 0], s[..., 1])),
 )
 
 FRAME_SCORES: dict[str, tuple[str, Callable[[F64], F64]]] = {

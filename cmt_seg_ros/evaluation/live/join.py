@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.evaluation.job import FrameResult, lost_result
 from cmt_seg_ros.evaluation.live.recording import MASK, TRACKS, WINDOW, RecordedFrame, Recording
-from cmt_seg_ros.evaluation.result import Result, lost_result
 from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.sources.clip import Source, numbered
 from cmt_seg_ros.structures import Frame, Segmentation, Track, TrackEvent, TrackState
@@ -37,7 +37,7 @@ class Sent:
     sent_ns: int
 
 
-def joined(clip: Source, folder: Path) -> Iterator[Result]:
+def joined(clip: Source, folder: Path) -> Iterator[FrameResult]:
     """The results of the frames that were sent, in their order, and of those between that could not be read.
 
     Args:
@@ -50,7 +50,7 @@ def joined(clip: Source, folder: Path) -> Iterator[Result]:
     sent = read_sent(folder / SENT)
     taken = _in_order(sent)
     due = Counter(one.stamp_ns for one, is_taken in zip(sent, taken, strict=True) if is_taken)
-    results, arrivals = _Results(Recording(folder / BAG), due), read_arrivals(folder / ARRIVALS)
+    results, arrivals = _ResultQueue(Recording(folder / BAG), due), read_arrivals(folder / ARRIVALS)
     number, camera, before_ns = 0, "camera", -1
     for place, frame in numbered(clip):
         if isinstance(frame, str):
@@ -80,7 +80,7 @@ def _in_order(sent: Iterable[Sent]) -> list[bool]:
     return taken
 
 
-class _Results:
+class _ResultQueue:
     """Finds the results of frames in the order of sending; each is given once, at most ``WINDOW`` are kept.
 
     Args:
@@ -154,11 +154,13 @@ def _rows(path: Path, columns: tuple[str, ...], expected: str) -> list[list[str]
     return rows[1:]
 
 
-def _result(index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, lost: str, arrivals: Arrivals) -> Result:
+def _result(
+    index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, lost: str, arrivals: Arrivals
+) -> FrameResult:
     """What became of one frame; ``lost``: why it has no result, if it has none. Arrivals are used up."""
     class_ids = None if found is None else found.class_ids
     if found is None or class_ids is None:
-        return Result(index, frame, lost=lost)
+        return FrameResult(index, frame, lost=lost)
     segmentation = Segmentation(
         frame.camera, frame.stamp_ns, class_ids, found.objectness, found.confidence, frame.frame_id, frame.name
     )
@@ -169,7 +171,7 @@ def _result(index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, l
         if topic in found.messages and (times := arrivals.get(topic, {}).get(sent.stamp_ns))
     }
     tracks = None if found.tracks is None else [_track(message) for message in found.tracks]
-    return Result(index, frame, segmentation, tracks, found.instances, timing_ms=timing_ms)
+    return FrameResult(index, frame, segmentation, tracks, found.instances, timing_ms=timing_ms)
 
 
 def _track(message: Any) -> Track:

@@ -16,13 +16,12 @@ from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.folder import LIVE, claimed, clear
 from cmt_seg_ros.evaluation.inputs import absolute
-from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.job import FrameResult, Job
 from cmt_seg_ros.evaluation.live.join import ARRIVALS, BAG, LIVE_TIMES, LOGS, SENT, joined, played_s
 from cmt_seg_ros.evaluation.live.recording import Header, Recording
-from cmt_seg_ros.evaluation.result import Result
-from cmt_seg_ros.evaluation.results import facts_of, finish
-from cmt_seg_ros.evaluation.run_writer import RunFiles
-from cmt_seg_ros.evaluation.scores.frame_records import Recorder
+from cmt_seg_ros.evaluation.results import finish, run_info
+from cmt_seg_ros.evaluation.run_writer import RunWriter
+from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
 from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.node_processes import NodeGroup, NodeProcess, domain_id, wait_until
@@ -80,8 +79,8 @@ def _score(
     header = Recording(job.folder / LIVE / BAG).header
     if header.labels is not None and header.labels != labels:
         raise SourceError("the recorded masks are of other classes than the model's; were other nodes running?")
-    recorder, state.problems = Recorder(job.name, labels, job.truth_labels or labels), problems
-    files = RunFiles(job.folder, state, labels, header.model, job.annotate)
+    recorder, state.problems = RecordBuilder(job.name, labels, job.truth_labels or labels), problems
+    files = RunWriter(job.folder, state, labels, header.model, job.annotate)
     with closing(files), bar(len(clip), "scoring") as shown:
         for result in joined(clip, job.folder / LIVE):
             record = recorder.record(result)
@@ -91,7 +90,7 @@ def _score(
             shown.update()
         files.checkpoint()
     device = next((status["device"] for status in header.diagnostics.values() if "device" in status), "")
-    offline = facts_of(job, state, clip, header.model, device)
+    offline = run_info(job, state, clip, header.model, device)
     facts = replace(
         offline,
         mode="live",
@@ -102,7 +101,7 @@ def _score(
         diagnostics=header.diagnostics,
     )
 
-    def again(wanted: Collection[int]) -> Iterator[Result]:
+    def again(wanted: Collection[int]) -> Iterator[FrameResult]:
         return (result for result in joined(clip, job.folder / LIVE) if result.index in wanted)
 
     return finish(job.folder, labels, job.truth_labels or labels, facts, state, again)

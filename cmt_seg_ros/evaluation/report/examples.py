@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
@@ -28,7 +28,7 @@ _RED, _WHITE = (60, 50, 225), (255, 255, 255)
 
 
 def draw_examples(
-    results: Iterable[Result], labels: LabelSet, truth_lut: U8 | None, wanted: Mapping[str, int]
+    results: Iterable[FrameResult], labels: LabelSet, truth_lut: U8 | None, wanted: Mapping[str, int]
 ) -> dict[str, bytes]:
     """Draw frames; ``results`` are only read as far as needed.
 
@@ -81,7 +81,7 @@ def _order(name: str) -> tuple[int, str]:
     return int(digits or 0), name
 
 
-def _panels(result: Result, labels: LabelSet, truth_lut: U8 | None) -> Iterator[tuple[str, U8]]:
+def _panels(result: FrameResult, labels: LabelSet, truth_lut: U8 | None) -> Iterator[tuple[str, U8]]:
     """(end of its name, picture) of what is known of a frame."""
     image, masks, truth = to_bgr(result.frame), result.segmentation, result.frame.truth
     picture = image if masks is None else draw_masks(image, masks.class_ids, masks.objectness, labels, _ALPHA)

@@ -21,7 +21,7 @@ _LONGEST_PAUSE = 20  # clips that last so many times their frames have stamps th
 
 
 @dataclass
-class Span:
+class TrackSpan:
     """When one track was seen.
 
     Attributes:
@@ -39,7 +39,7 @@ class Span:
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class RunHistory:
     """A row for each frame.
 
     Attributes:
@@ -51,7 +51,7 @@ class Course:
         untrue_lines: the first frames without ground truth by name.
         spans: of confirmed tracks by their ids; empty for several sequences.
         starts: first row of each sequence.
-        moments: name and second of the frames asked for, by (sequence, index).
+        frame_times: name and second of the frames asked for, by (sequence, index).
     """
 
     x: F64
@@ -60,12 +60,14 @@ class Course:
     lost: list[int]
     lost_lines: list[str]
     untrue_lines: list[str]
-    spans: dict[int, Span]
+    spans: dict[int, TrackSpan]
     starts: list[int]
-    moments: dict[tuple[str, int], tuple[str, float]]
+    frame_times: dict[tuple[str, int], tuple[str, float]]
 
 
-def read_course(records: Iterable[Record], labels: LabelSet, wanted: Iterable[tuple[str, int]] = frozenset()) -> Course:
+def read_history(
+    records: Iterable[Record], labels: LabelSet, wanted: Iterable[tuple[str, int]] = frozenset()
+) -> RunHistory:
     """Read the records of one or several sequences once.
 
     Args:
@@ -76,7 +78,7 @@ def read_course(records: Iterable[Record], labels: LabelSet, wanted: Iterable[tu
     reader, wanted = _Reader(labels), frozenset(wanted)
     for record in records:
         reader.add(record, (record["sequence"], record["index"]) in wanted)
-    return reader.course()
+    return reader.history()
 
 
 class _Reader:
@@ -87,7 +89,7 @@ class _Reader:
         self._lost: list[int] = []
         self._lost_lines: list[str] = []
         self._untrue_lines: list[str] = []
-        self._spans: dict[int, Span] = {}
+        self._spans: dict[int, TrackSpan] = {}
         self._starts: list[int] = []
         self._sequence: str | None = None
         self._moments: dict[tuple[str, int], tuple[str, float]] = {}
@@ -123,20 +125,20 @@ class _Reader:
     def _add_tracks(self, row: int, record: Record) -> None:
         for track_id, class_id, state, *_ in record["tracks"] or ():
             if state == TrackState.CONFIRMED:
-                span = self._spans.setdefault(track_id, Span())
+                span = self._spans.setdefault(track_id, TrackSpan())
                 span.classes[class_id] += 1
                 if span.pieces and row - span.pieces[-1][1] <= _MAX_GAP + 1:
                     span.pieces[-1][1] = row
                 else:
                     span.pieces.append([row, row])
 
-    def course(self) -> Course:
+    def history(self) -> RunHistory:
         """All that was read."""
         columns = {name: np.array(column) for name, column in self._columns.items()}
         several = len(self._starts) > 1
         x = None if several else _seconds(np.array(self._stamps_ns, np.int64), self._lost)
         x_name = "time, s" if x is not None else "frame"
-        return Course(
+        return RunHistory(
             np.arange(len(self._stamps_ns), dtype=np.float64) if x is None else x,
             f"{x_name} of all sequences, one after the other" if several else x_name,
             {name: column for name, column in columns.items() if not np.isnan(column).all()},

@@ -14,11 +14,18 @@ from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.folder import ANNOTATED, LIVE, RECORDS, REPORT, SUMMARY, TABLE, TRACKS
 from cmt_seg_ros.evaluation.report import plots
 from cmt_seg_ros.evaluation.report.examples import PANELS, load_examples
-from cmt_seg_ros.evaluation.report.history import MAX_LISTED, Course, read_course
+from cmt_seg_ros.evaluation.report.history import MAX_LISTED, RunHistory, read_history
 from cmt_seg_ros.evaluation.report.timeline import MAX_TRACKS, timeline, track_strip
-from cmt_seg_ros.evaluation.scores.page_tables import class_rows, sequence_table, tiles
 from cmt_seg_ros.evaluation.scores.summary import Summary
-from cmt_seg_ros.evaluation.scores.tables import STAGES, figure_rows, percent, stage_rows
+from cmt_seg_ros.evaluation.scores.tables import (
+    STAGES,
+    class_rows,
+    percent,
+    score_rows,
+    sequence_table,
+    stage_rows,
+    tiles,
+)
 from cmt_seg_ros.labels import LabelSet
 
 VIDEO = f"{LIVE}/overlay.mp4"
@@ -53,7 +60,7 @@ def render(folder: Path, summary: Summary) -> str:
     """The page as HTML."""
     labels = LabelSet.from_list(summary["classes"])
     wanted = {(e["sequence"], e["index"]) for e in (summary["examples"] or {}).values()}
-    course = read_course(read_records(folder), labels, wanted)
+    history = read_history(read_records(folder), labels, wanted)
     columns, sequences, failed = sequence_table(summary)
     loader = PackageLoader("cmt_seg_ros.evaluation.report", ".")
     environment = Environment(
@@ -62,7 +69,7 @@ def render(folder: Path, summary: Summary) -> str:
     video = folder / VIDEO
     return environment.get_template("report.html.j2").render(
         s=summary,
-        rows=figure_rows(summary),
+        rows=score_rows(summary),
         tiles=tiles(summary),
         classes=class_rows(summary),
         stages=stage_rows(summary),
@@ -72,13 +79,13 @@ def render(folder: Path, summary: Summary) -> str:
         failed=failed,
         problem_title=_counted("Problems", summary["problems"]["counts"]),
         lost_title=_counted("Frames lost", summary["frames"]["lost_by_reason"]),
-        lost=course.lost_lines,
-        untrue=course.untrue_lines,
+        lost=history.lost_lines,
+        untrue=history.untrue_lines,
         max_listed=MAX_LISTED,
         max_tracks=MAX_TRACKS,
         max_classes=plots.MAX_CLASSES,
-        plots={name: _data_uri(text.encode(), "image/svg+xml") for name, text in _plots(summary, course, labels)},
-        examples=_examples(folder, summary, course),
+        plots={name: _data_uri(text.encode(), "image/svg+xml") for name, text in _plots(summary, history, labels)},
+        examples=_examples(folder, summary, history),
         said=_settings(summary["timing"]["diagnostics"]),
         settings=_settings(summary["settings"]),
         files={name: meaning for name, meaning in _FILES.items() if name == SUMMARY or (folder / name).exists()},
@@ -87,21 +94,21 @@ def render(folder: Path, summary: Summary) -> str:
     )
 
 
-def _plots(summary: Summary, course: Course, labels: LabelSet) -> list[tuple[str, str]]:
+def _plots(summary: Summary, history: RunHistory, labels: LabelSet) -> list[tuple[str, str]]:
     """(name, SVG) of what there is data for."""
     masks, calibration = summary["masks"], summary["calibration"]
-    found = {"timeline": timeline(course), "tracks": track_strip(course, labels)}
+    found = {"timeline": timeline(history), "tracks": track_strip(history, labels)}
     if masks:
         found["confusion"] = plots.confusion_matrix(labels.names, masks["confusion"])
     if calibration and calibration["ece"] is not None:
         found["reliability"] = plots.reliability(calibration["bins"], calibration["ece"])
-    columns = {name: course.columns[f"{name}_ms"] for name in STAGES if f"{name}_ms" in course.columns}
+    columns = {name: history.columns[f"{name}_ms"] for name in STAGES if f"{name}_ms" in history.columns}
     if columns:
         found["stages"] = plots.stage_histograms({name: ms[~np.isnan(ms)] for name, ms in columns.items()})
     return [(name, svg) for name, svg in found.items() if svg]
 
 
-def _examples(folder: Path, summary: Summary, course: Course) -> list[dict[str, Any]]:
+def _examples(folder: Path, summary: Summary, history: RunHistory) -> list[dict[str, Any]]:
     """Caption and pictures, with what each shows, of each frame that was drawn."""
     chosen, pictures = summary["examples"] or {}, load_examples(folder)
     if summary["sequences"] and chosen:  # the best frame of all is the best one of its sequence
@@ -109,15 +116,15 @@ def _examples(folder: Path, summary: Summary, course: Course) -> list[dict[str, 
         pictures |= {name: drawn[name] for name, drawn in ends.items() if name in drawn}
     found = []
     for name, panels in pictures.items():
-        caption = _caption(name, chosen[name], course) if name in chosen else name
+        caption = _caption(name, chosen[name], history) if name in chosen else name
         shown = [(_data_uri(data, "image/jpeg"), what) for data, what in zip(panels, PANELS.values(), strict=False)]
         found.append({"name": name, "caption": caption[0].upper() + caption[1:], "pictures": shown})
     return found
 
 
-def _caption(name: str, frame: dict[str, Any], course: Course) -> str:
-    called, second = course.moments[frame["sequence"], frame["index"]]
-    where = f" of {frame['sequence']}" if len(course.starts) > 1 else ""
+def _caption(name: str, frame: dict[str, Any], history: RunHistory) -> str:
+    called, second = history.frame_times[frame["sequence"], frame["index"]]
+    where = f" of {frame['sequence']}" if len(history.starts) > 1 else ""
     return f"{name}: frame {frame['index']}{where} ({called}), at {second:.2f} s, mean IoU {percent(frame['mean_iou'])}"
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.metrics.boundary import boundary_f_per_class
@@ -29,7 +29,7 @@ from cmt_seg_ros.structures import U8, GroundTruth, Segmentation, Track, TrackSt
 Record = dict[str, Any]
 
 
-class Recorder:
+class RecordBuilder:
     """Makes the records of one sequence, in the order of its frames.
 
     Args:
@@ -43,7 +43,7 @@ class Recorder:
         self._known = known_ids(truth_labels, labels)
         self._temporal = TemporalConsistency()
 
-    def record(self, result: Result) -> Record:
+    def record(self, result: FrameResult) -> Record:
         """The record of the next frame."""
         begun = time.perf_counter()
         record: Record = {
@@ -87,7 +87,7 @@ class Recorder:
             found["calibration"] = calibration_bins(true_ids, ids, segmentation.confidence).tolist()
         return found
 
-    def _tracks(self, result: Result, truth: GroundTruth | None) -> Record:
+    def _tracks(self, result: FrameResult, truth: GroundTruth | None) -> Record:
         """Objects against objects: by their pixels where these are known, else by their boxes."""
         if truth is None or result.tracks is None:
             return {}
@@ -100,7 +100,7 @@ class Recorder:
             return {"match": _plain("boxes", match_boxes(truth.boxes_px, rows)), "ignored": 0}
         return {}
 
-    def _panoptic(self, result: Result, truth: GroundTruth) -> list[Any] | None:
+    def _panoptic(self, result: FrameResult, truth: GroundTruth) -> list[Any] | None:
         true_ids, masks = truth.class_ids, result.segmentation
         if self._known is None or true_ids is None or masks is None:
             return None

@@ -7,17 +7,21 @@ on time is under "timing"; the rest is the same in every run.
 from __future__ import annotations
 
 import math
+import os
+import platform
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cmt_seg_ros import __version__
 from cmt_seg_ros.evaluation.scores.frame_records import Record, is_compared
 from cmt_seg_ros.evaluation.scores.frame_scores import TIMES
 from cmt_seg_ros.evaluation.scores.totals import Totals, frame_iou
-from cmt_seg_ros.evaluation.scores.versions import machine, versions
 from cmt_seg_ros.labels import LabelSet
 
 SCHEMA_VERSION = 2
@@ -34,7 +38,7 @@ NO_TRUTH: Summary = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunInfo:
     """What the records do not say of a run.
 
     Attributes:
@@ -67,7 +71,7 @@ class Facts:
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summary:
+def summarise(records: Iterable[Record], labels: LabelSet, facts: RunInfo) -> Summary:
     """All figures of one pass over the records of one or several sequences."""
     totals, times, examples = Totals(labels), _Times(), _Examples(len(labels))
     size: list[int] | None = None
@@ -112,7 +116,7 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: Facts) -> Summ
     return dict(plain(summary))
 
 
-def _reasons(lost: Counter[str], facts: Facts) -> dict[str, int]:
+def _reasons(lost: Counter[str], facts: RunInfo) -> dict[str, int]:
     """Frames lost by reason."""
     reasons = Counter(lost)
     if facts.dropped:  # the nodes know why
@@ -153,7 +157,7 @@ class _Times:
             if value is not None:
                 self._ms.setdefault(name, []).append(value)
 
-    def figures(self, frames: int, facts: Facts) -> Summary:
+    def figures(self, frames: int, facts: RunInfo) -> Summary:
         memory = self._ms.get("memory_mb", [math.nan])
         return {
             "wall_s": facts.wall_s,
@@ -179,3 +183,29 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_PACKAGES = {"OpenVINO": "openvino", "rclpy": "rclpy", "NumPy": "numpy", "OpenCV": "opencv-python-headless"}
+
+
+def versions() -> dict[str, str]:
+    """Version by name, of what is installed."""
+    found = {"cmt_seg_ros": __version__, "Python": platform.python_version()}
+    for name, package in _PACKAGES.items():
+        try:
+            found[name] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> str:
+    """Processor and how many of its cores this process may use."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{processor}, {cores} logical {'core' if cores == 1 else 'cores'}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cmt_seg_ros.config import TrackerConfig
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.structures import U8, Box, Segment
 from cmt_seg_ros.tracking.blobs.canvas import Silhouette, resized, shrunk
 from cmt_seg_ros.tracking.blobs.constrictions import split

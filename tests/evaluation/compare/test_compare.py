@@ -20,15 +20,14 @@ from cmt_seg_ros.evaluation.compare.comparison import (
     NOT_JUDGED,
     SAME,
     WORSE,
+    ComparedScore,
     Comparison,
-    Row,
     Settings,
 )
 from cmt_seg_ros.evaluation.compare.comparison import compare as compare_runs
-from cmt_seg_ros.evaluation.compare.limits import broken_limits, parse_limits
 from cmt_seg_ros.evaluation.compare.page import most_changed, write_comparison
 from cmt_seg_ros.evaluation.compare.runs import load_run
-from cmt_seg_ros.evaluation.compare.text import difference_text, interval_text, value_text
+from cmt_seg_ros.evaluation.compare.text import broken_limits, difference_text, interval_text, parse_limits, value_text
 from cmt_seg_ros.metrics.segmentation import iou_per_class, mean_iou, pixel_accuracy
 from cmt_seg_ros.metrics.tracking import clear_mot, combine_hota, hota, identity
 
@@ -39,7 +38,7 @@ def compare(baseline: Path, run: Path, settings: Settings = QUICK) -> Comparison
     return compare_runs(load_run(baseline), load_run(run), settings)
 
 
-def rows_of(comparison: Comparison) -> dict[str, Row]:
+def rows_of(comparison: Comparison) -> dict[str, ComparedScore]:
     return {row.name: row for row in comparison.rows}
 
 
@@ -284,10 +283,10 @@ def test_limits_are_checked(text: str) -> None:
 
 
 def test_numbers_as_people_read_them() -> None:
-    row = Row("ece", "Calibration error", "%", False, 0.1, 0.0876, -0.02, 1e-9, 60, SAME)
+    row = ComparedScore("ece", "Calibration error", "%", False, 0.1, 0.0876, -0.02, 1e-9, 60, SAME)
     assert (value_text(row, row.baseline), difference_text(row)) == ("10.0 %", "-1.24")
     assert interval_text(row) == "[-2.00, 0.00]"
-    row = Row("id_switches", "Identity switches", "", False, 3.0, 5.0, float("nan"), float("nan"), 60, FEW)
+    row = ComparedScore("id_switches", "Identity switches", "", False, 3.0, 5.0, float("nan"), float("nan"), 60, FEW)
     assert (value_text(row, 3.0), difference_text(row), interval_text(row)) == ("3", "+2", "")
     assert value_text(row, float("nan")) == "-"
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 from support.small_street import records_of, street, write_records
 
-from cmt_seg_ros.evaluation.scores.page_tables import class_rows, tiles
 from cmt_seg_ros.evaluation.scores.summary import Summary
-from cmt_seg_ros.evaluation.scores.tables import number, percent, result_rows, stage_rows
+from cmt_seg_ros.evaluation.scores.tables import class_rows, number, percent, result_rows, stage_rows, tiles
 
 
 @pytest.fixture
