@@ -187,9 +187,8 @@ def _headline(summary: Summary | None) -> str:
         return "nothing"
     frames, masks, tracks = summary["frames"], summary["masks"], summary["tracks"]
     words = [f"{frames['evaluated']} of {frames['in']} frames"]
-    words += [f"mIoU {100 * masks['mean_iou']:.2f} %"] if masks else []
-    words += [f"HOTA {100 * tracks['hota']:.2f} %"] if tracks else []
-    return ", ".join(words)
+    scores = {"mIoU": masks and masks["mean_iou"], "HOTA": tracks and tracks["hota"]}
+    return ", ".join([*words, *(f"{name} {100 * v:.2f} %" for name, v in scores.items() if v is not None)])
 
 
 def _tell(out: Path, outcomes: list[Outcome]) -> int:

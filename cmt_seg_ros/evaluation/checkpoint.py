@@ -14,11 +14,12 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.folder import PARTS, RECORDS, STATE, SUMMARY
 from cmt_seg_ros.evaluation.scores.frame_records import Record
+from cmt_seg_ros.evaluation.scores.summary import Summary
 
 
 @dataclass
@@ -45,7 +46,7 @@ class RunState:
     cpu_s: float = 0.0
 
 
-def finished(folder: Path) -> dict[str, Any] | None:
+def finished(folder: Path) -> Summary | None:
     """The summary of an earlier run in a claimed folder that came to its end; None if there is none."""
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
@@ -55,7 +56,7 @@ def finished(folder: Path) -> dict[str, Any] | None:
         return None
     (folder / STATE).unlink(missing_ok=True)  # of one that was killed at the very end
     shutil.rmtree(folder / PARTS, ignore_errors=True)
-    return summary
+    return cast(Summary, summary)
 
 
 def save(folder: Path, state: RunState) -> None:

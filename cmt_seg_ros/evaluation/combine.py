@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.checkpoint import read_records
@@ -15,11 +15,11 @@ from cmt_seg_ros.evaluation.folder import RECORDS, SEVERAL, TABLE, claimed
 from cmt_seg_ros.evaluation.results import write_summary
 from cmt_seg_ros.evaluation.scores.frame_records import Record
 from cmt_seg_ros.evaluation.scores.frame_scores import write_csv
-from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, RunInfo, Summary, summarise
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, SequenceRow, Summary, all_matched, summarise
 from cmt_seg_ros.evaluation.workers import Outcome
 from cmt_seg_ros.labels import LabelSet
 
-MAIN_FIGURES = ("frames", "image_size_px", "masks", "objectness", "tracks", "panoptic", "temporal", "problems")
+MAIN_SCORES = ("frames", "image_size_px", "masks", "objectness", "tracks", "panoptic", "temporal", "problems")
 
 
 def combine(out: Path, outcomes: Sequence[Outcome]) -> Summary:
@@ -62,12 +62,15 @@ def _facts(summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> RunInfo
     first = summaries[0]
     counts: Counter[str] = Counter()
     lines: list[str] = []
-    truth: Summary = {}
+    truth = all_matched()
     for summary in summaries:
         counts += Counter(summary["problems"]["counts"])
         lines += summary["problems"]["lines"]
-        for name in NO_TRUTH:
-            truth[name] = truth[name] + summary["frames"][name] if name in truth else summary["frames"][name]
+        frames = summary["frames"]
+        truth["without_truth"] += frames["without_truth"]
+        truth["first_without_truth"] += frames["first_without_truth"]
+        truth["truth_without_frame"] += frames["truth_without_frame"]
+        truth["first_truth_without_frame"] += frames["first_truth_without_frame"]
     failed = sum(outcome.summary is None for outcome in outcomes)
     if failed:
         counts["not_evaluated"] = failed
@@ -92,12 +95,13 @@ def _names(names: Sequence[str]) -> str:
     return f"{len(names)} sequences: {', '.join(names[:3])}{more}"
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    """A sequence in the summary of all: its main figures without tables of classes, or why it has none."""
-    row: dict[str, Any] = {"name": outcome.job.name, "error": outcome.error}
-    for name in MAIN_FIGURES:
-        figures = None if outcome.summary is None else outcome.summary[name]
-        if isinstance(figures, dict):
-            figures = {k: v for k, v in figures.items() if not isinstance(v, list) and not k.startswith("class_")}
-        row[name] = figures
-    return row
+def _row(outcome: Outcome) -> SequenceRow:
+    """Return a sequence's row in the summary of all: its main scores without tables of classes, or why it has none."""
+    row: dict[str, object] = {"name": outcome.job.name, "error": outcome.error}
+    whole: Mapping[str, object] = outcome.summary or {}
+    for name in MAIN_SCORES:
+        scores = whole.get(name)
+        if isinstance(scores, dict):
+            scores = {k: v for k, v in scores.items() if not isinstance(v, list) and not k.startswith("class_")}
+        row[name] = scores
+    return cast(SequenceRow, row)

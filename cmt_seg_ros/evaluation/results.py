@@ -18,7 +18,7 @@ from cmt_seg_ros.evaluation.job import FrameResult, Job
 from cmt_seg_ros.evaluation.report.examples import draw_examples, save_examples
 from cmt_seg_ros.evaluation.scores.frame_records import known_ids, track_of
 from cmt_seg_ros.evaluation.scores.frame_scores import write_csv
-from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, RunInfo, Summary, summarise
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary, Unmatched, all_matched, summarise
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import Clip
@@ -109,7 +109,6 @@ def write_tracks(folder: Path) -> None:
 
 def run_info(job: Job, state: RunState, clip: Clip, model: str, device: str) -> RunInfo:
     """What the records do not say of an offline run."""
-    partners = _partners(clip)
     problems: Problems = state.problems
     return RunInfo(
         clip=clip.name,
@@ -118,18 +117,18 @@ def run_info(job: Job, state: RunState, clip: Clip, model: str, device: str) -> 
         settings=job.settings(),
         fingerprint=state.fingerprint,
         problems={"counts": dict(problems.counts), "lines": list(problems.lines)},
-        truth=partners,
+        truth=_unmatched(clip),
         device=device,
         wall_s=state.wall_s,
         cpu_s=state.cpu_s,
     )
 
 
-def _partners(clip: Clip) -> dict[str, Any]:
+def _unmatched(clip: Clip) -> Unmatched:
     """Names of frames without truth and of truth without a frame, of a clip that was read to its end."""
     truth = clip.source
     if not isinstance(truth, WithTruth):
-        return NO_TRUTH
+        return all_matched()
     if truth.truth_without_frame_count and not truth.frames_with_truth:
         clip.problems.add("no_truth_matched", f"none of {truth.truth_without_frame_count} ground truths has a frame; "
                           "are names or stamps those of the frames? See --tolerance-ms")  # fmt: skip

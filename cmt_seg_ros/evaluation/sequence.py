@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError, SourceError, TrackingError
@@ -20,6 +19,7 @@ from cmt_seg_ros.evaluation.replay import Replay
 from cmt_seg_ros.evaluation.results import finish, run_info
 from cmt_seg_ros.evaluation.run_writer import RunWriter
 from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
+from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.images.files import check_size
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import LabelSet
@@ -71,7 +71,7 @@ class Tracked:
         return replace(result, tracks=tracks, instances=instances, timing_ms=timing_ms)
 
 
-def evaluate(job: Job, progress: Progress = lambda done, total: None) -> dict[str, Any]:
+def evaluate(job: Job, progress: Progress = lambda done, total: None) -> Summary:
     """Evaluate a sequence, or what an earlier run left of it, and write all its files.
 
     Args:
@@ -90,7 +90,7 @@ def evaluate(job: Job, progress: Progress = lambda done, total: None) -> dict[st
         return checkpoint.finished(job.folder) or _evaluate(job, progress)
 
 
-def _evaluate(job: Job, progress: Progress) -> dict[str, Any]:
+def _evaluate(job: Job, progress: Progress) -> Summary:
     """See :func:`evaluate`; the folder is claimed and not finished."""
     state = checkpoint.resume(job.folder, job.fingerprint())
     problems: Problems = state.problems or Problems()

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
 
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.sequence import evaluate
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Outcome:
     """What became of one job: the content of its summary.json, or why there is none."""
 
     job: Job
-    summary: dict[str, Any] | None
+    summary: Summary | None
     error: str = ""
 
 

@@ -110,16 +110,19 @@ def warnings(pairs: Pairs) -> tuple[str, ...]:
 
 def _other_settings(pairs: Pairs) -> Iterator[str]:
     one, other = pairs.baseline.summary, pairs.run.summary
-    for key, what in (("clip", "clips"), ("mode", "modes")):
-        if one.get(key) != other.get(key):
-            yield f"The runs are of other {what}: {one.get(key)!r} and {other.get(key)!r}."
-    truths = [(summary.get("tracks") or {}).get("truth") for summary in (one, other)]
-    if None not in truths and truths[0] != truths[1]:
-        yield f"Tracks were matched with true {truths[0]} and with true {truths[1]}: their figures do not compare."
+    for what, name, value in (("clips", one["clip"], other["clip"]), ("modes", one["mode"], other["mode"])):
+        if name != value:
+            yield f"The runs are of other {what}: {name!r} and {value!r}."
+    tracks, others = one["tracks"], other["tracks"]
+    if tracks and others and tracks["truth"] != others["truth"]:
+        yield (
+            f"Tracks were matched with true {tracks['truth']} and with true {others['truth']}: "
+            "their scores do not compare."
+        )
 
 
 def _other_truth(pairs: Pairs) -> Iterator[str]:
-    counts = [(one.summary.get("frames") or {}).get("with_truth") for one in (pairs.baseline, pairs.run)]
+    counts = [one.summary["frames"]["with_truth"] for one in (pairs.baseline, pairs.run)]
     if counts[0] != counts[1]:
         yield f"Frames with ground truth: {counts[0]} in the baseline, {counts[1]} in the run."
     one, other = pairs.parts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -96,7 +96,7 @@ def _read_summary(path: Path) -> Summary:
     version = summary.get("schema_version") if isinstance(summary, dict) else None
     if version != SCHEMA_VERSION:
         raise SourceError(f"{path} has schema_version {version}; this version reads {SCHEMA_VERSION}: {_AGAIN}")
-    return dict(summary)
+    return cast(Summary, summary)
 
 
 def _number(value: float | None) -> float:

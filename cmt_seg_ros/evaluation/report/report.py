@@ -16,7 +16,7 @@ from cmt_seg_ros.evaluation.report import plots
 from cmt_seg_ros.evaluation.report.examples import PANELS, load_examples
 from cmt_seg_ros.evaluation.report.history import MAX_LISTED, RunHistory, read_history
 from cmt_seg_ros.evaluation.report.timeline import MAX_TRACKS, timeline, track_strip
-from cmt_seg_ros.evaluation.scores.summary import Summary
+from cmt_seg_ros.evaluation.scores.summary import Example, Summary
 from cmt_seg_ros.evaluation.scores.tables import (
     STAGES,
     class_rows,
@@ -122,7 +122,7 @@ def _examples(folder: Path, summary: Summary, history: RunHistory) -> list[dict[
     return found
 
 
-def _caption(name: str, frame: dict[str, Any], history: RunHistory) -> str:
+def _caption(name: str, frame: Example, history: RunHistory) -> str:
     called, second = history.frame_times[frame["sequence"], frame["index"]]
     where = f" of {frame['sequence']}" if len(history.starts) > 1 else ""
     return f"{name}: frame {frame['index']}{where} ({called}), at {second:.2f} s, mean IoU {percent(frame['mean_iou'])}"

@@ -1,4 +1,4 @@
-"""summary.json: every figure of an evaluation, for machines; units are part of the names.
+"""Summary: the content of summary.json, every score of an evaluation; units are part of the names.
 
 The schema is versioned: names and meanings change only with SCHEMA_VERSION. Everything that depends on the machine or
 on time is under "timing"; the rest is the same in every run.
@@ -14,27 +14,136 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.evaluation.scores.frame_records import Record, is_compared
 from cmt_seg_ros.evaluation.scores.frame_scores import TIMES
-from cmt_seg_ros.evaluation.scores.totals import Totals, frame_iou
+from cmt_seg_ros.evaluation.scores.totals import (
+    MaskScores,
+    ObjectnessScores,
+    PanopticScores,
+    Scores,
+    TemporalScores,
+    Totals,
+    TrackScores,
+    frame_iou,
+)
 from cmt_seg_ros.labels import LabelSet
 
 SCHEMA_VERSION = 2
 STAGES = tuple(name for name in TIMES if name.endswith("_ms"))
 
-Summary = dict[str, Any]
-NO_TRUTH: Summary = {
-    "without_truth": 0,
-    "first_without_truth": [],
-    "truth_without_frame": 0,
-    "first_truth_without_frame": [],
-}
-"""Of "frames": counts of frames without truth and of truth without a frame, and the first names of both."""
+
+class ImageSize(TypedDict):
+    """Size of the images, pixels."""
+
+    height: int
+    width: int
+
+
+class Unmatched(TypedDict):
+    """Frames without ground truth and ground truth without a frame: how many, and the first ones by name."""
+
+    without_truth: int
+    first_without_truth: list[str]
+    truth_without_frame: int
+    first_truth_without_frame: list[str]
+
+
+_Counted = TypedDict("_Counted", {"in": int})  # a keyword of Python
+
+
+class FrameCounts(_Counted, Unmatched):
+    """Frames that came ``in``, those with masks, those without (by reason), and those compared with ground truth."""
+
+    evaluated: int
+    lost: int
+    lost_by_reason: dict[str, int]
+    with_truth: int
+
+
+class ProblemList(TypedDict):
+    """What was wrong with the input: counts by kind, and the first ones as sentences."""
+
+    counts: dict[str, int]
+    lines: list[str]
+
+
+class Example(TypedDict):
+    """A frame to look at, and its mean IoU, 0-1."""
+
+    mean_iou: float
+    sequence: str
+    index: int
+
+
+class Spread(TypedDict):
+    """Percentiles, maximum and mean of the times of a stage, ms."""
+
+    p50: float
+    p90: float
+    p99: float
+    max: float
+    mean: float
+
+
+class Timing(TypedDict):
+    """What depends on the machine or on time; None where unknown."""
+
+    machine: str
+    device: str
+    wall_s: float | None
+    frames_per_s: float | None
+    cpu_s: float | None
+    cpu_ms_per_frame: float | None
+    memory_first_mb: float | None
+    memory_last_mb: float | None
+    memory_peak_mb: float | None
+    stages_ms: dict[str, Spread]
+    nodes: dict[str, dict[str, float]]
+    diagnostics: dict[str, dict[str, str]]
+
+
+class SequenceRow(TypedDict):
+    """One of several sequences: its main scores, without tables of classes; or the error that left it without."""
+
+    name: str
+    error: str
+    frames: FrameCounts | None
+    image_size_px: ImageSize | None
+    masks: MaskScores | None
+    objectness: ObjectnessScores | None
+    tracks: TrackScores | None
+    panoptic: PanopticScores | None
+    temporal: TemporalScores | None
+    problems: ProblemList | None
+
+
+class Summary(Scores):
+    """Everything. Scores are those of :class:`~cmt_seg_ros.evaluation.scores.totals.Scores`."""
+
+    schema_version: int
+    clip: str
+    mode: str
+    model: str
+    settings: dict[str, Any]
+    fingerprint: str
+    classes: list[dict[str, Any]]
+    image_size_px: ImageSize | None
+    frames: FrameCounts
+    problems: ProblemList
+    examples: dict[str, Example] | None
+    sequences: list[SequenceRow]
+    versions: dict[str, str]
+    timing: Timing
+
+
+def all_matched() -> Unmatched:
+    """Return the counts of a clip of which each frame has ground truth, or none has."""
+    return {"without_truth": 0, "first_without_truth": [], "truth_without_frame": 0, "first_truth_without_frame": []}
 
 
 @dataclass(frozen=True)
@@ -48,7 +157,7 @@ class RunInfo:
         settings: what differs from the defaults.
         fingerprint: of the job.
         problems: what was wrong with the input: ``counts`` by kind and ``lines``.
-        truth: what of frames and ground truth has no partner, keys as in NO_TRUTH.
+        truth: what of frames and ground truth has no partner, see Unmatched.
         device: what inferred.
         wall_s, cpu_s: time spent by the process, seconds; nan where unknown.
         dropped: what the nodes gave up, by reason (live); frames lost beyond that never reached them.
@@ -61,8 +170,8 @@ class RunInfo:
     model: str
     settings: dict[str, Any]
     fingerprint: str = ""
-    problems: dict[str, Any] = field(default_factory=lambda: {"counts": {}, "lines": []})
-    truth: dict[str, Any] = field(default_factory=lambda: dict(NO_TRUTH))
+    problems: ProblemList = field(default_factory=lambda: ProblemList(counts={}, lines=[]))
+    truth: Unmatched = field(default_factory=all_matched)
     device: str = ""
     wall_s: float = math.nan
     cpu_s: float = math.nan
@@ -71,10 +180,10 @@ class RunInfo:
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def summarise(records: Iterable[Record], labels: LabelSet, facts: RunInfo) -> Summary:
-    """All figures of one pass over the records of one or several sequences."""
+def summarise(records: Iterable[Record], labels: LabelSet, info: RunInfo) -> Summary:
+    """Return all scores, of one pass over the records of one or several sequences."""
     totals, times, examples = Totals(labels), _Times(), _Examples(len(labels))
-    size: list[int] | None = None
+    size: tuple[int, int] | None = None
     with_truth = 0
     for record in records:
         totals.add(record)
@@ -82,14 +191,14 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: RunInfo) -> Su
         examples.add(record)
         size = record["size_px"] or size
         with_truth += is_compared(record)
-    lost = _reasons(totals.lost, facts)
-    summary = {
+    lost = _reasons(totals.lost, info)
+    summary: Summary = {
         "schema_version": SCHEMA_VERSION,
-        "clip": facts.clip,
-        "mode": facts.mode,
-        "model": facts.model,
-        "settings": facts.settings,
-        "fingerprint": facts.fingerprint,
+        "clip": info.clip,
+        "mode": info.mode,
+        "model": info.model,
+        "settings": info.settings,
+        "fingerprint": info.fingerprint,
         "classes": labels.to_list(),
         "image_size_px": None if size is None else {"height": size[0], "width": size[1]},
         "frames": {
@@ -98,30 +207,24 @@ def summarise(records: Iterable[Record], labels: LabelSet, facts: RunInfo) -> Su
             "lost": totals.frames - totals.with_masks,
             "lost_by_reason": lost,
             "with_truth": with_truth,
-            **facts.truth,
+            **info.truth,
         },
-        "problems": facts.problems,
-        **totals.figures(),
+        "problems": info.problems,
+        **totals.scores(),
         "examples": examples.chosen(),
         "sequences": [],
         "versions": versions(),
-        "timing": {
-            "machine": machine(),
-            "device": facts.device,
-            **times.figures(totals.with_masks, facts),
-            "nodes": facts.nodes,
-            "diagnostics": facts.diagnostics,
-        },
+        "timing": times.timing(totals.with_masks, info),
     }
-    return dict(plain(summary))
+    return plain(summary)
 
 
-def _reasons(lost: Counter[str], facts: RunInfo) -> dict[str, int]:
+def _reasons(lost: Counter[str], info: RunInfo) -> dict[str, int]:
     """Frames lost by reason."""
     reasons = Counter(lost)
-    if facts.dropped:  # the nodes know why
+    if info.dropped:  # the nodes know why
         without_mask = reasons.pop("dropped", 0)
-        reasons += Counter(facts.dropped) + Counter(not_received=without_mask - sum(facts.dropped.values()))
+        reasons += Counter(info.dropped) + Counter(not_received=without_mask - sum(info.dropped.values()))
     return dict(sorted(reasons.items()))
 
 
@@ -137,7 +240,7 @@ class _Examples:
         if score is not None:
             self._scores.append((score, record["sequence"], record["index"]))
 
-    def chosen(self) -> Summary | None:
+    def chosen(self) -> dict[str, Example] | None:
         if not self._scores:
             return None
         order = sorted(self._scores)
@@ -157,21 +260,25 @@ class _Times:
             if value is not None:
                 self._ms.setdefault(name, []).append(value)
 
-    def figures(self, frames: int, facts: RunInfo) -> Summary:
+    def timing(self, frames: int, info: RunInfo) -> Timing:
         memory = self._ms.get("memory_mb", [math.nan])
         return {
-            "wall_s": facts.wall_s,
-            "frames_per_s": frames / facts.wall_s if facts.wall_s > 0 else math.nan,
-            "cpu_s": facts.cpu_s,
-            "cpu_ms_per_frame": 1e3 * facts.cpu_s / frames if frames else math.nan,
+            "machine": machine(),
+            "device": info.device,
+            "wall_s": info.wall_s,
+            "frames_per_s": frames / info.wall_s if info.wall_s > 0 else math.nan,
+            "cpu_s": info.cpu_s,
+            "cpu_ms_per_frame": 1e3 * info.cpu_s / frames if frames else math.nan,
             "memory_first_mb": memory[min(len(memory) - 1, 20)],
             "memory_last_mb": memory[-1],
             "memory_peak_mb": max(memory),
             "stages_ms": {name[:-3]: _spread(self._ms[name]) for name in STAGES if name in self._ms},
+            "nodes": info.nodes,
+            "diagnostics": info.diagnostics,
         }
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def _spread(values: list[float]) -> Spread:
     p50, p90, p99 = np.percentile(values, (50, 90, 99)).tolist()
     return {"p50": p50, "p90": p90, "p99": p99, "max": max(values), "mean": float(np.mean(values))}
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from cmt_seg_ros.evaluation.scores.summary import Summary
+from cmt_seg_ros.evaluation.scores.summary import SequenceRow, Summary
 
 STAGES = {
     "read": "reading and decoding a frame",
@@ -27,7 +28,7 @@ class ResultRow:
 
 
 def result_rows(summary: Summary) -> list[ResultRow]:
-    """The figures and how long each stage took, without what is not known.
+    """Return the scores and how long each stage took, without what is not known.
 
     Args:
         summary: as :func:`~cmt_seg_ros.evaluation.scores.summary.summarise` gives it.
@@ -36,7 +37,7 @@ def result_rows(summary: Summary) -> list[ResultRow]:
 
 
 def score_rows(summary: Summary) -> list[ResultRow]:
-    """The figures, without what is not known."""
+    """Return the scores, without what is not known."""
     parts = (_frame_rows, _mask_rows, _object_rows, _confidence_rows, _track_rows, _panoptic_rows, _speed_rows)
     return [row for part in parts for row in part(summary)]
 
@@ -97,8 +98,8 @@ def _object_rows(s: Summary) -> list[ResultRow]:
     if not o:
         return []
     on = f"{o['frames']} frames with both; pixels with a true class"
-    names = {"IoU": "iou", "precision": "precision", "recall": "recall"}
-    return [ResultRow(f"Objectness {name}", percent(o[key]), on) for name, key in names.items()]
+    shares = {"IoU": o["iou"], "precision": o["precision"], "recall": o["recall"]}
+    return [ResultRow(f"Objectness {name}", percent(share), on) for name, share in shares.items()]
 
 
 def _confidence_rows(s: Summary) -> list[ResultRow]:
@@ -118,14 +119,14 @@ def _track_rows(s: Summary) -> list[ResultRow]:
         return []
     on = f"{t['frames']} frames, {t['true_objects']} true objects, {t['tracks']} tracks; by their {t['truth']}"
     shares = {
-        "HOTA": "hota",
-        "Detection accuracy (DetA)": "det_a",
-        "Association accuracy (AssA)": "ass_a",
-        "IDF1": "idf1",
-        "MOTA": "mota",
+        "HOTA": t["hota"],
+        "Detection accuracy (DetA)": t["det_a"],
+        "Association accuracy (AssA)": t["ass_a"],
+        "IDF1": t["idf1"],
+        "MOTA": t["mota"],
     }
     return [
-        *(ResultRow(name, percent(t[key]), on) for name, key in shares.items()),
+        *(ResultRow(name, percent(share), on) for name, share in shares.items()),
         ResultRow("Identity switches", str(t["id_switches"]), on),
     ]
 
@@ -135,8 +136,12 @@ def _panoptic_rows(s: Summary) -> list[ResultRow]:
     if not p:
         return []
     on = f"{p['frames']} frames; mean over the classes that occur"
-    names = {"Panoptic quality (PQ)": "pq", "Segmentation quality (SQ)": "sq", "Recognition quality (RQ)": "rq"}
-    return [ResultRow(name, percent(p[key]), on) for name, key in names.items()]
+    shares = {
+        "Panoptic quality (PQ)": p["pq"],
+        "Segmentation quality (SQ)": p["sq"],
+        "Recognition quality (RQ)": p["rq"],
+    }
+    return [ResultRow(name, percent(share), on) for name, share in shares.items()]
 
 
 def _speed_rows(s: Summary) -> list[ResultRow]:
@@ -172,30 +177,31 @@ def _stage_result_rows(s: Summary) -> list[ResultRow]:
     return rows
 
 
-_SEQUENCE_COLUMNS = {
-    "frames": ("frames", "evaluated"),
-    "lost": ("frames", "lost"),
-    "mean IoU": ("masks", "mean_iou"),
-    "boundary F": ("masks", "mean_boundary_f"),
-    "objectness IoU": ("objectness", "iou"),
-    "agreement": ("temporal", "agreement"),
-    "HOTA": ("tracks", "hota"),
-    "IDF1": ("tracks", "idf1"),
-    "PQ": ("panoptic", "pq"),
+_SEQUENCE_COLUMNS: dict[str, Callable[[SequenceRow], float | None]] = {
+    "frames": lambda row: row["frames"] and row["frames"]["evaluated"],
+    "lost": lambda row: row["frames"] and row["frames"]["lost"],
+    "mean IoU": lambda row: row["masks"] and row["masks"]["mean_iou"],
+    "boundary F": lambda row: row["masks"] and row["masks"]["mean_boundary_f"],
+    "objectness IoU": lambda row: row["objectness"] and row["objectness"]["iou"],
+    "agreement": lambda row: row["temporal"] and row["temporal"]["agreement"],
+    "HOTA": lambda row: row["tracks"] and row["tracks"]["hota"],
+    "IDF1": lambda row: row["tracks"] and row["tracks"]["idf1"],
+    "PQ": lambda row: row["panoptic"] and row["panoptic"]["pq"],
 }
 
 
 def tiles(summary: Summary) -> list[tuple[str, str, str]]:
-    """(number, unit, meaning) of the few figures that matter most, without those that are not known."""
-    masks, tracks, panoptic = (summary[key] or {} for key in ("masks", "tracks", "panoptic"))
+    """(number, unit, meaning) of the few scores that matter most, without those that are not known."""
+    masks, tracks, temporal = summary["masks"], summary["tracks"], summary["temporal"]
+    objectness, panoptic = summary["objectness"], summary["panoptic"]
     shares = {
-        "mean IoU": masks.get("mean_iou"),
-        "mean boundary F": masks.get("mean_boundary_f"),
-        "objectness IoU": (summary["objectness"] or {}).get("iou"),
-        "HOTA": tracks.get("hota"),
-        "IDF1": tracks.get("idf1"),
-        "panoptic quality": panoptic.get("pq"),
-        "temporal agreement": None if masks else (summary["temporal"] or {}).get("agreement"),
+        "mean IoU": masks and masks["mean_iou"],
+        "mean boundary F": masks and masks["mean_boundary_f"],
+        "objectness IoU": objectness and objectness["iou"],
+        "HOTA": tracks and tracks["hota"],
+        "IDF1": tracks and tracks["idf1"],
+        "panoptic quality": panoptic and panoptic["pq"],
+        "temporal agreement": None if masks else temporal and temporal["agreement"],
     }
     found = [(f"{100 * value:.1f}", "%", name) for name, value in shares.items() if value is not None]
     frames, timing = summary["frames"], summary["timing"]
@@ -215,7 +221,8 @@ def class_rows(summary: Summary) -> list[dict[str, str]]:
     masks = summary["masks"]
     if not masks:
         return []
-    pixels, quality = masks["true_pixels"], (summary["panoptic"] or {}).get("class_pq", {})
+    pixels, panoptic = masks["true_pixels"], summary["panoptic"]
+    quality = panoptic["class_pq"] if panoptic else {}
     total = sum(pixels.values()) or 1
     colors = {c["name"]: "#{:02x}{:02x}{:02x}".format(*c["color"]) for c in summary["classes"]}
     ious = sorted(masks["class_iou"].items(), key=lambda item: -1.0 if item[1] is None else item[1], reverse=True)
@@ -237,7 +244,7 @@ def sequence_table(summary: Summary) -> tuple[list[str], list[tuple[str, list[st
     """Names of the columns, (sequence, values) of each one that has results, (sequence, reason) of each that failed."""
     rows = summary["sequences"]
     done = [row for row in rows if not row["error"]]
-    cells = {name: [(row[part] or {}).get(key) for row in done] for name, (part, key) in _SEQUENCE_COLUMNS.items()}
+    cells = {name: [column(row) for row in done] for name, column in _SEQUENCE_COLUMNS.items()}
     known = {name: values for name, values in cells.items() if any(value is not None for value in values)}
     values = [(row["name"], [_cell(column[i]) for column in known.values()]) for i, row in enumerate(done)]
     return list(known), values, [(row["name"], row["error"]) for row in rows if row["error"]]

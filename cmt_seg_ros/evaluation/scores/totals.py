@@ -1,9 +1,9 @@
-"""Adds up records: one pass over frames.jsonl gives every figure of summary.json."""
+"""Totals: sums over frames of what the records count, and the scores of the whole that come of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -34,7 +34,102 @@ from cmt_seg_ros.metrics.tracking import (
 )
 from cmt_seg_ros.structures import F64, TrackState
 
-Figures = dict[str, Any]
+
+class ClassScore(TypedDict):
+    """A class and its IoU, 0-1."""
+
+    name: str
+    iou: float
+
+
+class MaskScores(TypedDict):
+    """Classes against classes, by name of the class where there is one for each; shares are 0-1, None where undefined.
+
+    ``confusion`` is (C, C + 1), rows true, last column unlabelled.
+    """
+
+    frames: int
+    mean_iou: float | None
+    pixel_accuracy: float | None
+    worst_class: ClassScore | None
+    mean_boundary_f: float | None
+    boundary_tolerance_px: int
+    class_iou: dict[str, float | None]
+    class_boundary_f: dict[str, float | None]
+    true_pixels: dict[str, int]
+    confusion: list[list[int]]
+
+
+class ObjectnessScores(TypedDict):
+    """Object or not, pixel by pixel; 0-1, None where undefined."""
+
+    frames: int
+    iou: float | None
+    precision: float | None
+    recall: float | None
+
+
+class Bin(TypedDict):
+    """Pixels of a confidence from ``low`` to ``high``: mean confidence, and share of right ones; 0-1."""
+
+    low: float
+    high: float
+    pixels: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class CalibrationScores(TypedDict):
+    """Expected calibration error, 0-1, and its bins."""
+
+    frames: int
+    ece: float | None
+    bins: list[Bin]
+
+
+class TemporalScores(TypedDict):
+    """Share of pixels that agree with the frame before, 0-1."""
+
+    frames: int
+    agreement: float | None
+
+
+class TrackScores(TypedDict):
+    """Tracks against true objects, by their masks or boxes (``truth``); shares are 0-1, None where undefined."""
+
+    frames: int
+    truth: str
+    hota: float | None
+    det_a: float | None
+    ass_a: float | None
+    idf1: float | None
+    mota: float | None
+    id_switches: int
+    true_objects: int
+    tracks: int
+    ignored: int
+    min_object_fraction: float
+
+
+class PanopticScores(TypedDict):
+    """Panoptic, segmentation and recognition quality, 0-1, None where undefined."""
+
+    frames: int
+    pq: float | None
+    sq: float | None
+    rq: float | None
+    class_pq: dict[str, float | None]
+
+
+class Scores(TypedDict):
+    """Every score; None where nothing of that kind was compared."""
+
+    masks: MaskScores | None
+    objectness: ObjectnessScores | None
+    calibration: CalibrationScores | None
+    temporal: TemporalScores | None
+    tracks: TrackScores | None
+    panoptic: PanopticScores | None
 
 
 def frame_iou(record: Record, num_classes: int) -> float | None:
@@ -100,18 +195,18 @@ class Totals:
             for class_id, *parts in record["panoptic"]:
                 self._panoptic[class_id] += parts
 
-    def figures(self) -> Figures:
-        """``masks``, ``objectness``, ``calibration``, ``temporal``, ``tracks``, ``panoptic``; None where unknown."""
+    def scores(self) -> Scores:
+        """Return the scores of all frames so far."""
         return {
-            "masks": self._mask_figures(),
-            "objectness": self._object_figures(),
-            "calibration": self._calibration_figures(),
-            "temporal": self._temporal_figures(),
-            "tracks": self._tracks.figures(),
-            "panoptic": self._panoptic_figures(),
+            "masks": self._mask_scores(),
+            "objectness": self._object_scores(),
+            "calibration": self._calibration_scores(),
+            "temporal": self._temporal_scores(),
+            "tracks": self._tracks.scores(),
+            "panoptic": self._panoptic_scores(),
         }
 
-    def _mask_figures(self) -> Figures | None:
+    def _mask_scores(self) -> MaskScores | None:
         if not self._masks:
             return None
         ious, names = iou_per_class(self._confusion), self._labels.names
@@ -131,32 +226,33 @@ class Totals:
             "confusion": self._confusion.tolist(),
         }
 
-    def _object_figures(self) -> Figures | None:
+    def _object_scores(self) -> ObjectnessScores | None:
         if not self._object_frames:
             return None
-        figures = {"iou": iou_per_class, "precision": precision_per_class, "recall": recall_per_class}
-        values = {name: float(figure(self._objects)[1]) for name, figure in figures.items()}
-        return {"frames": self._object_frames, **values}
+        return {
+            "frames": self._object_frames,
+            "iou": float(iou_per_class(self._objects)[1]),
+            "precision": float(precision_per_class(self._objects)[1]),
+            "recall": float(recall_per_class(self._objects)[1]),
+        }
 
-    def _calibration_figures(self) -> Figures | None:
+    def _calibration_scores(self) -> CalibrationScores | None:
         if not self._calibrated:
             return None
         edges = np.linspace(0.0, 1.0, BINS + 1).tolist()
-        bins = []
+        bins: list[Bin] = []
         for low, high, (pixels, confidence, right) in zip(edges, edges[1:], self._calibration.tolist(), strict=False):
-            means = {"confidence": confidence / pixels, "accuracy": right / pixels} if pixels else {}
-            bins.append(
-                {"low": low, "high": high, "pixels": int(pixels), "confidence": None, "accuracy": None, **means}
-            )
+            means = (confidence / pixels, right / pixels) if pixels else (None, None)
+            bins.append({"low": low, "high": high, "pixels": int(pixels), "confidence": means[0], "accuracy": means[1]})
         return {"frames": self._calibrated, "ece": expected_calibration_error(self._calibration), "bins": bins}
 
-    def _temporal_figures(self) -> Figures | None:
+    def _temporal_scores(self) -> TemporalScores | None:
         agreeing, compared = self._temporal.tolist()
         if not self._consistent:
             return None
         return {"frames": self._consistent, "agreement": agreeing / compared if compared else None}
 
-    def _panoptic_figures(self) -> Figures | None:
+    def _panoptic_scores(self) -> PanopticScores | None:
         if not self._panoptic_frames:
             return None
         quality = panoptic_quality(self._panoptic)
@@ -190,11 +286,11 @@ class _TrackTotals:
         match = record["match"]
         if match is not None:
             self._kind = match["kind"]
-            self._counts += Counter(frames=1, ignored=record["ignored"])
+            self._counts += Counter(frames=1, ignored=record["ignored"] or 0)
             truth, tracks = (np.array(match[side], np.int64) for side in ("truth", "tracks"))
             self._matches.append((truth, tracks, np.array(match["iou"], np.float64).reshape(len(truth), len(tracks))))
 
-    def figures(self) -> Figures | None:
+    def scores(self) -> TrackScores | None:
         """Scores of all sequences, combined as TrackEval does."""
         self._finish()
         if not self._scores:
