@@ -1,4 +1,4 @@
-"""How far an evaluation has come, so that one that was killed goes on where it was.
+"""Checkpoint: how far an evaluation has come, so that one that was killed goes on where it was.
 
 Records are appended to frames.jsonl; a checkpoint says how much of that file, and how many parts of the annotated bag,
 it knows of, and keeps the tracker and the last mask. What was written after it is cut off and made again, with the
@@ -11,7 +11,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -47,7 +47,7 @@ class RunState:
 
 
 def finished(folder: Path) -> Summary | None:
-    """The summary of an earlier run in a claimed folder that came to its end; None if there is none."""
+    """Return the summary of an earlier run in a claimed folder that came to its end; None if there is none."""
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -67,12 +67,12 @@ def save(folder: Path, state: RunState) -> None:
 
 
 def resume(folder: Path, fingerprint: str) -> RunState:
-    """The state of an earlier run of the same job, with its files cut to it; if there is none, a new one.
+    """Return the state of an earlier run of the same job, with its files cut to it; if there is none, a new one.
 
     Only for folders that this program wrote: a state is a pickle, which can run any code when it is read.
 
     Args:
-        folder: claimed (see results_folder.py).
+        folder: claimed, see :func:`~cmt_seg_ros.evaluation.folder.claimed`.
         fingerprint: of the job.
     """
     state = RunState(fingerprint)
@@ -91,8 +91,12 @@ def resume(folder: Path, fingerprint: str) -> RunState:
     return state
 
 
-def read_records(folder: Path) -> Iterator[Record]:
-    """The records of a folder, one at a time.
+def read_records(folder: Path, rows: Collection[int] | None = None) -> Iterator[Record]:
+    """Yield the records of a folder, one at a time.
+
+    Args:
+        folder: of a sequence, or of several.
+        rows: which ones, by their places in the file, 0 and up; None: all.
 
     Raises:
         SourceError: there are none, or one is damaged.
@@ -101,9 +105,10 @@ def read_records(folder: Path) -> Iterator[Record]:
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
+                if rows is None or number in rows:
+                    yield json.loads(line)
                 number += 1
-                yield json.loads(line)
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}; give a folder that cmt-seg evaluate wrote") from error
     except ValueError as error:
-        raise SourceError(f"{path}, line {number}: {error}; evaluate again with --fresh") from error
+        raise SourceError(f"{path}, line {number + 1}: {error}; evaluate again with --fresh") from error

@@ -14,7 +14,7 @@ from cmt_seg_ros.evaluation.checkpoint import RunState
 from cmt_seg_ros.evaluation.folder import PARTS, RECORDS
 from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.evaluation.scores.frame_records import Record
-from cmt_seg_ros.evaluation.scores.frame_scores import frame_scores
+from cmt_seg_ros.evaluation.scores.frame_scores import scored_frame
 from cmt_seg_ros.labels import LabelSet
 
 CHECKPOINT_FRAMES, CHECKPOINT_S = 250, 20.0
@@ -82,7 +82,7 @@ class RunWriter:
             path.parent.mkdir(exist_ok=True)
             self._part = AnnotatedBag(path, self._labels, self._model)
         times = {name: record["timing"].get(name) for name in ("infer_ms", "track_ms")}
-        scores = {**frame_scores(record, self._labels), **times}
+        scores = {**scored_frame(record, len(self._labels)).scores, **times}
         self._part.add(result.frame, result.segmentation, result.tracks, scores, result.lost)
 
     def _close_part(self) -> None:

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.metrics.segmentation import mean_known
+from cmt_seg_ros.metrics import scores
 from cmt_seg_ros.structures import F64, U8
 
 I32 = npt.NDArray[np.int32]
@@ -100,11 +100,9 @@ def panoptic_quality(totals: F64) -> PanopticQuality:
     Returns:
         The quality of each class and the means. A class that is never matched has 0 in all three, also in SQ.
     """
-    sum_iou, hits, wrong, missed = np.asarray(totals, np.float64).T
-    occurs = hits + wrong + missed > 0
-    rq = np.divide(hits, hits + (wrong + missed) / 2, out=np.full(len(hits), np.nan), where=occurs)
-    sq = np.where(occurs, sum_iou / np.maximum(hits, 1), np.nan)
-    return PanopticQuality(mean_known(sq * rq), mean_known(sq), mean_known(rq), sq * rq, sq, rq)
+    pq, sq, rq = scores.class_pq(totals), scores.class_sq(totals), scores.class_rq(totals)
+    means = [float(scores.mean_known(quality)) for quality in (pq, sq, rq)]
+    return PanopticQuality(means[0], means[1], means[2], pq, sq, rq)
 
 
 def _segments(ids: U8, instances: Instances, labels: LabelSet, one_class: bool = False) -> tuple[I32, I64]:

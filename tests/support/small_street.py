@@ -13,13 +13,15 @@ import numpy as np
 from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.folder import RECORDS
 from cmt_seg_ros.evaluation.job import FrameResult
+from cmt_seg_ros.evaluation.report.history import HistoryBuilder, RunHistory
 from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
+from cmt_seg_ros.evaluation.scores.frame_scores import scored_frame
 from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary, plain, summarise
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import Frame, GroundTruth, Segmentation, Track, TrackState
 
 START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 100_000_000
-FACTS = RunInfo(
+INFO = RunInfo(
     "a <clip> & more", "offline", "some-model", {"source": {"frames": 10}}, device="CPU", wall_s=2.0, cpu_s=3.0
 )
 
@@ -74,8 +76,8 @@ def _track(track_id: int, box: tuple[float, float, float, float], state: TrackSt
 
 def records_of(results: Iterable[FrameResult], sequence: str = "street") -> list[dict[str, Any]]:
     """Their records, with times that are the same on every machine."""
-    recorder = RecordBuilder(sequence, CAMVID, CAMVID)
-    records = [plain(recorder.record(result)) for result in results]
+    builder = RecordBuilder(sequence, CAMVID, CAMVID)
+    records = [plain(builder.record(result)) for result in results]
     return [{**r, "timing": {**r["timing"], "score_ms": 3.0, "memory_mb": 200.0}} for r in records]
 
 
@@ -84,8 +86,17 @@ def without_truth(results: Iterable[FrameResult]) -> list[FrameResult]:
     return [replace(r, frame=replace(r.frame, truth=None)) for r in results]
 
 
-def write_records(folder: Path, records: Iterable[dict[str, Any]], facts: RunInfo = FACTS) -> Summary:
-    """Write frames.jsonl; returns the summary."""
+def write_records(folder: Path, records: Iterable[dict[str, Any]], info: RunInfo = INFO) -> tuple[Summary, RunHistory]:
+    """Write frames.jsonl; returns the summary and the history."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORDS).write_text("".join(json.dumps(record) + "\n" for record in records))
-    return summarise(read_records(folder), CAMVID, facts)
+    history = HistoryBuilder()
+    return summarise(read_records(folder), CAMVID, info, [history]), history.history()
+
+
+def history_of(records: Iterable[dict[str, Any]]) -> RunHistory:
+    """The history of records."""
+    builder = HistoryBuilder()
+    for record in records:
+        builder.add(scored_frame(record, len(CAMVID)))
+    return builder.history()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.bootstrap import count_blocks, interval, resampled_sums
 from cmt_seg_ros.evaluation.compare.pairs import Pairs, pair, warnings
 from cmt_seg_ros.evaluation.compare.runs import EvaluatedRun, FrameName
-from cmt_seg_ros.evaluation.compare.scores import CLASS_IOU, FRAME_SCORES, MS, PER_S, Score, all_scores
+from cmt_seg_ros.metrics.scores import CLASS_IOU, Score, Sums, all_scores, hota, mean_iou
 from cmt_seg_ros.structures import F64
 
 BETTER, WORSE, SAME = "better", "worse", "no difference seen"
@@ -22,6 +22,15 @@ MIN_BLOCKS = 5
 
 TIMES = ("infer_p50_ms", "infer_mean_ms", "frames_per_s")
 """Figures of speed. They have no interval: that of the frames would say nothing of the noise between two runs."""
+
+MS, PER_S = "ms", "/s"
+"""Units of the times, as they are shown."""
+
+FRAME_SCORES: dict[str, tuple[str, Callable[[Sums], F64]]] = {"mean_iou": ("pixels", mean_iou), "hota": ("hota", hota)}
+"""Scores that are given frame by frame, too: statistic, and the score of what one frame contributes to it.
+
+HOTA of a single frame: how well tracks fit over the whole sequence counts where they are matched.
+"""
 
 _NAN = float("nan")
 

@@ -13,7 +13,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.compare.comparison import BETTER, WORSE, ComparedScore, Comparison, Settings
-from cmt_seg_ros.evaluation.compare.scores import SHARE
 from cmt_seg_ros.evaluation.compare.text import difference_text, frames_text, interval_text, to_dict, value_text
 from cmt_seg_ros.evaluation.report.style import (
     ACCENT,
@@ -27,6 +26,7 @@ from cmt_seg_ros.evaluation.report.style import (
     styled,
     svg,
 )
+from cmt_seg_ros.metrics.scores import SHARE
 from cmt_seg_ros.structures import F64
 
 MOST_CHANGED = 5

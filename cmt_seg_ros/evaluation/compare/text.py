@@ -8,7 +8,7 @@ from typing import Any
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.comparison import MISSING, ComparedScore, Comparison, Settings, score_names
-from cmt_seg_ros.evaluation.compare.scores import COUNT, SHARE
+from cmt_seg_ros.metrics.scores import COUNT, SHARE
 
 SCHEMA_VERSION = 1
 

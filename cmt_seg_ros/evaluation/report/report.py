@@ -1,4 +1,4 @@
-"""report.html: all results of a run on one page, self-contained but for a video beside it."""
+"""Report: all results of a run on one HTML page, self-contained but for a video beside it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.folder import ANNOTATED, LIVE, RECORDS, REPORT, SUMMARY, TABLE, TRACKS
 from cmt_seg_ros.evaluation.report import plots
 from cmt_seg_ros.evaluation.report.examples import PANELS, load_examples
-from cmt_seg_ros.evaluation.report.history import MAX_LISTED, RunHistory, read_history
+from cmt_seg_ros.evaluation.report.history import MAX_LISTED, RunHistory
 from cmt_seg_ros.evaluation.report.timeline import MAX_TRACKS, timeline, track_strip
 from cmt_seg_ros.evaluation.scores.summary import Example, Summary
 from cmt_seg_ros.evaluation.scores.tables import (
@@ -39,28 +38,27 @@ _FILES = {
 }
 
 
-def write_report(folder: Path, summary: Summary) -> None:
-    """Write ``report.html`` beside frames.jsonl and the pictures of :mod:`~cmt_seg_ros.evaluation.report.examples`.
+def write_report(folder: Path, summary: Summary, history: RunHistory) -> None:
+    """Write ``report.html`` beside the pictures of :mod:`~cmt_seg_ros.evaluation.report.examples`.
 
     Args:
         folder: of a sequence, or of several together.
         summary: what is in its summary.json.
+        history: of its frames.
 
     Raises:
-        SourceError: the records are missing or damaged, or the page cannot be written.
+        SourceError: the page cannot be written.
     """
-    page = render(folder, summary)
+    page = render(folder, summary, history)
     try:
         (folder / REPORT).write_text(page, encoding="utf-8")
     except OSError as error:
         raise SourceError(f"{folder / REPORT} cannot be written: {error.strerror}; is the disk full?") from error
 
 
-def render(folder: Path, summary: Summary) -> str:
-    """The page as HTML."""
+def render(folder: Path, summary: Summary, history: RunHistory) -> str:
+    """Return the page as HTML."""
     labels = LabelSet.from_list(summary["classes"])
-    wanted = {(e["sequence"], e["index"]) for e in (summary["examples"] or {}).values()}
-    history = read_history(read_records(folder), labels, wanted)
     columns, sequences, failed = sequence_table(summary)
     loader = PackageLoader("cmt_seg_ros.evaluation.report", ".")
     environment = Environment(
@@ -123,7 +121,7 @@ def _examples(folder: Path, summary: Summary, history: RunHistory) -> list[dict[
 
 
 def _caption(name: str, frame: Example, history: RunHistory) -> str:
-    called, second = history.frame_times[frame["sequence"], frame["index"]]
+    called, second = history.frame_time(frame["sequence"], frame["index"])
     where = f" of {frame['sequence']}" if len(history.starts) > 1 else ""
     return f"{name}: frame {frame['index']}{where} ({called}), at {second:.2f} s, mean IoU {percent(frame['mean_iou'])}"
 

@@ -10,7 +10,7 @@ import math
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,8 +19,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from cmt_seg_ros import __version__
-from cmt_seg_ros.evaluation.scores.frame_records import Record, is_compared
-from cmt_seg_ros.evaluation.scores.frame_scores import TIMES
+from cmt_seg_ros.evaluation.scores.frame_records import Record
+from cmt_seg_ros.evaluation.scores.frame_scores import TIMES, ScoredFrame, Sink, scored_frame
 from cmt_seg_ros.evaluation.scores.totals import (
     MaskScores,
     ObjectnessScores,
@@ -29,7 +29,6 @@ from cmt_seg_ros.evaluation.scores.totals import (
     TemporalScores,
     Totals,
     TrackScores,
-    frame_iou,
 )
 from cmt_seg_ros.labels import LabelSet
 
@@ -180,17 +179,22 @@ class RunInfo:
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def summarise(records: Iterable[Record], labels: LabelSet, info: RunInfo) -> Summary:
-    """Return all scores, of one pass over the records of one or several sequences."""
-    totals, times, examples = Totals(labels), _Times(), _Examples(len(labels))
-    size: tuple[int, int] | None = None
-    with_truth = 0
+def summarise(records: Iterable[Record], labels: LabelSet, info: RunInfo, sinks: Sequence[Sink] = ()) -> Summary:
+    """Return all scores, of one pass over the records of one or several sequences.
+
+    Args:
+        records: all frames of a sequence in a row.
+        labels: the predicted classes.
+        info: what the records do not say.
+        sinks: get each frame, too.
+    """
+    totals, times, examples = Totals(labels), _Times(), _Examples()
+    receivers: list[Sink] = [totals, times, examples, *sinks]
     for record in records:
-        totals.add(record)
-        times.add(record)
-        examples.add(record)
-        size = record["size_px"] or size
-        with_truth += is_compared(record)
+        frame = scored_frame(record, len(labels))
+        for sink in receivers:
+            sink.add(frame)
+    size = totals.size_px
     lost = _reasons(totals.lost, info)
     summary: Summary = {
         "schema_version": SCHEMA_VERSION,
@@ -206,7 +210,7 @@ def summarise(records: Iterable[Record], labels: LabelSet, info: RunInfo) -> Sum
             "evaluated": totals.with_masks,
             "lost": totals.frames - totals.with_masks,
             "lost_by_reason": lost,
-            "with_truth": with_truth,
+            "with_truth": totals.with_truth,
             **info.truth,
         },
         "problems": info.problems,
@@ -231,14 +235,13 @@ def _reasons(lost: Counter[str], info: RunInfo) -> dict[str, int]:
 class _Examples:
     """The best, the median and the worst frame by their mean IoU."""
 
-    def __init__(self, num_classes: int) -> None:
-        self._num_classes = num_classes
+    def __init__(self) -> None:
         self._scores: list[tuple[float, str, int]] = []
 
-    def add(self, record: Record) -> None:
-        score = frame_iou(record, self._num_classes)
+    def add(self, frame: ScoredFrame) -> None:
+        score = frame.scores["mean_iou"]
         if score is not None:
-            self._scores.append((score, record["sequence"], record["index"]))
+            self._scores.append((score, frame.record["sequence"], frame.record["index"]))
 
     def chosen(self) -> dict[str, Example] | None:
         if not self._scores:
@@ -255,8 +258,8 @@ class _Times:
     def __init__(self) -> None:
         self._ms: dict[str, list[float]] = {}
 
-    def add(self, record: Record) -> None:
-        for name, value in record["timing"].items():
+    def add(self, frame: ScoredFrame) -> None:
+        for name, value in frame.record["timing"].items():
             if value is not None:
                 self._ms.setdefault(name, []).append(value)
 

@@ -4,29 +4,29 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from support.small_street import PERIOD_NS, START_NS, records_of, street
+from support.small_street import PERIOD_NS, START_NS, history_of, records_of, street
 
-from cmt_seg_ros.evaluation.report.history import RunHistory, TrackSpan, read_history
+from cmt_seg_ros.evaluation.report.history import RunHistory, TrackSpan
 from cmt_seg_ros.evaluation.report.style import thinned
 from cmt_seg_ros.evaluation.report.timeline import timeline, track_strip
 from cmt_seg_ros.labels import CAMVID
 
 
 def test_a_row_for_each_frame() -> None:
-    history = read_history(records_of(street()), CAMVID, {("street", 3)})
+    history = history_of(records_of(street()))
     assert history.x_name == "time, s" and history.x[:9].tolist() == pytest.approx([i / 10 for i in range(9)])
     assert history.columns["infer_ms"][:9].tolist() == [20.0 + i for i in range(9)]
     assert history.columns["objects_found"][:9].tolist() == [2.0] * 9 and np.isnan(history.columns["mean_iou"][9])
     assert "age_ms" not in history.columns
     assert (history.lost, history.starts) == ([9], [0])
-    assert history.frame_times == {("street", 3): ("000003", pytest.approx(0.3))}
+    assert history.frame_time("street", 3) == ("000003", pytest.approx(0.3))
 
 
 def test_spans_are_of_confirmed_tracks_and_short_gaps_are_none() -> None:
     records = records_of(street(20))
     for row in (5, 6, 11, 12, 13):  # 2 frames of the right car are hidden, then 3
         records[row]["tracks"] = [track for track in records[row]["tracks"] if track[0] != 12]
-    spans = read_history(records, CAMVID).spans
+    spans = history_of(records).spans
     assert {i: span.pieces for i, span in spans.items()} == {
         11: [[0, 9]],
         12: [[0, 10], [14, 18]],
@@ -41,7 +41,7 @@ def test_spans_are_of_confirmed_tracks_and_short_gaps_are_none() -> None:
 )
 def test_stamps_that_are_no_time_give_numbers_of_frames(stamps: list[int]) -> None:
     records = [{**r, "stamp_ns": stamp} for r, stamp in zip(records_of(street(5)), stamps, strict=False)]
-    history = read_history(records, CAMVID)
+    history = history_of(records)
     assert history.x_name == "frame" and history.x.tolist() == [0, 1, 2, 3]
 
 
@@ -49,7 +49,7 @@ def test_a_lost_frame_with_a_wrong_stamp_stays_between_its_neighbours() -> None:
     records = records_of(street(10))
     for row, stamp in ((0, -5), (3, 5), (4, START_NS + 4 * PERIOD_NS)):
         records[row] |= {"lost": "out_of_order", "stamp_ns": stamp}
-    history = read_history(records, CAMVID)
+    history = history_of(records)
     assert history.x.tolist() == pytest.approx([0, 0.1, 0.2, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
     assert (history.x_name, history.lost) == ("time, s", [0, 3, 4, 9])
 
@@ -59,13 +59,13 @@ def test_values_between_lost_frames_are_seen() -> None:
         records = records_of(street(12))
         for row in lost:
             records[row] = {**records[-1], "index": row, "stamp_ns": records[row]["stamp_ns"]}
-        return timeline(read_history(records, CAMVID)).count("<use")
+        return timeline(history_of(records)).count("<use")
 
     assert markers([1, 3, 5]) > markers([1, 2, 3])
 
 
 def test_several_sequences_follow_each_other() -> None:
-    history = read_history([*records_of(street(5), "a"), *records_of(street(5), "b")], CAMVID)
+    history = history_of([*records_of(street(5), "a"), *records_of(street(5), "b")])
     assert history.x.tolist() == list(range(10)) and history.starts == [0, 5] and history.spans == {}
 
 
@@ -84,7 +84,7 @@ def test_pictures_of_a_long_clip_are_small() -> None:
     columns = {name: rng.random(rows) for name in names}
     spans = {i: TrackSpan(Counter({8: 5}), [[j, j + 20] for j in range(i, rows - 30, 60)]) for i in range(200)}
     history = RunHistory(
-        np.arange(rows) * PERIOD_NS / 1e9, "time, s", columns, [*range(0, rows, 50)], [], [], spans, [0], {}
+        np.arange(rows) * PERIOD_NS / 1e9, "time, s", columns, [*range(0, rows, 50)], [], [], spans, [0]
     )
     assert len(timeline(history)) < 400_000
     assert len(track_strip(history, CAMVID)) < 800_000

@@ -11,7 +11,7 @@ from cmt_seg_ros.evaluation.scores.tables import class_rows, number, percent, re
 
 @pytest.fixture
 def summary(tmp_path: Path) -> Summary:
-    return write_records(tmp_path, records_of(street()))
+    return write_records(tmp_path, records_of(street()))[0]
 
 
 def test_the_summary_has_the_known_numbers(summary: Summary) -> None:
