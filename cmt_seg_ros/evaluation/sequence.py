@@ -1,9 +1,13 @@
-"""Evaluates one sequence: every frame through pipeline and tracker, a record of each, then the figures. Read first."""
+"""Evaluation of one sequence (read first): every frame through pipeline and tracker, a record of each, then the scores.
+
+Two streams of results end in the same :func:`score`: the replay of this file, and what the live nodes made of the clip
+(:mod:`cmt_seg_ros.evaluation.live.play`).
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,13 +17,14 @@ from pathlib import Path
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError, SourceError, TrackingError
 from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.checkpoint import RunState
 from cmt_seg_ros.evaluation.folder import claimed
 from cmt_seg_ros.evaluation.job import FrameResult, Job, lost_result
 from cmt_seg_ros.evaluation.replay import Replay
 from cmt_seg_ros.evaluation.results import finish, run_info
 from cmt_seg_ros.evaluation.run_writer import RunWriter
 from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
-from cmt_seg_ros.evaluation.scores.summary import Summary
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary
 from cmt_seg_ros.images.files import check_size
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import LabelSet
@@ -71,6 +76,29 @@ class Tracked:
         return replace(result, tracks=tracks, instances=instances, timing_ms=timing_ms)
 
 
+@dataclass(frozen=True, eq=False)
+class ResultStream:
+    """What a replay, or the recording of live nodes, gives to be scored.
+
+    Attributes:
+        clip: the frames.
+        labels: what the predicted class ids mean.
+        model: name of the model.
+        results: of the frames, in order; those that were tracked with their tracks.
+        again: gives the results of a few frames once more, by their numbers, for pictures; may be without tracks.
+        info: says at the end what the records do not.
+        times: the only times of a record to keep; None: all.
+    """
+
+    clip: Clip
+    labels: LabelSet
+    model: str
+    results: Iterator[FrameResult]
+    again: Callable[[Collection[int]], Iterator[FrameResult]]
+    info: Callable[[RunState], RunInfo]
+    times: Sequence[str] | None = None
+
+
 def evaluate(job: Job, progress: Progress = lambda done, total: None) -> Summary:
     """Evaluate a sequence, or what an earlier run left of it, and write all its files.
 
@@ -87,38 +115,58 @@ def evaluate(job: Job, progress: Progress = lambda done, total: None) -> Summary
         ModelError: the model is missing or damaged.
     """
     with claimed(job.folder, job.fingerprint()):
-        return checkpoint.finished(job.folder) or _evaluate(job, progress)
+        if summary := checkpoint.finished(job.folder):
+            return summary
+        state = checkpoint.resume(job.folder, job.fingerprint())
+        return score(job, state, _replayed(job, state), progress)
 
 
-def _evaluate(job: Job, progress: Progress) -> Summary:
-    """See :func:`evaluate`; the folder is claimed and not finished."""
-    state = checkpoint.resume(job.folder, job.fingerprint())
-    problems: Problems = state.problems or Problems()
+def score(job: Job, state: RunState, stream: ResultStream, progress: Progress) -> Summary:
+    """Make a record of each result, then all files; the job's folder is claimed and not finished.
+
+    Raises:
+        SourceError: as the results do; the disk is full.
+    """
+    truth_labels = job.truth_labels or stream.labels
+    if "records" not in state.memory:
+        state.memory["records"] = RecordBuilder(job.name, stream.labels, truth_labels, stream.times)
+    with closing(RunWriter(job.folder, state, stream.labels, stream.model, job.annotate)) as writer:
+        for result in stream.results:
+            writer.add(result, state.memory["records"].record(result))
+            progress(state.frames, len(stream.clip))
+        writer.checkpoint()
+    return finish(job.folder, stream.labels, truth_labels, stream.info(state), state, stream.again)
+
+
+def _replayed(job: Job, state: RunState) -> ResultStream:
+    """Replay the clip from where the state says."""
+    problems = state.problems = state.problems or Problems()
     clip, labels, results = _open(job, problems, state.frames)
     model, device = _model(job)
-    memory = state.memory or {
-        "recorder": RecordBuilder(job.name, labels, job.truth_labels or labels),
-        "tracked": Tracked(Tracker(labels, job.tracker), job.use_images),
-    }
-    recorder, tracked = memory["recorder"], memory["tracked"]
-    state.problems, state.memory = problems, memory
-    with closing(RunWriter(job.folder, state, labels, model, job.annotate)) as files:
+    if "tracked" not in state.memory:
+        state.memory["tracked"] = Tracked(Tracker(labels, job.tracker), job.use_images)
+    tracked: Tracked = state.memory["tracked"]
+
+    def with_tracks() -> Iterator[FrameResult]:
         for result in results:
             try:
                 result = tracked.track(result)
             except TrackingError as error:
                 problems.add("tracking", f"frame {result.index}: {error}")
-            files.add(result, recorder.record(result))
-            progress(state.frames, len(clip))
-        files.checkpoint()
-    facts = run_info(job, state, clip, model, device)
-    return finish(
-        job.folder, labels, job.truth_labels or labels, facts, state, lambda wanted: _again(job, clip, wanted)
+            yield result
+
+    return ResultStream(
+        clip,
+        labels,
+        model,
+        results=with_tracks(),
+        again=lambda wanted: _again(job, clip, wanted),
+        info=lambda state: run_info(job, state, clip, model, device),
     )
 
 
 def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[FrameResult]]:
-    """The clip, what its masks mean, and its results without tracks from frame ``start`` on."""
+    """Open the clip; return it, what its masks mean, and its results without tracks from frame ``start`` on."""
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0, legend=None)
         labels = masks.labels
@@ -138,7 +186,7 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
 
 
 def _model(job: Job) -> tuple[str, str]:
-    """Name of the model, and its device."""
+    """Return the name of the model and its device."""
     if job.masks:
         return "given masks", ""
     pipeline = _pipeline(job.segmentation)
@@ -146,7 +194,7 @@ def _model(job: Job) -> tuple[str, str]:
 
 
 def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[FrameResult]:
-    """The results of a few frames once more, for pictures; without tracks."""
+    """Yield the results of a few frames once more, for pictures; without tracks."""
     last = max(wanted, default=-1)
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0)
@@ -164,7 +212,7 @@ def _pipeline(config: SegmentationConfig) -> Pipeline:
 
 
 def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[FrameResult]:
-    """Results with masks that were made elsewhere, one for each frame in the order of names.
+    """Yield results with masks that were made elsewhere, one for each frame in the order of names.
 
     Raises:
         SourceError: there are fewer masks than frames, or fewer frames than the clip promised, or a mask has another
