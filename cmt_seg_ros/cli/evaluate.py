@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
-    """What can be evaluated; and what cannot, with the reason."""
+    """Return what can be evaluated, and what cannot with the reason."""
     if args.workers < 1:
         raise ConfigError(f"--workers is {args.workers}; it must be 1 or more")
     if args.live and (args.workers > 1 or args.cluster or args.masks):

@@ -38,7 +38,7 @@ EXAMPLES = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Build the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="cmt-seg",
         description="Semantic and objectness masks and tracks from cameras, with OpenVINO.",

@@ -1,4 +1,4 @@
-"""What cmt-seg track is given: boxes or masks, and the images that belong to them."""
+"""Input of cmt-seg track: boxes or masks, and the images that belong to them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Step:
     image: U8 | None = None
 
     def track(self, tracker: Tracker) -> list[Track]:
-        """Tell a tracker."""
+        """Update a tracker with this frame; return its tracks."""
         if self.segmentation is not None:
             return tracker.update(self.segmentation, self.image)
         return tracker.update_segments(self.segments, self.stamp_ns, self.size, self.image)
 
     def picture(self) -> U8:
-        """(H, W, 3) uint8 to draw on: the image, else the objects in grey."""
+        """Return (H, W, 3) uint8 to draw on: the image, else the objects in grey."""
         if self.image is not None:
             return self.image
         grey = np.full(self.size, 40, np.uint8)
@@ -48,7 +48,7 @@ class Step:
 
 
 def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]:
-    """Classes, number of frames, and the frames of --detections."""
+    """Return classes, number of frames, and the frames of --detections."""
     if args.size is None:
         raise ConfigError(
             "--size is missing; boxes do not say how large the images are. Give WIDTHxHEIGHT, e.g. 640x480"
@@ -66,14 +66,14 @@ def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]
 def _box_steps(
     boxes: dict[int, list[Segment]], count: int, fps: float, size: tuple[int, int], images: Iterator[U8 | None]
 ) -> Iterator[Step]:
-    """The frames of a detections file; those without boxes, too."""
+    """Yield the frames of a detections file; those without boxes, too."""
     for number, image in zip(range(1, count + 1), images, strict=False):
         stamp_ns = round((number - 1) * 1e9 / fps)
         yield Step(f"{number:06d}", stamp_ns, size, segments=boxes.get(number, ()), image=image)
 
 
 def open_masks(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]:
-    """Classes, number of frames, and the frames of --masks."""
+    """Return classes, number of frames, and the frames of --masks."""
     if args.size is not None:
         raise ConfigError("--size belongs to --detections; masks have their own size")
     masks = MaskFolder(

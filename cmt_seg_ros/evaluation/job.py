@@ -56,14 +56,14 @@ class Job:
         return Path(self.out)
 
     def settings(self) -> dict[str, Any]:
-        """What differs from the defaults, without what only changes the speed: for summary.json."""
+        """Return what differs from the defaults, without what only changes the speed: for summary.json."""
         parts = {"source": self.source, "segmentation": self.segmentation, "tracker": self.tracker}
         told = {name: changed(part) for name, part in parts.items()}
         told["segmentation"] = {k: v for k, v in told["segmentation"].items() if k not in _TIMING}
         return {**told, "use_images": self.use_images, "masks": self.masks}
 
     def fingerprint(self, live: bool = False) -> str:
-        """Short text that is another one if the job, its model or its clip's files are others.
+        """Return a short text that changes with the job, its model and its clip's files.
 
         Args:
             live: through the nodes; then also what only changes the speed counts.
@@ -81,7 +81,7 @@ class Job:
 
 
 def _state(path: Path) -> list[Any]:
-    """Sizes and times of a file, or of the files of a folder."""
+    """Return sizes and times of a file, or of the files of a folder."""
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]
 
@@ -110,7 +110,7 @@ class FrameResult:
 
 
 def lost_result(index: int, camera: str, stamp_ns: int, reason: str) -> FrameResult:
-    """The result of a frame that could not be read.
+    """Return the result of a frame that could not be read.
 
     Args:
         index: its number.

@@ -1,4 +1,4 @@
-"""Every frame of a clip through the live node's own batcher, runner and pipeline: in order, and none dropped.
+"""Replay: every frame of a clip through the live node's own batcher, runner and pipeline, in order, none dropped.
 
 Three threads overlap: one reads and decodes, the runner's infer, and the caller's tracks and scores.
 """
@@ -69,7 +69,7 @@ class Replay:
             reader.join(timeout=10.0)
 
     def _in_order(self) -> Iterator[FrameResult]:
-        """Results as they come are in order, but for frames that are refused before they are inferred."""
+        """Yield results in order; only frames that are refused before they are inferred come early."""
         waiting: dict[int, FrameResult] = {}
         due, end, failure = self._start, -1, None
         while due != end:
@@ -85,7 +85,7 @@ class Replay:
             raise failure
 
     def _read(self) -> None:
-        """Runs in a thread: hand every frame to the batcher."""
+        """Hand every frame to the batcher; runs in a thread."""
         end, failure, frames, last = 0, None, iter(self._frames), None
         unread: list[tuple[int, str]] = []  # more than one only before the first frame
         try:

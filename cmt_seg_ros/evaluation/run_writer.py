@@ -1,4 +1,4 @@
-"""What a sequence writes while it runs: records, parts of the annotated bag, checkpoints."""
+"""Run writer: what a sequence writes while it runs: records, parts of the annotated bag, checkpoints."""
 
 from __future__ import annotations
 
@@ -93,6 +93,6 @@ class RunWriter:
 
 
 def cpu_s() -> float:
-    """CPU time of this process so far, seconds."""
+    """Return the CPU time of this process so far, seconds."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

@@ -50,7 +50,7 @@ class Tracked:
     newest_ns: int | None = None
 
     def track(self, result: FrameResult) -> FrameResult:
-        """The result with the tracks of its time, as tracker_node has them.
+        """Return the result with the tracks of its time, as tracker_node has them.
 
         Raises:
             TrackingError: the masks cannot be tracked; the next ones can.

@@ -1,4 +1,4 @@
-"""Bins for the expected calibration error of the published classes: is the network as often right as it is confident?
+"""Bins for the expected calibration error of the published classes: is confidence the share of right pixels?
 
 Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015, and Guo et
 al., "On Calibration of Modern Neural Networks", ICML 2017: pixels are put in 15 bins of equal width by their

@@ -18,7 +18,7 @@ same place: 25 pixels of height, which for a pedestrian is 0.05 % of its image."
 
 
 def match_instances(truth: U16, tracks: U16, min_px: int, truth_classes: U8 | None = None) -> tuple[FrameMatch, int]:
-    """Similarity of the true objects and the tracks of one frame.
+    """Return the similarity of the true objects and the tracks of one frame.
 
     True objects of fewer than ``min_px`` pixels do not count. A track of which more than half lies on
     such objects, or on pixels without a true class, does not count either: it is neither right nor wrong.
@@ -46,7 +46,7 @@ def match_instances(truth: U16, tracks: U16, min_px: int, truth_classes: U8 | No
 
 
 def match_boxes(truth: Mapping[int, Box], rows: Sequence[Sequence[Any]]) -> FrameMatch:
-    """Similarity of true boxes and the boxes of tracks.
+    """Return the similarity of true boxes and the boxes of tracks.
 
     Args:
         truth: (left, top, right, bottom) in pixels by id.
@@ -60,7 +60,7 @@ def match_boxes(truth: Mapping[int, Box], rows: Sequence[Sequence[Any]]) -> Fram
 
 
 def confirmed_only(matches: Sequence[FrameMatch], confirmed: Collection[int]) -> list[FrameMatch]:
-    """The matches without tracks that were never confirmed.
+    """Return the matches without tracks that were never confirmed.
 
     Args:
         matches: of the frames of one sequence; track ids as in instance images, from 1 to 65535, or as they are.
@@ -78,7 +78,7 @@ I64 = npt.NDArray[np.int64]
 
 
 def box_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> F64:
-    """Intersection over union of every pair of boxes.
+    """Return the intersection over union of every pair of boxes.
 
     Args:
         first: (N, 4) boxes (left, top, right, bottom) in pixels, right and bottom exclusive.
@@ -99,7 +99,7 @@ def box_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> F64:
 def shared_pixels(
     truth: npt.NDArray[np.unsignedinteger], prediction: npt.NDArray[np.unsignedinteger]
 ) -> tuple[I64, I64, I64]:
-    """How many pixels each pair of instances of two instance-id images shares.
+    """Count the pixels that each pair of instances of two instance-id images shares.
 
     Args:
         truth: (H, W) unsigned integers, instance id per pixel, 0 = none.
@@ -122,7 +122,7 @@ def shared_pixels(
 
 
 def iou_of(joint: I64) -> F64:
-    """(N, M) float64 IoU in 0-1 of all pairs but those of 0, from what :func:`shared_pixels` counted."""
+    """Return (N, M) float64 IoU in 0-1 of all pairs but those of 0, from what :func:`shared_pixels` counted."""
     inter = joint[1:, 1:].astype(np.float64)
     union = joint.sum(axis=1)[1:, None] + joint.sum(axis=0)[None, 1:] - inter
     iou: F64 = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
@@ -130,7 +130,7 @@ def iou_of(joint: I64) -> F64:
 
 
 def _dense(ids: npt.NDArray[np.unsignedinteger]) -> tuple[I64, I64]:
-    """Ids in use, 0 first even if no pixel has it, and for each pixel the index of its id."""
+    """Return the ids in use, 0 first even if no pixel has it, and for each pixel the index of its id."""
     # A table over the ids is several times faster than np.unique, which sorts all pixels.
     used = np.zeros(int(ids.max(initial=0)) + 1, bool)
     used[ids.ravel()] = True

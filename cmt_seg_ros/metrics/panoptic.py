@@ -91,7 +91,7 @@ def panoptic_parts(
 
 
 def panoptic_quality(totals: F64) -> PanopticQuality:
-    """Panoptic quality of a frame or of many.
+    """Return the panoptic quality of a frame or of many.
 
     Args:
         totals: (C, 4) float64, for each class the sum of IoU, matches, wrong and missed segments: the rows of
@@ -133,7 +133,7 @@ def _segments(ids: U8, instances: Instances, labels: LabelSet, one_class: bool =
 
 
 def _dense(values: npt.NDArray[np.integer]) -> tuple[I64, I64]:
-    """Values in use, ascending, and for each value its index: np.unique, but in linear time."""
+    """Return the values in use, ascending, and for each value its index: np.unique, but in linear time."""
     used = np.zeros(int(values.max(initial=0)) + 1, bool)
     used[values] = True
     return np.flatnonzero(used), (np.cumsum(used) - 1).take(values)

@@ -136,7 +136,7 @@ class MaskMeter:
         return float(iou_per_class(self.objects)[1])
 
     def to_dict(self) -> dict[str, Any]:
-        """All scores, 0-1, four digits.
+        """Return all scores, 0-1, four digits.
 
         Returns:
             ``miou``, ``boundary_f`` (mean over the classes, at 3 px), ``pixel_accuracy``, ``objectness_iou``,

@@ -1,4 +1,4 @@
-"""Quality of tracks against ground truth: HOTA, CLEAR MOT and IDF1, as TrackEval computes them.
+"""Tracking metrics: HOTA, CLEAR MOT and IDF1, as TrackEval computes them.
 
 HOTA: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2020.
 CLEAR: Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance", 2008.
@@ -114,7 +114,7 @@ class IdentityScores:
 
 
 def hota(frames: Iterable[FrameMatch]) -> HotaScores:
-    """HOTA of one sequence.
+    """Return the HOTA of one sequence.
 
     Args:
         frames: the frames in order; see :data:`FrameMatch`.
@@ -126,7 +126,7 @@ def hota(frames: Iterable[FrameMatch]) -> HotaScores:
 
 
 def hota_parts(frames: Iterable[FrameMatch]) -> F64:
-    """What each frame of one sequence contributes to HOTA.
+    """Return what each frame of one sequence contributes to HOTA.
 
     Args:
         frames: the frames in order; see :data:`FrameMatch`.
@@ -186,7 +186,7 @@ def _hota_matches(
 
 
 def combine_hota(sequences: Sequence[HotaScores]) -> HotaScores:
-    """HOTA over several sequences: counts add up, association is weighted by matches, as in TrackEval.
+    """Return HOTA over several sequences: sums add up, as in TrackEval.
 
     Raises:
         ValueError: no sequences.
@@ -197,7 +197,7 @@ def combine_hota(sequences: Sequence[HotaScores]) -> HotaScores:
 
 
 def clear_mot(frames: Iterable[FrameMatch], threshold: float = 0.5) -> ClearScores:
-    """CLEAR MOT of one sequence.
+    """Return CLEAR MOT of one sequence.
 
     Args:
         frames: the frames in order; see :data:`FrameMatch`.
@@ -210,7 +210,7 @@ def clear_mot(frames: Iterable[FrameMatch], threshold: float = 0.5) -> ClearScor
 
 
 def clear_parts(frames: Iterable[FrameMatch], threshold: float = 0.5) -> I64:
-    """What each frame contributes to :func:`clear_mot`; arguments and errors are the same.
+    """Return what each frame contributes to :func:`clear_mot`; arguments and errors are the same.
 
     Returns:
         (F, 4) int64, for each frame: matches, misses, false positives, identity switches.
@@ -236,7 +236,7 @@ def clear_parts(frames: Iterable[FrameMatch], threshold: float = 0.5) -> I64:
 
 
 def identity(frames: Iterable[FrameMatch], threshold: float = 0.5) -> IdentityScores:
-    """IDF1 of one sequence.
+    """Return IDF1 of one sequence.
 
     Args:
         frames: the frames in order; see :data:`FrameMatch`.
@@ -249,7 +249,7 @@ def identity(frames: Iterable[FrameMatch], threshold: float = 0.5) -> IdentitySc
 
 
 def identity_parts(frames: Iterable[FrameMatch], threshold: float = 0.5) -> I64:
-    """What each frame contributes to :func:`identity`; arguments and errors are the same.
+    """Return what each frame contributes to :func:`identity`; arguments and errors are the same.
 
     Returns:
         (F, 3) int64, for each frame: IDTP, IDFN, IDFP, under the best pairing of trajectories in the whole sequence.

@@ -1,4 +1,4 @@
-"""Two runs over the same frames: by how much each figure differs, and whether the difference is real."""
+"""Comparison of two runs over the same frames: by how much each score differs, and whether the difference is real."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Comparison:
 
 
 def score_names(classes: Sequence[str]) -> list[str]:
-    """Names of all figures of runs with these classes."""
+    """Return the names of all scores of runs with these classes."""
     return [*(score.name for score in all_scores(())), *TIMES, *(CLASS_IOU + name for name in classes)]
 
 
@@ -157,7 +157,7 @@ def compare(baseline: EvaluatedRun, run: EvaluatedRun, settings: Settings) -> Co
 
 
 def _draws(parts: Sequence[dict[str, F64]], lengths: Sequence[int], settings: Settings) -> list[dict[str, F64]]:
-    """For each run, by statistic (B, ...) float64: its sums in each draw."""
+    """Return for each run, by statistic (B, ...) float64, its sums in each draw."""
     flat = [np.concatenate([v.reshape(len(v), -1) for v in of_run.values()], axis=1) for of_run in parts]
     names, shapes = list(parts[0]), [values.shape[1:] for values in parts[0].values()]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
@@ -213,7 +213,7 @@ def _verdict(low: float, high: float, higher_is_better: bool) -> str:
 
 
 def _times(pairs: Pairs) -> list[ComparedScore]:
-    """Times of the frames that both have, and the rate of the runs as a whole."""
+    """Return times of the frames that both have, and the rate of the runs as a whole."""
     infer_ms = [run.infer_ms[rows] for run, rows in zip((pairs.baseline, pairs.run), pairs.rows, strict=True)]
     both = ~np.isnan(infer_ms).any(axis=0)
     rates = [(run.summary.get("timing") or {}).get("frames_per_s") for run in (pairs.baseline, pairs.run)]

@@ -66,7 +66,7 @@ def write_comparison(
 
 
 def render(comparisons: Sequence[Comparison], settings: Settings, failures: Sequence[str]) -> str:
-    """The page as HTML."""
+    """Return the page as HTML."""
     loader = PackageLoader("cmt_seg_ros.evaluation", ".")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.globals.update(value=value_text, difference=difference_text, interval=interval_text, frames=frames_text)
@@ -76,7 +76,7 @@ def render(comparisons: Sequence[Comparison], settings: Settings, failures: Sequ
 
 
 def most_changed(comparison: Comparison) -> list[ChangedFrame]:
-    """Frames whose mean IoU fell or rose most: those that fell first, the worst on top."""
+    """Return the frames whose mean IoU fell or rose most: those that fell first, the worst on top."""
     differences = comparison.per_frame["mean_iou"]
     known = [i for i in np.argsort(differences, kind="stable") if differences[i] and not np.isnan(differences[i])]
     fell = [i for i in known[:MOST_CHANGED] if differences[i] < 0]
@@ -86,7 +86,7 @@ def most_changed(comparison: Comparison) -> list[ChangedFrame]:
 
 
 def _plots(comparison: Comparison) -> dict[str, str]:
-    """Data addresses of SVG by name; only what there is data for."""
+    """Return data addresses of SVG by name; only what there is data for."""
     shares = [row for row in comparison.rows if row.unit == SHARE and not np.isnan(row.low)]
     found = {}
     for name, rows in (("main", [r for r in shares if not r.of_class]), ("classes", [r for r in shares if r.of_class])):
@@ -111,7 +111,7 @@ _MOST_DOTS = 2000
 
 
 def forest(rows: Sequence[ComparedScore]) -> str:
-    """Change of each share with its interval, in % points; to the right is better, whatever the score.
+    """Plot the change of each share with its interval, in % points; to the right is better, whatever the score.
 
     Args:
         rows: shares that have an interval, one at least.
@@ -134,7 +134,7 @@ def forest(rows: Sequence[ComparedScore]) -> str:
 
 
 def over_frames(differences: F64, lengths: Sequence[int], title: str) -> str:
-    """Difference in each frame, and its running mean; where sequences begin is marked.
+    """Plot the difference in each frame, and its running mean; where sequences begin is marked.
 
     Args:
         differences: (N,) float64, 0-1, nan where not known; sequence after sequence.
@@ -159,7 +159,7 @@ def over_frames(differences: F64, lengths: Sequence[int], title: str) -> str:
 
 
 def _running_mean(values: F64) -> tuple[F64, F64]:
-    """Mean over about a fifteenth of the frames, of what is known; where, and what."""
+    """Return places and values of the mean over about a fifteenth of the frames, of what is known."""
     at = np.flatnonzero(~np.isnan(values))
     width = max(1, min(len(at), max(3, len(at) // 15)))
     kernel = np.full(width, 1 / width)

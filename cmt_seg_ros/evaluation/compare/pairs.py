@@ -1,4 +1,4 @@
-"""Which frames two runs have in common, and what makes comparing them less fair."""
+"""Pairs of frames that two runs have in common, and warnings of what makes comparing the runs less fair."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def pair(baseline: EvaluatedRun, run: EvaluatedRun) -> Pairs:
 
 
 def _keys(baseline: EvaluatedRun, run: EvaluatedRun) -> tuple[list[_Key], list[_Key]]:
-    """What identifies each frame of the one and of the other."""
+    """Return what identifies each frame of the one and of the other."""
     one, other = list(baseline.frames), list(run.frames)
     # A clip that was moved or renamed is still the same clip, if it is the only one.
     alone = all(len({frame.sequence for frame in frames}) == 1 for frames in (one, other))
@@ -104,7 +104,7 @@ def _keys(baseline: EvaluatedRun, run: EvaluatedRun) -> tuple[list[_Key], list[_
 
 
 def warnings(pairs: Pairs) -> tuple[str, ...]:
-    """A sentence on each thing that makes the comparison less fair."""
+    """Return a sentence on each thing that makes the comparison less fair."""
     return (*_other_settings(pairs), *_other_truth(pairs), *_left_out(pairs))
 
 

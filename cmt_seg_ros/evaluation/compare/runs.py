@@ -1,4 +1,4 @@
-"""A run as `cmt-seg compare` needs it: summary.json, and from frames.jsonl what each frame adds to each sum."""
+"""Evaluated run as `cmt-seg compare` reads it: summary.json, and from frames.jsonl what each frame adds to each sum."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _number(value: float | None) -> float:
 
 
 def _statistics(records: Sequence[Record], classes: int) -> tuple[dict[str, F64], dict[str, npt.NDArray[np.bool_]]]:
-    """Arrays over all frames, and in which frames each is known."""
+    """Return arrays over all frames, and in which frames each is known."""
     arrays = {name: np.zeros((len(records), *shape)) for name, shape in statistic_shapes(classes).items()}
     known: dict[str, npt.NDArray[np.bool_]] = {name: np.zeros(len(records), np.bool_) for name in arrays}
     for row, record in enumerate(records):
@@ -124,7 +124,7 @@ def _statistics(records: Sequence[Record], classes: int) -> tuple[dict[str, F64]
 
 
 def _confirmed_matches(records: Sequence[Record]) -> list[FrameMatch]:
-    """Of one sequence, the frames that were compared, without tracks that were never confirmed."""
+    """Return, of one sequence, the frames that were compared, without tracks that were never confirmed."""
     confirmed = {track_id for record in records for track_id in confirmed_ids(record)}
     matches = [frame_match(record["match"]) for record in records if record["match"] is not None]
     return confirmed_only(matches, confirmed)

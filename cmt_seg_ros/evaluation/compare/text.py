@@ -14,7 +14,7 @@ SCHEMA_VERSION = 1
 
 
 def value_text(row: ComparedScore, value: float) -> str:
-    """A value with its unit, such as ``84.2 %``."""
+    """Return a value with its unit, such as ``84.2 %``."""
     if math.isnan(value):
         return "-"
     if row.unit == COUNT:
@@ -23,12 +23,12 @@ def value_text(row: ComparedScore, value: float) -> str:
 
 
 def difference_text(row: ComparedScore) -> str:
-    """The difference with its sign: of shares in % points, else in the unit of the score."""
+    """Return the difference with its sign: of shares in % points, else in the unit of the score."""
     return _signed(row, row.difference)
 
 
 def interval_text(row: ComparedScore) -> str:
-    """The interval of the difference, such as ``[-0.10, +0.95]``; empty where there is none."""
+    """Return the interval of the difference, such as ``[-0.10, +0.95]``; empty where there is none."""
     return "" if math.isnan(row.low) else f"[{_signed(row, row.low)}, {_signed(row, row.high)}]"
 
 
@@ -41,14 +41,14 @@ def _signed(row: ComparedScore, value: float) -> str:
 
 
 def frames_text(comparison: Comparison) -> str:
-    """What was compared, in words."""
+    """Return what was compared, in words."""
     frames, sequences = len(comparison.frames), len(comparison.lengths)
     of = "one sequence" if sequences == 1 else f"{sequences} sequences"
     return f"{frames} {'frame' if frames == 1 else 'frames'} of {of} that both runs have"
 
 
 def to_dict(comparisons: Sequence[Comparison], settings: Settings, failures: Sequence[str]) -> dict[str, Any]:
-    """The content of compare.json: shares are 0-1, unknown numbers null; units are part of ``unit``."""
+    """Return the content of compare.json: shares are 0-1, unknown numbers null; units are part of ``unit``."""
     return {
         "schema_version": SCHEMA_VERSION,
         "baseline": comparisons[0].baseline,
@@ -68,7 +68,7 @@ def to_dict(comparisons: Sequence[Comparison], settings: Settings, failures: Seq
 
 
 def _score(row: ComparedScore) -> dict[str, Any]:
-    """One figure; ``change`` is the difference, turned round where lower is better: negative is worse."""
+    """Return one score; ``change`` is the difference with its sign changed where lower is better: negative is worse."""
     numbers = {"baseline": row.baseline, "value": row.value, "difference": row.difference, "change": row.change}
     numbers |= {"low": row.low, "high": row.high}
     return {
@@ -110,7 +110,7 @@ def parse_limits(texts: Sequence[str], classes: Sequence[str]) -> dict[str, floa
 
 
 def broken_limits(comparison: Comparison, limits: Mapping[str, float]) -> list[str]:
-    """A sentence on each figure that is worse than its limit, or that a run does not have."""
+    """Return a sentence on each score that is worse than its limit, or that a run does not have."""
     rows, found = {row.name: row for row in comparison.rows}, []
     for name, limit in limits.items():
         row = rows.get(name)

@@ -1,4 +1,4 @@
-"""A live run read back: what the nodes made of each frame of a clip, when it came, and what was dropped."""
+"""Join of a live run: what the nodes made of each frame of a clip, when it came, and what was dropped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Sent:
 
 
 def joined(clip: Source, folder: Path) -> Iterator[FrameResult]:
-    """The results of the frames that were sent, in their order, and of those between that could not be read.
+    """Yield the results of the frames that were sent, in their order, and of those between that could not be read.
 
     Args:
         clip: what was played, with its ground truth.
@@ -68,7 +68,7 @@ def joined(clip: Source, folder: Path) -> Iterator[FrameResult]:
 
 
 def _in_order(sent: Iterable[Sent]) -> list[bool]:
-    """Which frames segmentation_node does not refuse for their stamps, by its own rule."""
+    """Return which frames segmentation_node accepts by their stamps, by its own rule."""
     batcher, nothing = Batcher(1, 0.0, True, on_drop=lambda frame, reason: None), np.zeros((0, 0, 3), np.uint8)
     taken = []
     for one in sent:
@@ -93,7 +93,7 @@ class _ResultQueue:
         self._ahead: list[RecordedFrame] = []
 
     def take(self, stamp_ns: int) -> RecordedFrame | None:
-        """The result of the next frame, which has this stamp, ns; None: it has none."""
+        """Return the result of the next frame, which has this stamp, ns; None: it has none."""
         for number, frame in enumerate(self._ahead):
             if frame.stamp_ns == stamp_ns:
                 return self._ahead.pop(number)
@@ -110,7 +110,7 @@ class _ResultQueue:
 
 
 def played_s(folder: Path) -> float:
-    """Seconds from the first frame that was sent to the last result; nan if nothing came."""
+    """Return the seconds from the first frame that was sent to the last result; nan if nothing came."""
     sent, arrivals = read_sent(folder / SENT), read_arrivals(folder / ARRIVALS)
     received = [time for stamps in arrivals.values() for times in stamps.values() for time in times]
     return (max(received) - sent[0].sent_ns) / 1e9 if received and sent else float("nan")
@@ -157,7 +157,7 @@ def _rows(path: Path, columns: tuple[str, ...], expected: str) -> list[list[str]
 def _result(
     index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, lost: str, arrivals: Arrivals
 ) -> FrameResult:
-    """What became of one frame; ``lost``: why it has no result, if it has none. Arrivals are used up."""
+    """Return what became of one frame; ``lost``: why it has no result, if it has none. Arrivals are used up."""
     class_ids = None if found is None else found.class_ids
     if found is None or class_ids is None:
         return FrameResult(index, frame, lost=lost)
@@ -175,7 +175,7 @@ def _result(
 
 
 def _track(message: Any) -> Track:
-    """A track from its message; which pixels are its own is in the instance image."""
+    """Return a track from its message; which pixels are its own is in the instance image."""
     left, top = float(message.left_px), float(message.top_px)
     return Track(
         track_id=int(message.id),

@@ -40,7 +40,7 @@ Bar = Callable[[int, str], Any]
 
 
 def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
-    """Play, record and score.
+    """Play a clip through the nodes, record what they publish, and score it.
 
     Args:
         job: what to play; live, the model runs as its ``drop_policy`` says.
@@ -173,7 +173,7 @@ class _Counter:
         self._path, self._read, self._masks, self._changed = path, 0, 0, time.monotonic()
 
     def masks(self) -> int:
-        """Masks recorded so far."""
+        """Return how many masks were recorded so far."""
         with self._path.open("rb") as file:
             file.seek(self._read)
             new = file.read()
@@ -185,5 +185,5 @@ class _Counter:
         return self._masks
 
     def quiet_s(self) -> float:
-        """Seconds since the last row."""
+        """Return the seconds since the last row."""
         return time.monotonic() - self._changed

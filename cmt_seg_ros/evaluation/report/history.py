@@ -148,7 +148,7 @@ class HistoryBuilder:
 
 
 def _seconds(stamps_ns: npt.NDArray[np.int64], lost: list[int]) -> F64 | None:
-    """(N,) float64, seconds after the first frame; None where the stamps are no time that runs."""
+    """Return (N,) float64, seconds after the first frame; None where the stamps do not advance like time."""
     good = np.ones(len(stamps_ns), bool)
     good[lost] = False
     steps = np.diff(stamps_ns[good])

@@ -93,7 +93,7 @@ def render(folder: Path, summary: Summary, history: RunHistory) -> str:
 
 
 def _plots(summary: Summary, history: RunHistory, labels: LabelSet) -> list[tuple[str, str]]:
-    """(name, SVG) of what there is data for."""
+    """Return (name, SVG) of what there is data for."""
     masks, calibration = summary["masks"], summary["calibration"]
     found = {"timeline": timeline(history), "tracks": track_strip(history, labels)}
     if masks:
@@ -107,7 +107,7 @@ def _plots(summary: Summary, history: RunHistory, labels: LabelSet) -> list[tupl
 
 
 def _examples(folder: Path, summary: Summary, history: RunHistory) -> list[dict[str, Any]]:
-    """Caption and pictures, with what each shows, of each frame that was drawn."""
+    """Return caption and pictures, with what each shows, of each frame that was drawn."""
     chosen, pictures = summary["examples"] or {}, load_examples(folder)
     if summary["sequences"] and chosen:  # the best frame of all is the best one of its sequence
         ends = {name: load_examples(folder / chosen[name]["sequence"]) for name in ("best", "worst")}
@@ -132,7 +132,7 @@ def _counted(what: str, counts: dict[str, int]) -> str:
 
 
 def _settings(settings: dict[str, Any], prefix: str = "") -> list[str]:
-    """Lines "name = value" of what differs from the defaults."""
+    """Return lines "name = value" of what differs from the defaults."""
     lines: list[str] = []
     for name, value in settings.items():
         if isinstance(value, dict):

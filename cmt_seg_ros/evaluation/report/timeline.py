@@ -1,4 +1,4 @@
-"""The report's pictures of what happened over the time of a clip."""
+"""Timeline plots: scores, objects, times and tracks over the time of a clip."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _PANELS: dict[str, dict[str, tuple[str, float]]] = {
 
 
 def timeline(history: RunHistory) -> str:
-    """Scores, objects, times and memory, one above the other; empty if nothing is known over time."""
+    """Plot scores, objects, times and memory, one above the other; empty if nothing is known over time."""
     panels = {unit: {n: c for n, c in lines.items() if n in history.columns} for unit, lines in _PANELS.items()}
     panels = {unit: lines for unit, lines in panels.items() if lines}
     if not panels or len(history.x) < 2:
@@ -75,13 +75,13 @@ def timeline(history: RunHistory) -> str:
 
 
 def _alone(y: F64) -> npt.NDArray[np.bool_]:
-    """(N,) bool, values without neighbours: a line shows nothing of them."""
+    """Return (N,) bool, values without neighbours: a line shows nothing of them."""
     known = np.concatenate([[False], ~np.isnan(y), [False]])
     return known[1:-1] & ~known[:-2] & ~known[2:]
 
 
 def _limit(axes: Any, unit: str, values: Any) -> None:
-    """A few slow frames must not flatten all others; shares end at 100 %, and what is all good is shown large."""
+    """Limit an axis: a few slow frames must not flatten all others; shares end at 100 %."""
     low, usual, top = np.nanmin(values), np.nanpercentile(values, 99.5), np.nanmax(values)
     if unit == "share, %":
         axes.set_ylim(max(0.0, low - 0.15 * (100 - low) - 1), 101)
@@ -92,7 +92,7 @@ def _limit(axes: Any, unit: str, values: Any) -> None:
 
 
 def _mark_lost(axes: Any, history: RunHistory) -> None:
-    """A red stripe where frames were lost; neighbours share one."""
+    """Draw a red stripe where frames were lost; neighbours share one."""
     if not history.lost:
         return
     first, width = history.x[0], max(history.x[-1] - history.x[0], 1e-9) / _LOST_MARKS
@@ -103,7 +103,7 @@ def _mark_lost(axes: Any, history: RunHistory) -> None:
 
 
 def track_strip(history: RunHistory, labels: LabelSet) -> str:
-    """When each track was seen, coloured by class; those seen longest where there are many. Empty without tracks."""
+    """Plot when each track was seen, coloured by class; of many the longest. Empty without tracks."""
     longest = sorted(history.spans.items(), key=lambda item: (-item[1].frames, item[0]))[:MAX_TRACKS]
     shown = sorted(longest, key=lambda item: (item[1].pieces[0][0], item[0]), reverse=True)
     if not shown or len(history.x) < 2:
@@ -132,7 +132,7 @@ def track_strip(history: RunHistory, labels: LabelSet) -> str:
 
 
 def _bars(span: TrackSpan, history: RunHistory, step: float) -> list[tuple[float, float]]:
-    """(start, length) of its pieces; gaps that nobody could see are closed."""
+    """Return (start, length) of its pieces; gaps that are too short to be seen are closed."""
     visible = (history.x[-1] - history.x[0]) / _VISIBLE
     bars: list[tuple[float, float]] = []
     for first, last in span.pieces:

@@ -224,7 +224,7 @@ def summarise(records: Iterable[Record], labels: LabelSet, info: RunInfo, sinks:
 
 
 def _reasons(lost: Counter[str], info: RunInfo) -> dict[str, int]:
-    """Frames lost by reason."""
+    """Count the lost frames by reason."""
     reasons = Counter(lost)
     if info.dropped:  # the nodes know why
         without_mask = reasons.pop("dropped", 0)
@@ -287,7 +287,7 @@ def _spread(values: list[float]) -> Spread:
 
 
 def plain(value: Any) -> Any:
-    """JSON has no nan: unknown numbers become null."""
+    """Return the value with null for unknown numbers: JSON has no nan."""
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -299,7 +299,7 @@ _PACKAGES = {"OpenVINO": "openvino", "rclpy": "rclpy", "NumPy": "numpy", "OpenCV
 
 
 def versions() -> dict[str, str]:
-    """Version by name, of what is installed."""
+    """Return versions by name, of what is installed."""
     found = {"cmt_seg_ros": __version__, "Python": platform.python_version()}
     for name, package in _PACKAGES.items():
         try:
@@ -310,7 +310,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """Processor and how many of its cores this process may use."""
+    """Return processor and how many of its cores this process may use."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

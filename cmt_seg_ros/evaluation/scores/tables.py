@@ -43,7 +43,7 @@ def score_rows(summary: Summary) -> list[ResultRow]:
 
 
 def stage_rows(summary: Summary) -> list[tuple[str, str, dict[str, str]]]:
-    """(stage, what it is, its percentiles, maximum and mean in ms as text) of each stage that was measured."""
+    """Return (stage, what it is, percentiles, maximum and mean in ms as text) of each stage that was measured."""
     stages = summary["timing"]["stages_ms"]
     known = {name: meaning for name, meaning in STAGES.items() if name in stages}
     return [
@@ -53,12 +53,12 @@ def stage_rows(summary: Summary) -> list[tuple[str, str, dict[str, str]]]:
 
 
 def percent(value: float | None) -> str:
-    """A share of 0-1 as text."""
+    """Return a share of 0-1 as text."""
     return "not defined" if value is None else f"{100 * value:.1f} %"
 
 
 def number(value: float | None) -> str:
-    """A number as text, with so many digits as are of use."""
+    """Return a number as text, with as many digits as are of use."""
     if value is None:
         return "?"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
@@ -191,7 +191,7 @@ _SEQUENCE_COLUMNS: dict[str, Callable[[SequenceRow], float | None]] = {
 
 
 def tiles(summary: Summary) -> list[tuple[str, str, str]]:
-    """(number, unit, meaning) of the few scores that matter most, without those that are not known."""
+    """Return (number, unit, meaning) of the few scores that matter most, without those that are not known."""
     masks, tracks, temporal = summary["masks"], summary["tracks"], summary["temporal"]
     objectness, panoptic = summary["objectness"], summary["panoptic"]
     shares = {
@@ -217,7 +217,7 @@ def tiles(summary: Summary) -> list[tuple[str, str, str]]:
 
 
 def class_rows(summary: Summary) -> list[dict[str, str]]:
-    """IoU, boundary F, PQ and share of true pixels of each class as text, ``bar`` its IoU in %; the best first."""
+    """Return IoU, boundary F, PQ and share of true pixels of each class as text, the best first; ``bar``: IoU, %."""
     masks = summary["masks"]
     if not masks:
         return []
@@ -241,7 +241,7 @@ def class_rows(summary: Summary) -> list[dict[str, str]]:
 
 
 def sequence_table(summary: Summary) -> tuple[list[str], list[tuple[str, list[str]]], list[tuple[str, str]]]:
-    """Names of the columns, (sequence, values) of each one that has results, (sequence, reason) of each that failed."""
+    """Return the columns, (sequence, values) of each that has results, (sequence, reason) of each that failed."""
     rows = summary["sequences"]
     done = [row for row in rows if not row["error"]]
     cells = {name: [column(row) for row in done] for name, column in _SEQUENCE_COLUMNS.items()}
@@ -251,5 +251,5 @@ def sequence_table(summary: Summary) -> tuple[list[str], list[tuple[str, list[st
 
 
 def _cell(value: float | None) -> str:
-    """A count or a share as text."""
+    """Return a count or a share as text."""
     return "–" if value is None else str(value) if isinstance(value, int) else f"{100 * value:.1f} %"
