@@ -11,7 +11,7 @@ neither does an unlabelled pixel, of the truth or of the prediction.
 
 Over a data set the F of a class is the mean over the images where the class has a boundary, true or
 predicted, as in the paper and in MATLAB's ``evaluateSemanticSegmentation``: the usual convention of this
-measure, unlike IoU, whose counts add up over images. Code derived from that of DAVIS finds higher figures:
+measure, unlike IoU, whose counts add up over images. Code derived from that of DAVIS finds higher scores:
 it gives 1 to a class that is in neither, and cuts unlabelled pixels out of both masks, whose common rims
 then match. The paper's tolerance is 0.75 % of the image's diagonal, 4.5 pixels at 480x360; 3 are stricter.
 """

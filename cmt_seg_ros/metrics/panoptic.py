@@ -11,7 +11,7 @@ class match if their IoU is over 0.5. Segments are:
 
 What is unlabelled in the truth does not count: those pixels are taken out of the predicted segments, and a predicted
 segment of which they are more than half is not wrong. What is unlabelled in the prediction is missed, as in the paper;
-torchmetrics takes such pixels out of the true segments. Otherwise figures are the same.
+torchmetrics takes such pixels out of the true segments. Otherwise scores are the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Paired block bootstrap: confidence intervals for the difference of two runs over the same frames.
 
 Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: draw frames again, with replacement, and see how far the
-figure moves. Frames of a video are alike from one to the next, so blocks of neighbours are drawn rather than
+score moves. Frames of a video are alike from one to the next, so blocks of neighbours are drawn rather than
 single frames: Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics
 1989; circular blocks (Politis and Romano, 1992) give every frame the same chance. The same draw serves both
 runs: what is hard in a frame is hard for both, and cancels out of the difference.

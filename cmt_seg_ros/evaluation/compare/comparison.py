@@ -18,10 +18,10 @@ BETTER, WORSE, SAME = "better", "worse", "no difference seen"
 FEW, MISSING, NOT_JUDGED = "too few frames", "not in both", "not judged"
 
 MIN_BLOCKS = 5
-"""Draws of fewer blocks, or of fewer frames that have a figure, repeat each other: their spread tells nothing."""
+"""Draws of fewer blocks, or of fewer frames that have a score, repeat each other: their spread tells nothing."""
 
 TIMES = ("infer_p50_ms", "infer_mean_ms", "frames_per_s")
-"""Figures of speed. They have no interval: that of the frames would say nothing of the noise between two runs."""
+"""Measures of speed. They have no interval: that of the frames would say nothing of the noise between two runs."""
 
 MS, PER_S = "ms", "/s"
 """Units of the times, as they are shown."""
@@ -58,16 +58,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class ComparedScore:
-    """One figure of two runs. Shares are 0-1; nan where not known.
+    """One score of two runs. Shares are 0-1; nan where not known.
 
     Attributes:
-        name: of the figure, as in summary.json where it is there.
+        name: of the score, as in summary.json where it is there.
         title: in words.
         unit: SHARE, COUNT, MS or PER_S.
         higher_is_better: or else lower is.
         baseline, value: of the two runs, over the frames that both have.
         low, high: the interval of the difference.
-        frames: how many frames the figure was computed of.
+        frames: how many frames the score was computed from.
         verdict: BETTER, WORSE, SAME, FEW, MISSING or NOT_JUDGED.
     """
 
@@ -94,7 +94,7 @@ class ComparedScore:
 
     @property
     def of_class(self) -> bool:
-        """Whether it is the figure of one class."""
+        """Whether it is the score of one class."""
         return self.name.startswith(CLASS_IOU)
 
 
@@ -106,7 +106,7 @@ class Comparison:
         baseline, run: names.
         frames: the N frames that both have, sequence after sequence.
         lengths: number of frames of each sequence.
-        rows: of each figure that one of the two has: main figures, times, classes.
+        rows: of each score that one of the two has: main scores, times, classes.
         per_frame: by name of :data:`FRAME_SCORES` (N,) float64, difference in each frame; nan where not known.
         warnings: a sentence on each thing that makes the comparison less fair.
     """

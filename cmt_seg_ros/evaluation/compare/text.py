@@ -89,7 +89,7 @@ def parse_limits(texts: Sequence[str], classes: Sequence[str]) -> dict[str, floa
         classes: names of the runs' classes.
 
     Returns:
-        Least change towards better, by name of the figure: % points for shares, else in the unit of the score.
+        Least change towards better, by name of the score: % points for shares, else in the unit of the score.
 
     Raises:
         ConfigError: not NAME=CHANGE, an unknown name, or not a number.
@@ -104,7 +104,7 @@ def parse_limits(texts: Sequence[str], classes: Sequence[str]) -> dict[str, floa
         if not equals or math.isnan(limit):
             raise ConfigError(f"--fail-below {text!r} is not NAME=CHANGE with a number, such as mean_iou=-0.5")
         if name not in names:
-            raise ConfigError(f"--fail-below {text!r}: there is no figure {name!r}; allowed: {', '.join(names)}")
+            raise ConfigError(f"--fail-below {text!r}: there is no score {name!r}; allowed: {', '.join(names)}")
         limits[name] = limit
     return limits
 

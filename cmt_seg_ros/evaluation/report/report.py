@@ -30,9 +30,9 @@ from cmt_seg_ros.labels import LabelSet
 VIDEO = f"{LIVE}/overlay.mp4"
 _LEAST_VIDEO_BYTES = 1000
 _FILES = {
-    SUMMARY: "all figures",
+    SUMMARY: "all scores",
     TABLE: "a row a frame",
-    RECORDS: "every count that the figures are made of; cmt-seg compare reads it",
+    RECORDS: "every count that the scores are made of; cmt-seg compare reads it",
     TRACKS: "tracks in the format of MOTChallenge",
     "bag": "what the nodes got and published",
 }

@@ -64,3 +64,14 @@ def test_stages_and_numbers(summary: Summary) -> None:
     assert [name for name, *_ in stage_rows(summary)] == ["read", "infer", "score"]
     assert [number(v) for v in (None, 0.123, 12.34, 1234.5)] == ["?", "0.12", "12.3", "1234"]
     assert (percent(None), percent(0.5)) == ("not defined", "50.0 %")
+
+
+def test_without_true_objects_mota_is_not_defined(tmp_path: Path) -> None:
+    records = [
+        {**record, "match": record["match"] and {"kind": "masks", "truth": [], "tracks": [12], "iou": []}}
+        for record in records_of(street())
+    ]
+    summary, _ = write_records(tmp_path, records)
+    tracks = summary["tracks"]
+    assert tracks["mota"] is None and tracks["hota"] == tracks["idf1"] == 0.0 and tracks["true_objects"] == 0
+    assert {row.name: row.value for row in result_rows(summary)}["MOTA"] == "not defined"
