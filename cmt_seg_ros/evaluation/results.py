@@ -55,14 +55,15 @@ def finish(
     from cmt_seg_ros.evaluation.report.report import write_report  # needs an extra
 
     try:
-        history = HistoryBuilder()
+        builder = HistoryBuilder()
         with closing(FrameTable(folder / TABLE, labels)) as table, closing(TrackTable(folder / TRACKS)) as tracks:
-            summary = summarise(read_records(folder), labels, info, (history, table, tracks))
+            summary = summarise(read_records(folder), labels, info, (builder, table, tracks))
+        history = builder.history()
         if state.parts:
             shutil.rmtree(folder / ANNOTATED, ignore_errors=True)
             merge(sorted((folder / PARTS).iterdir()), folder / ANNOTATED)
-        write_examples(folder, summary, history.history(), labels, truth_labels, again)
-        write_report(folder, summary, history.history())
+        write_examples(folder, summary, history, labels, truth_labels, again)
+        write_report(folder, summary, history)
         write_summary(folder, summary)
         (folder / STATE).unlink(missing_ok=True)
         shutil.rmtree(folder / PARTS, ignore_errors=True)
