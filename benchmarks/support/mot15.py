@@ -13,7 +13,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from cmt_seg_ros.errors import CmtSegError
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.sources.masks import MaskFolder
 from cmt_seg_ros.sources.motchallenge import read_detections, row_of
 from cmt_seg_ros.sources.pictures import Pictures

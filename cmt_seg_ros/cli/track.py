@@ -13,7 +13,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from cmt_seg_ros.cli.settings import with_settings
+from cmt_seg_ros.cli.terminal import with_settings
 from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig

@@ -1,4 +1,4 @@
-"""Which folder holds results, of what, and who is writing them: nothing is deleted that somebody else has put there."""
+"""Results folder: what lies in it, and who may write to it; nothing is deleted that somebody else has put there."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import numpy as np
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
 from cmt_seg_ros.tracking import kalman
 from cmt_seg_ros.tracking.aspect_ratios import AspectRatios

@@ -12,10 +12,10 @@ pytest.importorskip("torch", reason="torch is not installed: make test installs 
 
 from cmt_seg_ros.cli import export
 from cmt_seg_ros.cli.main import main
+from cmt_seg_ros.labels import KNOWN_CLASSES
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.training.curriculum import RECIPES
-from cmt_seg_ros.training.datasets import KNOWN_CLASSES
 
 
 @pytest.fixture

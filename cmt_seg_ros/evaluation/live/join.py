@@ -1,4 +1,4 @@
-"""Results of a live run: what the nodes made of each frame of a clip, when it came, and what was dropped."""
+"""Join of a live run: what the nodes made of each frame of a clip, when it came, and what was dropped."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from cmt_seg_ros.bags.run_tables import Arrivals, Sent, read_arrivals, read_sent
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.evaluation.job import FrameResult, lost_result
 from cmt_seg_ros.evaluation.live.recording import MASK, TRACKS, WINDOW, RecordedFrame, Recording
-from cmt_seg_ros.evaluation.result import Result, lost_result
 from cmt_seg_ros.sources.clip import Source, numbered
 from cmt_seg_ros.stamps import StampOrder
 from cmt_seg_ros.structures import Frame, Segmentation, Track, TrackEvent, TrackState
@@ -20,8 +20,8 @@ LIVE_TIMES = ("age_ms", "tracks_age_ms")
 """What is known of a frame's time: how old its image was when its mask and its tracks arrived."""
 
 
-def joined(clip: Source, folder: Path) -> Iterator[Result]:
-    """Give the results of the frames that were sent, in their order, and of those between that could not be read.
+def joined(clip: Source, folder: Path) -> Iterator[FrameResult]:
+    """Yield the results of the frames that were sent, in their order, and of those between that could not be read.
 
     Args:
         clip: what was played, with its ground truth; its problems are told of damage to the bag.
@@ -34,7 +34,7 @@ def joined(clip: Source, folder: Path) -> Iterator[Result]:
     taken = _in_order(sent)
     due = Counter(one.stamp_ns for one, is_taken in zip(sent, taken, strict=True) if is_taken)
     recording = Recording(folder / BAG, problems=clip.problems)
-    results, arrivals = _Results(recording, due), read_arrivals(folder / ARRIVALS)
+    results, arrivals = _ResultQueue(recording, due), read_arrivals(folder / ARRIVALS)
     number, camera, before_ns = 0, "camera", -1
     for place, frame in numbered(clip):
         if isinstance(frame, str):
@@ -52,7 +52,7 @@ def joined(clip: Source, folder: Path) -> Iterator[Result]:
 
 
 def _in_order(sent: Iterable[Sent]) -> list[bool]:
-    """Say which frames segmentation_node does not refuse for their stamps, by its own rule."""
+    """Return which frames segmentation_node accepts by their stamps, by its own rule."""
     order, taken = StampOrder(), []
     for one in sent:
         try:
@@ -63,7 +63,7 @@ def _in_order(sent: Iterable[Sent]) -> list[bool]:
     return taken
 
 
-class _Results:
+class _ResultQueue:
     """Results of frames in the order of sending; each is given once, at most ``WINDOW`` are kept.
 
     Args:
@@ -99,11 +99,13 @@ def played_s(folder: Path) -> float:
     return (max(received) - sent[0].sent_ns) / 1e9 if received and sent else float("nan")
 
 
-def _result(index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, lost: str, arrivals: Arrivals) -> Result:
-    """Make the result of one frame; ``lost``: why it has none, if it has none. Arrivals are used up."""
+def _result(
+    index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, lost: str, arrivals: Arrivals
+) -> FrameResult:
+    """Return what became of one frame; ``lost``: why it has no result, if it has none. Arrivals are used up."""
     class_ids = None if found is None else found.class_ids
     if found is None or class_ids is None:
-        return Result(index, frame, lost=lost)
+        return FrameResult(index, frame, lost=lost)
     segmentation = Segmentation(
         frame.camera, frame.stamp_ns, class_ids, found.objectness, found.confidence, frame.frame_id, frame.name
     )
@@ -114,11 +116,11 @@ def _result(index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, l
         if topic in found.messages and (times := arrivals.get(topic, {}).get(sent.stamp_ns))
     }
     tracks = None if found.tracks is None else [_track(message) for message in found.tracks]
-    return Result(index, frame, segmentation, tracks, found.instances, timing_ms=timing_ms)
+    return FrameResult(index, frame, segmentation, tracks, found.instances, timing_ms=timing_ms)
 
 
 def _track(message: Any) -> Track:
-    """Make a track of its message; which pixels are its own is in the instance image."""
+    """Return a track from its message; which pixels are its own is in the instance image."""
     left, top = float(message.left_px), float(message.top_px)
     return Track(
         track_id=int(message.id),

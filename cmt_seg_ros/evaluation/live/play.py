@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,15 @@ from typing import Any
 from cmt_seg_ros.config.fields import changed
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.checkpoint import RunState
 from cmt_seg_ros.evaluation.folder import LIVE, claimed, clear
 from cmt_seg_ros.evaluation.inputs import absolute
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.live.join import ARRIVALS, BAG, LIVE_TIMES, LOGS, SENT, joined, played_s
 from cmt_seg_ros.evaluation.live.recording import Header, Recording
-from cmt_seg_ros.evaluation.result import Result
-from cmt_seg_ros.evaluation.results import facts_of, finish
-from cmt_seg_ros.evaluation.run_writer import RunFiles
-from cmt_seg_ros.evaluation.scores.frame_records import Recorder
-from cmt_seg_ros.evaluation.scores.summary import Summary
+from cmt_seg_ros.evaluation.results import run_info
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary
+from cmt_seg_ros.evaluation.sequence import ResultStream, score
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.node_processes import NodeGroup, NodeProcess, domain_id, wait_until
 from cmt_seg_ros.problems import Problems
@@ -42,7 +40,7 @@ Bar = Callable[[int, str], Any]
 
 
 def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
-    """Play, record and score.
+    """Play a clip through the nodes, record what they publish, and score it.
 
     Args:
         job: what to play; live, the model runs as its ``drop_policy`` says.
@@ -58,58 +56,63 @@ def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
     if importlib.util.find_spec("rclpy") is None:
         raise ConfigError("playing live needs ROS 2 (rclpy); run `make setup`, or source your ROS distribution")
     with claimed(job.folder, job.fingerprint(live=True)):
-        return checkpoint.finished(job.folder) or _evaluate(job, bar, video)
+        if summary := checkpoint.finished(job.folder):
+            return summary
+        problems, labels = Problems(), ModelPackage.load(job.segmentation.model).labels
+        clip = open_source(
+            job.source, legend=job.truth_labels or labels, problems=problems
+        )  # fails here, not in a node
+        clear(job.folder, claimed=True)
+        (job.folder / LIVE / LOGS).mkdir(parents=True)
+        used = _play(job, len(clip), bar, video)
+        state = checkpoint.resume(job.folder, job.fingerprint(live=True))
+        state.problems = problems
+        with bar(len(clip), "scoring") as shown:
+            return score(job, state, _recorded(job, clip, labels, used), lambda done, total: shown.update())
 
 
-def _evaluate(job: Job, bar: Bar, video: bool) -> Summary:
-    """See :func:`evaluate_live`; the folder is claimed and not finished."""
-    problems = Problems()
-    labels = ModelPackage.load(job.segmentation.model).labels
-    clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)  # fails here, not in a node
-    clear(job.folder, claimed=True)
-    (job.folder / LIVE / LOGS).mkdir(parents=True)
-    used = _play(job, len(clip), bar, video)
-    return _score(job, clip, labels, problems, used, bar)
+def _recorded(job: Job, clip: Clip, labels: LabelSet, used: dict[str, dict[str, float]]) -> ResultStream:
+    """Read back what the nodes made of the clip.
 
+    Args:
+        job: as of :func:`evaluate_live`.
+        clip: what was played.
+        labels: of the model.
+        used: CPU time and memory of each node.
 
-def _score(
-    job: Job, clip: Clip, labels: LabelSet, problems: Problems, used: dict[str, dict[str, float]], bar: Bar
-) -> Summary:
-    """Score what the nodes made of it."""
-    state = checkpoint.resume(job.folder, job.fingerprint(live=True))
-    header = Recording(job.folder / LIVE / BAG, problems=problems).header
+    Raises:
+        SourceError: the recording is missing, or of another model.
+    """
+    folder = job.folder / LIVE
+    header = Recording(folder / BAG, problems=clip.problems).header
     if header.labels is not None and header.labels != labels:
         raise SourceError("the recorded masks are of other classes than the model's; were other nodes running?")
-    recorder, state.problems = Recorder(job.name, labels, job.truth_labels or labels), problems
-    files = RunFiles(job.folder, state, labels, header.model, job.annotate)
-    with closing(files), bar(len(clip), "scoring") as shown:
-        for result in joined(clip, job.folder / LIVE):
-            record = recorder.record(result)
-            # Times of this process say nothing of the nodes.
-            record["timing"] = {name: record["timing"].get(name) for name in LIVE_TIMES}
-            files.add(result, record)
-            shown.update()
-        files.checkpoint()
     device = next((status["device"] for status in header.diagnostics.values() if "device" in status), "")
-    offline = facts_of(job, state, clip, header.model, device)
-    facts = replace(
-        offline,
-        mode="live",
-        wall_s=played_s(job.folder / LIVE),
-        cpu_s=math.nan,
-        dropped=_dropped(header),
-        nodes=used,
-        diagnostics=header.diagnostics,
+
+    def info(state: RunState) -> RunInfo:
+        return replace(
+            run_info(job, state, clip, header.model, device),
+            mode="live",
+            wall_s=played_s(folder),
+            cpu_s=math.nan,
+            dropped=_dropped(header),
+            nodes=used,
+            diagnostics=header.diagnostics,
+        )
+
+    return ResultStream(
+        clip,
+        labels,
+        header.model,
+        results=joined(clip, folder),
+        again=lambda wanted: (result for result in joined(clip, folder) if result.index in wanted),
+        info=info,
+        times=LIVE_TIMES,  # those of this process say nothing of the nodes
     )
-
-    def again(wanted: Collection[int]) -> Iterator[Result]:
-        return (result for result in joined(clip, job.folder / LIVE) if result.index in wanted)
-
-    return finish(job.folder, labels, job.truth_labels or labels, facts, state, again)
 
 
 def _dropped(header: Header) -> dict[str, int]:
-    """Read what segmentation_node says it has dropped, by reason."""
+    """Read how many frames segmentation_node says it has dropped, by reason."""
     start = "dropped."
     found: dict[str, int] = {}
     for name, values in header.diagnostics.items():
@@ -170,7 +173,7 @@ class _Counter:
         self._path, self._read, self._masks, self._changed = path, 0, 0, time.monotonic()
 
     def masks(self) -> int:
-        """Masks recorded so far."""
+        """Return how many masks were recorded so far."""
         with self._path.open("rb") as file:
             file.seek(self._read)
             new = file.read()
@@ -182,5 +185,5 @@ class _Counter:
         return self._masks
 
     def quiet_s(self) -> float:
-        """Seconds since the last row."""
+        """Return the seconds since the last row."""
         return time.monotonic() - self._changed

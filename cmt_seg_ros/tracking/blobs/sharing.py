@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cmt_seg_ros.config import TrackerConfig
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.structures import U8, Box, Segment
 from cmt_seg_ros.tracking.blobs.canvas import Silhouette, resized, shrunk
 from cmt_seg_ros.tracking.blobs.constrictions import split_at_constrictions
