@@ -10,7 +10,7 @@ from support.small_scenes import CAR, masks, new_tracker, plain
 
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import FrameError, TrackingError
-from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.evaluation.sequence import with_tracks
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.stamps import RESTART_AFTER
@@ -106,7 +106,7 @@ def test_an_evaluation_refuses_and_restarts_as_tracker_node_does() -> None:
         masks = car(number)
         frame = Frame("front", masks.stamp_ns, np.zeros((*masks.class_ids.shape, 3), np.uint8))
         try:
-            result = with_tracks(Result(index, frame, masks), session, use_images=False)
+            result = with_tracks(FrameResult(index, frame, masks), session, use_images=False)
         except FrameError:
             continue
         assert result.tracks is not None
