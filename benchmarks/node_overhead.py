@@ -54,8 +54,7 @@ def start_nodes(processes: Processes) -> dict[str, Child]:
     nodes = {OURS: processes.node("segmentation_node", f"/{OURS}", {"device": "CPU"}, MEASURED)}
     for name, values in parameters.items():
         nodes[name] = processes.node(afternoon, f"/{name}", {"model": model, **values}, MEASURED)
-    for node in nodes.values():
-        node.wait_ready()
+    processes.wait_ready(nodes.values())
     return nodes
 
 

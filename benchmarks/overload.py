@@ -77,7 +77,7 @@ def measure(names: list[str], image_size: tuple[int, int], fps: float, seconds: 
     with Processes() as processes:
         masks = processes.script("masks", names, cores)
         node = processes.node("segmentation_node", "/", {"device": "CPU", "cameras": names}, cores)
-        node.wait_ready()
+        processes.wait_ready([node])
         cameras = processes.script("cameras", (*image_size, fps, *names), cores)
         first = wait_for_masks(masks, names)
         began = time.monotonic()

@@ -95,7 +95,7 @@ def measure(image_size: tuple[int, int], args: Any) -> dict[str, Any]:
             "feeder": processes.script("feeder", (*image_size, NODE), OTHERS),
             "node": processes.node("segmentation_node", NODE, {"device": "CPU", "drop_policy": "none"}, MEASURED),
         }
-        children["node"].wait_ready()
+        processes.wait_ready([children["node"]])
         path = str(processes.folder / "graph.xml")
         graph = {"path": path, **children["bare"].ask({"export": path}, ANSWER_S)}
         children["feeder"].ask({"node": NODE, "warm": True}, ANSWER_S)

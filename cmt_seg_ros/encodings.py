@@ -1,4 +1,4 @@
-"""ROS image encodings: memory layout of their pixels, and views of the pixels in messages."""
+"""Encodings of ROS images: how their pixels lie in memory, and views of them in messages."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Encoding:
     """Memory layout of the pixels of a ROS image encoding.
 
     Attributes:
-        channels: values of one pixel; 1 where the colours lie in planes of their own.
-        dtype: of a value, in this machine's byte order.
+        channels: values per pixel; 1 for planar encodings.
+        dtype: type of a value, in this machine's byte order.
         block: (rows, columns) of pixels that share their chroma; an image's sides are multiples of them.
         planar: rows of luma, then half as many rows of chroma (4:2:0).
         compressed: pixels are the (n,) bytes of a file in memory.
@@ -32,7 +32,7 @@ class Encoding:
     compressed: bool = False
 
     def rows(self, height: int) -> int:
-        """Return the number of rows in memory of an image of this height, chroma included."""
+        """Return the rows in memory of an image of this height, chroma included."""
         return height * 3 // 2 if self.planar else height
 
 
@@ -67,9 +67,9 @@ def check_sides(height: int, width: int, encoding: str) -> None:
 
 
 def view_pixels(message: Any) -> Any:
-    """View the pixels of a raw image message as ``structures.Frame`` has them; copies only padded i420.
+    """View the pixels of a raw image message as ``structures.Frame`` has them; copied only for i420 with padded rows.
 
-    Of nv12, nv21 and i420 ``height`` is the image's, and data has step x height x 3/2 bytes.
+    For nv12, nv21 and i420, ``height`` is the image's height and data has step x height x 3/2 bytes.
 
     Args:
         message: a sensor_msgs/Image of any library, of an encoding of ENCODINGS that is not compressed.

@@ -16,7 +16,7 @@ class ConfigError(CmtSegError):
 
 
 class FrameError(CmtSegError):
-    """One image cannot be used: malformed, of an unknown encoding, too large, out of order.
+    """An image cannot be used: malformed, of an unknown encoding, too large, out of order.
 
     Attributes:
         reason: short key under which the frame is counted in diagnostics, e.g. ``"bad_encoding"``.

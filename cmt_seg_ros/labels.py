@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
-from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.errors import ConfigError, DatasetError
 from cmt_seg_ros.structures import U8
 
 IGNORE_ID = 255
+KNOWN_CLASSES = Path(__file__).parent / "classes"
+"""Class lists of data sets that come without a classes.yaml, each as ``<name of the data set>.yaml``."""
+_EXAMPLE = """classes:
+- {id: 0, name: Road, color: [128, 64, 128]}
+- {id: 1, name: Car, color: [64, 0, 128], is_object: true}"""
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,31 @@ class LabelSet:
                 raise ConfigError(f"class entry {row}: id must be a number, color three numbers in 0-255") from error
         return cls(tuple(classes))
 
+    def to_class_map(self, model: str, header: Any, class_map: Any, class_info: Any) -> Any:
+        """Make a cmt_seg_ros/ClassMap message of any library, which says what the ids in a model's masks mean.
+
+        Args:
+            model: name of the model.
+            header: of the message.
+            class_map: the library's class of ClassMap.
+            class_info: that of ClassInfo.
+        """
+        classes = []
+        for c in self.classes:
+            red, green, blue = c.color
+            classes.append(class_info(id=c.id, name=c.name, red=red, green=green, blue=blue, is_object=c.is_object))
+        return class_map(header=header, model=model, ignore_id=IGNORE_ID, classes=classes)
+
+    @classmethod
+    def from_class_map(cls, message: Any) -> LabelSet:
+        """The reverse of :meth:`to_class_map`.
+
+        Raises:
+            ConfigError: ids with gaps, or a name twice.
+        """
+        rows = ((c, (int(c.red), int(c.green), int(c.blue))) for c in message.classes)
+        return cls(tuple(LabelClass(int(c.id), str(c.name), color, bool(c.is_object)) for c, color in rows))
+
 
 # The 11 classes of CamVid in the SegNet split (Badrinarayanan et al. 2017), with its usual colours.
 CAMVID = LabelSet(
@@ -117,3 +149,44 @@ CAMVID = LabelSet(
         LabelClass(10, "Bicyclist", (0, 128, 192), is_object=True),
     )
 )
+
+
+def read_classes(root: Path) -> LabelSet:
+    """Read the classes of a data set: ``root/classes.yaml``, or those known by the folder's name.
+
+    Raises:
+        DatasetError: no such file, or not one of classes.
+    """
+    path, values = classes_file(root)
+    return LabelSet.from_list(class_entries(path, values, "classes"))
+
+
+def classes_file(root: Path) -> tuple[Path, Any]:
+    """Find the class list of a data set; return its path and what it holds.
+
+    Raises:
+        DatasetError: there is none, or it is not YAML.
+    """
+    for path in (root / "classes.yaml", KNOWN_CLASSES / f"{root.name}.yaml"):
+        if path.is_file():
+            try:
+                return path, yaml.safe_load(path.read_text())
+            except yaml.YAMLError as error:
+                raise DatasetError(f"{path} is not YAML: {error}") from error
+    known = ", ".join(sorted(p.stem for p in KNOWN_CLASSES.glob("*.yaml")))
+    raise DatasetError(
+        f"{root / 'classes.yaml'} does not exist (known without one, by the folder's name: {known}). "
+        f"Write it, for example:\n{_EXAMPLE}"
+    )
+
+
+def class_entries(path: Path, values: Any, key: str) -> list[dict[str, Any]]:
+    """Return the list ``key`` of a class list.
+
+    Raises:
+        DatasetError: it has no such list of entries.
+    """
+    rows = values.get(key) if isinstance(values, dict) else None
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise DatasetError(f"{path} has no list `{key}` of entries; expected, for example:\n{_EXAMPLE}")
+    return rows

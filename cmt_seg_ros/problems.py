@@ -1,4 +1,4 @@
-"""What was wrong with the input, line by line."""
+"""Problems: what was wrong with the input, line by line."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ MAX_LINES = 1000
 
 _LOGGED = 20  # of a kind: a bag with a thousand damaged images must not bury the rest of the log
 
-KINDS = (
-    *("damaged_bag", "damaged_video", "damaged_message", "missing_definition"),
-    *("bad_encoding", "bad_label", "unknown_label_id"),
-)
-
 
 class Problems:
-    """Collects what was wrong; the same text counts once, as sources are iterated more than once.
+    """What was wrong; the same text counts once, as sources are iterated more than once.
 
     Attributes:
         lines: the first :data:`MAX_LINES` texts in the order they were found.
-        counts: how many were found, by kind (one of :data:`KINDS`).
+        counts: how many were found, by kind.
     """
 
     def __init__(self) -> None:
@@ -34,7 +29,7 @@ class Problems:
         """Note a problem, and log it if it is among the first of its kind.
 
         Args:
-            kind: one of :data:`KINDS`.
+            kind: short key, such as ``damaged_bag``.
             text: what is wrong with what, in one line.
         """
         if text in self._seen:

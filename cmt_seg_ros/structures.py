@@ -31,7 +31,7 @@ class GroundTruth:
         objectness: (H, W) uint8, 255 where the class is an object, else 0; None where unknown.
         instance_ids: (H, W) uint16, object id per pixel, 0 = none; None where unknown. An id stays
             with its object for the whole sequence.
-        boxes_px: boxes of all true objects by id, for truth that knows no pixels (MOTChallenge); None where unknown.
+        boxes_px: box of each true object by id, for ground truth without masks (MOTChallenge); None where unknown.
         camera_pose: (4, 4) float64, world from camera, metres; camera axes x right, y down,
             z forward; None where unknown.
         intrinsics: (3, 3) float64 pinhole matrix in pixels; None where unknown.
@@ -50,17 +50,16 @@ class Frame:
     """One image of one camera.
 
     Attributes:
-        camera: name of the camera; batching and counting go by it.
+        camera: name of the camera; frames are batched and counted per camera.
         stamp_ns: time of capture, ns.
-        pixels: as ``encoding`` says: (H, W, C) uint8, for one channel also (H, W); mono16: (H, W) uint16 in either
-            byte order; yuv422 and its like: (H, W, 2) uint8; nv12, nv21, i420: (H * 3 / 2, W) uint8, the rows of
-            luma first, then those of chroma (of i420 two in a row); jpeg, png and their like: (n,) uint8, the bytes
-            of the file.
-            Rows may be padded (a strided view), the last axis is contiguous.
+        pixels: laid out according to ``encoding``: (H, W, C) uint8, for one channel also (H, W); mono16: (H, W) uint16
+            in either byte order; yuv422 variants: (H, W, 2) uint8; nv12, nv21, i420: (H * 3 / 2, W) uint8, luma rows
+            first, then chroma rows (in i420 two chroma rows per row); jpeg, png and the like: (n,) uint8, the
+            bytes of the file. Rows may be padded (a strided view); the last axis is contiguous.
         encoding: ROS name, one of ENCODINGS.
-        frame_id: ROS coordinate frame, handed through.
-        name: where it came from (a file's stem, a frame number); used to name outputs.
-        truth: ground truth, where known.
+        frame_id: ROS coordinate frame, passed through unchanged.
+        name: origin of the frame (stem of a file, frame number); used to name outputs.
+        truth: ground truth, None where unknown.
         decoded_from: the frame with the jpeg or png that the pixels were decoded from; None: they came as they are.
     """
 
@@ -92,11 +91,11 @@ class Segmentation:
     """Masks of one frame, at the frame's own size.
 
     Attributes:
-        camera, stamp_ns, frame_id, name: as of the frame.
+        camera, stamp_ns, frame_id, name: those of the frame.
         class_ids: (H, W) uint8, class id per pixel, 255 = unlabelled.
-        objectness: (H, W) uint8, 0 or 255; None where nobody wanted it.
-        confidence: (H, W) uint8, fused probability of the network's first choice, 0-255 for 0-1; so also where
-            that was too improbable for a label, or smoothing chose another one; None where nobody wanted it.
+        objectness: (H, W) uint8, 0 or 255; None if it was not requested.
+        confidence: (H, W) uint8, fused probability of the network's first choice, 0-255 for 0-1, even where the
+            threshold left the pixel unlabelled or smoothing chose another class; None if it was not requested.
         top_ids: (k, H, W) uint8, the k most probable class ids per pixel, most probable first, before threshold
             and smoothing (never 255); None unless ``top_k`` is above 1.
         top_scores: (k, H, W) uint8, their fused probabilities, 0-255 for 0-1; None unless ``top_k`` is above 1.
@@ -120,10 +119,10 @@ class Segment:
     Attributes:
         class_id: id of an object class.
         box_px: (left, top, right, bottom), right and bottom exclusive.
-        centroid_px: (x, y) mean of its pixels; of a box its centre.
-        area_px: number of its pixels; of a box its area.
-        score: share of its pixels that the objectness mask confirms, or the detector's score; 0-1.
-        mask: (h, w) uint8 0/1, cut to the box, whose corners are whole numbers then; None if only a box is known.
+        centroid_px: (x, y) mean of its pixels; for a box, its centre.
+        area_px: number of its pixels; for a box, its area.
+        score: share of its pixels confirmed by the objectness mask, or the detector's score; 0-1.
+        mask: (h, w) uint8 0/1, cropped to the box, whose corners are then integers; None if only a box is known.
     """
 
     class_id: int
@@ -135,15 +134,15 @@ class Segment:
 
     @property
     def corner_px(self) -> tuple[int, int]:
-        """(x, y) of the pixel of the image where the mask's first pixel lies."""
+        """(x, y) image pixel of the mask's top left pixel."""
         return round(self.box_px[0]), round(self.box_px[1])
 
 
 class TrackState(enum.IntEnum):
     """State of a track; the numbers are those of ``msg/Track.msg``.
 
-    TENTATIVE: seen too few times to be sure. CONFIRMED: seen in this frame. OCCLUDED: not seen in this frame, waited
-    for. LOST: given up; reported in one frame, the last.
+    TENTATIVE: new, matched in fewer than ``min_hits`` frames. CONFIRMED: matched in this frame. OCCLUDED: not matched
+    in this frame, position predicted. LOST: deleted; reported once, in its last frame.
     """
 
     TENTATIVE = 0
@@ -155,7 +154,7 @@ class TrackState(enum.IntEnum):
 class TrackEvent(enum.IntEnum):
     """Event of a track in this frame; the numbers are those of ``msg/Track.msg``.
 
-    ENTERED: it was confirmed in this frame. LEFT: it was given up in this frame, and had been confirmed before.
+    ENTERED: it became confirmed in this frame. LEFT: it became lost in this frame, after having been confirmed.
     """
 
     NONE = 0
@@ -168,18 +167,18 @@ class Track:
     """One object at one instant.
 
     Attributes:
-        track_id: 1, 2, ...; never used again by the same tracker.
+        track_id: 1, 2, ...; never reused by the same tracker.
         class_id: id of its object class.
-        box_px: matched box (left, top, right, bottom), of the whole object where a part of it is hidden by another
-            of its class; the predicted one while it is not seen.
-        velocity_px_s: (x, y) of the box centre, pixels per second.
-        score: of the last matched segment, 0-1.
+        box_px: matched box (left, top, right, bottom); the box of the whole object where another object of its class
+            hides part of it; the predicted box in frames without a match.
+        velocity_px_s: velocity (x, y) of the box centre, pixels per second.
+        score: score of the last matched segment, 0-1.
         state: see TrackState.
-        age_s: seconds since it was first seen.
-        unseen_s: seconds since it was last matched, 0 in a frame that shows it.
-        segment: the pixels that show it; None in a frame that does not.
+        age_s: seconds since the first match.
+        unseen_s: seconds since the last match, 0 in a frame with a match.
+        segment: pixels of the object in this frame; None without a match.
         event: see TrackEvent.
-        covariance: (4, 4) float64 of centre x, centre y (px) and their velocities (px/s).
+        covariance: (4, 4) float64 covariance of centre x, centre y (px) and their velocities (px/s).
     """
 
     track_id: int
@@ -196,5 +195,5 @@ class Track:
 
     @property
     def mask(self) -> U8 | None:
-        """(h, w) uint8 0/1, its pixels, at ``segment.corner_px``; None if not seen or only a box is known."""
+        """(h, w) uint8 0/1 mask, placed at ``segment.corner_px``; None without a match or if only a box is known."""
         return None if self.segment is None else self.segment.mask

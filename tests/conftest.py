@@ -11,6 +11,7 @@ from support import ROOT
 from support.tiny_package import write_package
 
 from cmt_seg_ros.evaluation.report import report
+from cmt_seg_ros.node_processes import domain_id
 from cmt_seg_ros.ros.common.shared_memory import clean_stale
 
 # Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
@@ -37,7 +38,7 @@ def ros_env() -> dict[str, str]:
     return {
         **os.environ,
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_DOMAIN_ID": str(1 + os.getpid() % 101),
+        "ROS_DOMAIN_ID": str(domain_id()),
     }
 
 

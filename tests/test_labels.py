@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cmt_seg_ros.bags.messages import message_types
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
 
@@ -30,3 +31,20 @@ def test_round_trip() -> None:
 def test_wrong_classes_are_refused(classes: tuple[LabelClass, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         LabelSet(classes)
+
+
+def test_a_class_map_of_any_library_and_back() -> None:
+    types = message_types().types
+    header = types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](1, 2), "lens")
+    kinds = [types[f"cmt_seg_ros/msg/{name}"] for name in ("ClassMap", "ClassInfo")]
+    message = CAMVID.to_class_map("some-model", header, *kinds)
+    assert (message.model, message.ignore_id, message.header) == ("some-model", 255, header)
+    assert LabelSet.from_class_map(message) == CAMVID
+    message.classes.pop(3)
+    with pytest.raises(ConfigError, match="class ids are"):
+        LabelSet.from_class_map(message)
+    needs = "ROS 2 is not installed: make test installs it"
+    std_msgs, ours = (pytest.importorskip(name, reason=needs) for name in ("std_msgs.msg", "cmt_seg_ros.msg"))
+    message = CAMVID.to_class_map("some-model", std_msgs.Header(frame_id="lens"), ours.ClassMap, ours.ClassInfo)
+    assert (message.model, message.ignore_id, message.header.frame_id) == ("some-model", 255, "lens")
+    assert LabelSet.from_class_map(message) == CAMVID

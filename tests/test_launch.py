@@ -29,9 +29,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from support.ros_harness import MODEL, Bench, Process, array, bench, free_domain, image, stamps
 
+from cmt_seg_ros.bags.writer import Arrival, BagFile
 from cmt_seg_ros.evaluation.live.recording import Recording
 from cmt_seg_ros.ros import launching
-from cmt_seg_ros.ros.recorder.files import Arrival, BagFile
 from cmt_seg_ros.runtime.model_package import find
 
 SHARE = Path(get_package_share_directory("cmt_seg_ros"))
@@ -197,9 +197,10 @@ def test_images_pass_through_shared_memory_unless_the_user_has_a_profile(monkeyp
         monkeypatch.delenv(name, raising=False)
     (action,) = profile()
     context = LaunchContext()
-    assert perform_substitutions(context, action.name) in names
+    name = perform_substitutions(context, action.name)
+    assert name in names
     assert Path(perform_substitutions(context, action.value)).is_file()
-    monkeypatch.setenv(names[0], "mine.xml")
+    monkeypatch.setenv(name, "mine.xml")
     assert profile() == []
 
 

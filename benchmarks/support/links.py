@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.metrics.similarity import I64, mask_iou
+from cmt_seg_ros.metrics.matching import I64, iou_of, shared_pixels
 from cmt_seg_ros.structures import F64, U8, U16, Track
 from cmt_seg_ros.tracking.render import instance_image
 from cmt_seg_ros.tracking.segments import find_segments
@@ -82,7 +82,8 @@ def flow(first: U8, second: U8) -> F32:
 
 def overlap(first: Objects, second: Objects) -> tuple[I64, I64, F64]:
     """Ids of both, (N,) and (M,), and the (N, M) IoU of each pair, 0 where the classes differ."""
-    rows, columns, iou = mask_iou(first.ids, second.ids)
+    first_ids, second_ids, joint = shared_pixels(first.ids, second.ids)
+    rows, columns, iou = first_ids[1:], second_ids[1:], iou_of(joint)  # without 0, no object
     of_first = np.array([first.class_of[i] for i in rows.tolist()], np.int64)
     of_second = np.array([second.class_of[i] for i in columns.tolist()], np.int64)
     return rows, columns, np.where(of_first[:, None] == of_second[None], iou, 0.0)

@@ -13,9 +13,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from cmt_seg_ros.errors import CmtSegError
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.sources.masks import MaskFolder
-from cmt_seg_ros.sources.motchallenge import read_detections
+from cmt_seg_ros.sources.motchallenge import read_detections, row_of
 from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import F64, U8
 
@@ -155,7 +155,7 @@ def perfect_identities(material: Material) -> list[str]:
 def box_row(frame: int, track_id: int, box: F64) -> str:
     """A line of a results file; ``box`` is left, top, right, bottom, score."""
     left, top, right, bottom, score = box
-    return f"{frame},{track_id},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{score:.2f},-1,-1,-1\n"
+    return row_of(frame, track_id, (left, top, right - left, bottom - top), score)
 
 
 def _masks_of(folder: Path, fps: float) -> Iterator[U8]:

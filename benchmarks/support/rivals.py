@@ -14,7 +14,7 @@ import numpy as np
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.sources.masks import OBJECT
-from cmt_seg_ros.sources.motchallenge import Results
+from cmt_seg_ros.sources.motchallenge import TrackRows
 from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
 from cmt_seg_ros.tracking.tracker import Tracker
 from support.mot15 import Material, box_row
@@ -79,7 +79,7 @@ def run_rival(material: Material, name: str, fps: float | None = None, with_imag
 
 def run_ours(material: Material, with_images: bool = False) -> Result:
     """Track with our tracker: masks where there are some, else boxes. Finding objects in masks counts in its time."""
-    tracker, results, seconds = Tracker(OBJECT, TrackerConfig()), Results(), 0.0
+    tracker, results, seconds = Tracker(OBJECT, TrackerConfig()), TrackRows(), 0.0
     masks: Iterator[U8 | None] = repeat(None) if material.masks is None else material.masks()
     inputs = zip(material.boxes, masks, _images(material, with_images), strict=False)
     for frame, (boxes, mask, image) in enumerate(inputs, start=1):

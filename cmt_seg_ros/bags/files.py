@@ -1,7 +1,8 @@
-"""Which files a bag has: a rosbag2 folder has one or several, named in its metadata.yaml."""
+"""Files of bags: which bags a folder has, and which files a bag has."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,48 @@ ROS1_SUFFIXES = (".bag", ".bag.active")
 ROS2_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 
 
+def bags_in(folder: str | Path, skip: str = "") -> list[Path]:
+    """List all bags in a folder and the folders below it, by path; of a path that is a bag itself that one.
+
+    A rosbag2 folder is one bag, whatever is in it: one with metadata.yaml or, as that is missing after a crash, with
+    ``<name>.mcap`` or ``<name>_0.mcap`` (or .db3) for a folder called ``<name>``. Damaged bags are in the list.
+
+    Args:
+        folder: where to look.
+        skip: folders that have a file of this name are left out, with all below them; empty: none are.
+
+    Raises:
+        SourceError: no such folder.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder; give a folder with bags, or a bag")
+    bags: list[Path] = []
+    for place, below, names in os.walk(folder):
+        if skip in names:
+            below.clear()  # os.walk then goes no deeper
+            continue
+        files = [Path(place) / name for name in sorted(names)]
+        if _is_rosbag2(Path(place), files):
+            bags.append(Path(place))
+            below.clear()
+        else:
+            bags += [file for file in files if file.name.endswith(ROS1_SUFFIXES + ROS2_SUFFIXES)]
+    return sorted(bags)
+
+
+def _is_rosbag2(folder: Path, files: list[Path]) -> bool:
+    name = folder.resolve().name
+    storage = [file.name.partition(".")[0] for file in files if file.name.endswith(ROS2_SUFFIXES)]
+    return any(file.name == METADATA for file in files) or any(
+        stem == name or (stem.startswith(f"{name}_") and stem[len(name) + 1 :].isdigit()) for stem in storage
+    )
+
+
 def storage_files(path: Path, problems: Problems) -> list[Path]:
-    """The files with the messages of a bag, in order: a rosbag2 folder may have several.
+    """List the files with the messages of a bag, in order: a rosbag2 folder may have several.
 
     Args:
         path: a rosbag2 folder, or a single file of a bag.
@@ -45,7 +86,7 @@ def storage_files(path: Path, problems: Problems) -> list[Path]:
 
 
 def _metadata(path: Path, problems: Problems) -> dict[str, Any]:
-    """What a rosbag2 folder says of itself; nothing where that is missing or damaged."""
+    """Read what a rosbag2 folder says of itself; nothing where that is missing or damaged."""
     try:
         loaded = yaml.safe_load((path / METADATA).read_text(encoding="utf-8"))
         found = loaded["rosbag2_bagfile_information"]
@@ -61,7 +102,7 @@ def _metadata(path: Path, problems: Problems) -> dict[str, Any]:
 
 
 def check_count(path: Path, count: int, problems: Problems) -> None:
-    """Say it if a rosbag2 folder states another number of messages than ``count``."""
+    """Report a rosbag2 folder that states another number of messages than ``count``."""
     stated = _metadata(path, problems).get("message_count") if path.is_dir() else None
     if isinstance(stated, int) and stated != count:
         text = f"bag {path}: {METADATA} says that there are {stated} messages, the files have {count}"
@@ -69,5 +110,5 @@ def check_count(path: Path, count: int, problems: Problems) -> None:
 
 
 def _natural(path: Path) -> list[str | int]:
-    """Sorts bag_2 before bag_10."""
+    """Sort bag_2 before bag_10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]

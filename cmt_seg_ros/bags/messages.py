@@ -1,13 +1,20 @@
-"""One message of a bag, as bytes and deserialized; messages are those of rosbags, not of rclpy."""
+"""BagMessage: one message of a bag, as bytes and deserialized, and the types of messages; of rosbags, not of rclpy."""
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from backports import zstd
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.files import PACKAGE, share_folders, shared
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 TYPES = (RAW, COMPRESSED)
@@ -34,44 +41,86 @@ class BagMessage(NamedTuple):
     ros1: bool = False
 
     def read(self) -> Any:
-        """Deserialize it by ROS's own definition of its type, whatever the bag says: images never had another one.
+        """Deserialize it by ROS's or this package's own definition of its type, whatever the bag says.
 
         Raises:
-            Exception: it is damaged, or its type is not one of ROS's: rosbags lets through what numpy or struct raise.
+            Exception: it is damaged, or its type is neither ROS's nor this package's: rosbags lets through whatever
+                numpy or struct raise.
         """
         raw = zstd.decompress(self.raw) if self.raw[:4] == _ZSTD else self.raw
         store = typestore(self.ros1)
         return store.deserialize_ros1(raw, self.type) if self.ros1 else store.deserialize_cdr(raw, self.type)
 
 
+def raw_stamp_ns(raw: bytes) -> int | None:
+    """Return the stamp of a serialized ROS 2 message that begins with a std_msgs/Header, ns; None: it does not."""
+    if len(raw) < 12 or raw[:2] != b"\x00\x01":  # little-endian CDR, what every ROS 2 sends
+        return None
+    seconds, nanoseconds = struct.unpack_from("<iI", raw, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds) if nanoseconds < 1_000_000_000 else None
+
+
 @cache
 def typestore(ros1: bool) -> Any:
-    """The message types that come with ROS 1 or ROS 2."""
-    return get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_KILTED)
+    """Return the types that messages of bags are read by: those of ROS 1, or those of :func:`message_types`."""
+    return get_typestore(Stores.ROS1_NOETIC) if ros1 else message_types()
+
+
+def message_types(more: Mapping[str, str] | None = None) -> Typestore:
+    """Return the types of ROS 2, those of this package, and more.
+
+    Args:
+        more: definitions, as in .msg files, by type name, as in ``sensor_msgs/msg/Image``.
+
+    Raises:
+        SourceError: the definitions of this package are not found.
+    """
+    store = get_typestore(Stores.ROS2_KILTED)
+    texts = {f"{PACKAGE}/msg/{p.stem}": p.read_text(encoding="utf-8") for p in sorted(message_folder().glob("*.msg"))}
+    types = {}
+    for name, text in {**texts, **(more or {})}.items():
+        types.update(get_types_from_msg(text, name))
+    store.register(types)
+    return store
+
+
+def message_folder() -> Path:
+    """Return the folder of this package's .msg files.
+
+    Raises:
+        SourceError: it is not installed.
+    """
+    for path in shared("msg/TrackArray.msg"):
+        return path.parent
+    folders = ", ".join(str(folder / "msg") for folder in share_folders())
+    raise SourceError(f"message definitions are in none of {folders}; install {PACKAGE} again")
 
 
 def ros2_type(name: str) -> str:
-    """ROS 2's name of a type, also of one named as ROS 1 does (``package/Name``)."""
+    """Return ROS 2's name of a type, also of one named as ROS 1 does (``package/Name``)."""
     package, _, rest = name.partition("/")
     return name if "/" in rest or not rest else f"{package}/msg/{rest}"
 
 
 def definition_problem(type_name: str, definition: MessageDefinition, ros1: bool) -> str:
-    """What is wrong with a bag's own definition of a type; empty: nothing, or it is IDL, of which rosbags knows a part.
+    """Say what is wrong with a bag's own definition of a type, and which one is used.
 
     Args:
-        type_name: ROS 2's name of a type that comes with ROS.
+        type_name: ROS 2's name of a type that comes with ROS or with this package.
         definition: as rosbags found it in the bag.
         ros1: whether the bag is of ROS 1.
+
+    Returns:
+        The end of a sentence; empty: nothing is wrong, or it is IDL, of which rosbags knows a part.
     """
-    known = typestore(ros1).fielddefs
+    known, used = typestore(ros1).fielddefs, PACKAGE if type_name.startswith(f"{PACKAGE}/") else "ROS"
     if definition.format == MessageDefinitionFormat.IDL:
         return ""
     if definition.format == MessageDefinitionFormat.NONE or not definition.data.strip():
-        return "is missing"
+        return f"is missing; {used}'s own is used"
     try:
         found = get_types_from_msg(definition.data, type_name)
     except Exception as error:  # the parser of rosbags lets through what a strange text makes it raise
-        return f"cannot be understood ({str(error).splitlines()[0]})"
+        return f"cannot be understood ({str(error).splitlines()[0]}); {used}'s own is used"
     same = all(name not in known or known[name][1] == fields[1] for name, fields in found.items())
-    return "" if same else "is not ROS's"
+    return "" if same else f"is not {used}'s; {used}'s own is used"

@@ -1,4 +1,4 @@
-"""What every recovering reader needs: a file as a buffer, and as much of a damaged compressed block as there is."""
+"""Buffer of a file and decompression of damaged blocks: what the recovering readers of all formats share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import lz4.frame  # type: ignore[import-untyped]
 from backports import zstd
 
 Report = Callable[[str], None]
-"""Takes a line about what is damaged; the file's name is added by who gave it."""
+"""Takes a line about what is damaged; the caller adds the name of the file."""
 
 _TOOLS: dict[str, Callable[[], Any]] = {
     "zstd": zstd.ZstdDecompressor,
@@ -23,7 +23,7 @@ _PIECE = 4096  # bytes fed at once: what comes before an error in the same piece
 
 
 def file_view(path: Path) -> memoryview:
-    """The bytes of a file, read when they are looked at; empty if it is empty.
+    """Map the bytes of a file, read when they are looked at; empty if it is empty.
 
     Raises:
         OSError: it cannot be opened.

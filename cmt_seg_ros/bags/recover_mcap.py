@@ -1,4 +1,4 @@
-"""Reads damaged MCAP files from start to end, without their index; see https://mcap.dev/spec."""
+"""Recovery of MCAP: damaged files are read from start to end, without their index; see https://mcap.dev/spec."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Chunk(NamedTuple):
 
 
 def scan(path: Path, report: Report) -> Iterator[BagMessage]:
-    """All messages that can be found, in the order of the file.
+    """Read all messages that can be found, in the order of the file.
 
     Args:
         path: the file.
@@ -61,7 +61,7 @@ def scan(path: Path, report: Report) -> Iterator[BagMessage]:
 
 
 class _Scan:
-    """Knows the channels met so far."""
+    """Scanner of one file; it remembers the channels met so far."""
 
     def __init__(self, data: memoryview, report: Report) -> None:
         self._data, self._report = data, report
@@ -84,7 +84,7 @@ class _Scan:
             self._report(f"{self._nameless} messages are lost: the file does not say of which topic they are")
 
     def _file_records(self) -> Iterator[_Record]:
-        """The file's records; what cannot be one is passed over up to the next chunk."""
+        """Read the file's records; what cannot be one is passed over up to the next chunk."""
         at = len(_MAGIC)
         while (record := _record(self._data, at)) is not None and record.opcode != _FOOTER:
             is_chunk = record.opcode == _CHUNK
@@ -96,7 +96,7 @@ class _Scan:
                 at = self._next_chunk(at + 1)
 
     def _next_chunk(self, start: int) -> int:
-        """Where the next chunk begins; the end of the file if there is none."""
+        """Find where the next chunk begins; the end of the file if there is none."""
         for match in _CHUNK_START.finditer(self._data, start):
             record = _record(self._data, match.start())
             if record is not None and _chunk(record) is not None:
@@ -104,7 +104,7 @@ class _Scan:
         return len(self._data)
 
     def _chunk_records(self, record: _Record) -> Iterator[_Record]:
-        """The records in a chunk, as many as there are."""
+        """Read the records in a chunk, as many as there are."""
         chunk = _chunk(record)
         assert chunk is not None  # _file_records gives no other
         data = decompress_start(chunk.data, chunk.compression)
@@ -118,7 +118,7 @@ class _Scan:
             at = inner.end
 
     def _take(self, record: _Record) -> BagMessage | None:
-        """Learn a schema or a channel, or give a message."""
+        """Note a schema or a channel, or give a message."""
         content = record.content
         if record.opcode == _SCHEMA:
             self._schemas[struct.unpack_from("<H", content)[0]] = ros2_type(_text(content, 2)[0])
@@ -137,7 +137,7 @@ class _Scan:
         return None
 
     def _read_summary(self) -> None:
-        """Learn the channels from the summary at the end, where there is one: the chunk with them may be damaged."""
+        """Note the channels from the summary at the end, where there is one: the chunk with them may be damaged."""
         footer = _record(self._data, len(self._data) - len(_MAGIC) - _FOOTER_BYTES)
         if footer is None or footer.opcode != _FOOTER or self._data[-len(_MAGIC) :] != _MAGIC:
             return
@@ -152,7 +152,7 @@ class _Scan:
 
 
 def _record(data: memoryview, at: int) -> _Record | None:
-    """The record that begins there; None if not even its length is there."""
+    """Read the record that begins there; None if not even its length is there."""
     if at < 0 or at + 9 > len(data):
         return None
     opcode, size = struct.unpack_from("<BQ", data, at)
@@ -160,7 +160,7 @@ def _record(data: memoryview, at: int) -> _Record | None:
 
 
 def _chunk(record: _Record) -> _Chunk | None:
-    """A chunk's record in parts; None if it cannot be a chunk."""
+    """Split a chunk's record into its parts; None if it cannot be a chunk."""
     try:
         size, crc = struct.unpack_from("<16xQI", record.content)
         compression, at = _text(record.content, 28)
@@ -173,7 +173,7 @@ def _chunk(record: _Record) -> _Chunk | None:
 
 
 def _text(content: memoryview, at: int) -> tuple[str, int]:
-    """A string with its length before it, and where it ends."""
+    """Read a string with its length before it, and where it ends."""
     (size,) = struct.unpack_from("<I", content, at)
     start = at + 4
     if start + size > len(content):

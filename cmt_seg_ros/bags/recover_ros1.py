@@ -1,4 +1,4 @@
-"""Reads damaged ROS 1 bags from start to end, without their index; see https://wiki.ros.org/Bags/Format/2.0."""
+"""Recovery of ROS 1 bags: damaged files are read from start to end, without their index; see https://wiki.ros.org/Bags/Format/2.0."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Record(NamedTuple):
 
 
 def scan(path: Path, report: Report) -> Iterator[BagMessage]:
-    """All messages that can be found, in the order of the file.
+    """Read all messages that can be found, in the order of the file.
 
     Args:
         path: the file.
@@ -52,7 +52,7 @@ def _names(record: _Record) -> tuple[tuple[Mapping[str, bytes], str], tuple[Mapp
 
 
 def _records(data: memoryview, at: int, report: Report) -> Iterator[_Record]:
-    """Records one after the other, those of chunks in place of the chunks."""
+    """Read records one after the other, those of chunks in place of the chunks."""
     while (record := _record(data, at)) is not None:
         if record.header.get("op") == _CHUNK:
             yield from _chunk_records(data, record, report)
@@ -80,7 +80,7 @@ def _chunk_records(data: memoryview, record: _Record, report: Report) -> Iterato
 
 
 def _record(data: memoryview, at: int) -> _Record | None:
-    """The record that begins there; None if its header is not all there, or is none."""
+    """Read the record that begins there; None if its header is not all there, or is none."""
     if at + 4 > len(data):
         return None
     (header_size,) = struct.unpack_from("<I", data, at)
@@ -95,7 +95,7 @@ def _record(data: memoryview, at: int) -> _Record | None:
 
 
 def _fields(data: memoryview) -> dict[str, bytes]:
-    """The ``name=value`` fields of a header, up to where they are damaged."""
+    """Read the ``name=value`` fields of a header, up to where they are damaged."""
     fields: dict[str, bytes] = {}
     at = 0
     while at + 4 <= len(data):

@@ -1,4 +1,4 @@
-"""Reads the messages of damaged .db3 files page by page, without SQLite; see https://www.sqlite.org/fileformat2.html.
+"""Recovery of .db3: damaged files are read page by page, without SQLite; see https://www.sqlite.org/fileformat2.html.
 
 SQLite refuses a file that was cut, and loses whole branches of its trees with one page. The rows themselves lie in leaf
 pages and in chains of overflow pages, which can be found without the trees.
@@ -32,7 +32,7 @@ class _Row(NamedTuple):
 
 
 def scan(path: Path, report: Report) -> Iterator[BagMessage]:
-    """All messages that can be found, by the time they were recorded; of some only the start may be there.
+    """Read all messages that can be found, by the time they were recorded; of some only the start may be there.
 
     Args:
         path: the file.
@@ -66,7 +66,7 @@ def scan(path: Path, report: Report) -> Iterator[BagMessage]:
 
 
 def missing_bytes(path: Path) -> int:
-    """How many bytes a file was cut by: SQLite reads those that are missing in its last page as zeros.
+    """Count the bytes that a file was cut by: SQLite reads those that are missing in its last page as zeros.
 
     Raises:
         OSError: it cannot be opened.
@@ -81,7 +81,7 @@ def missing_bytes(path: Path) -> int:
 
 
 def _page_size(data: memoryview) -> int:
-    """Bytes of a page; 0 if the file's header is not there."""
+    """Return the bytes of a page; 0 if the file's header is not there."""
     if len(data) <= _HEADER_BYTES or data[: len(_MAGIC)] != _MAGIC:
         return 0
     (size,) = struct.unpack_from(">H", data, 16)
@@ -89,14 +89,14 @@ def _page_size(data: memoryview) -> int:
 
 
 class _Pages:
-    """The file's pages and the rows in them."""
+    """Pages of a file and the rows in them."""
 
     def __init__(self, data: memoryview, page_size: int) -> None:
         self._data, self._page = data, page_size
         self._usable = page_size - data[20]  # bytes of a page that SQLite fills
 
     def rows(self) -> Iterator[_Row]:
-        """The rows of all leaf pages of tables, page by page."""
+        """Find the rows of all leaf pages of tables, page by page."""
         for page in range(0, len(self._data) - self._page + 1, self._page):
             head = page + (_HEADER_BYTES if page == 0 else 0)
             if self._data[head] == _LEAF:
@@ -115,7 +115,7 @@ class _Pages:
         return _Row(rowid, size, at, local if local <= most else least)
 
     def values(self, row: _Row, whole: bool = False) -> list[_Value]:
-        """The values of a row; those at the end may be cut, unless ``whole``, which reads the overflow pages."""
+        """Read the values of a row; those at the end may be cut, unless ``whole``, which reads the overflow pages."""
         data = self._payload(row) if whole else bytes(self._data[row.at : row.at + row.local])
         codes, at = _codes(data)
         values: list[_Value] = []
@@ -126,7 +126,7 @@ class _Pages:
         return values
 
     def _payload(self, row: _Row) -> bytes:
-        """All bytes of a row; fewer where a page is missing."""
+        """Read all bytes of a row; fewer where a page is missing."""
         left, at = min(row.size, len(self._data)) - row.local, row.at + row.local
         pieces = [self._data[row.at : at]]
         while left > 0 and at + 4 <= len(self._data):
@@ -143,7 +143,7 @@ class _Pages:
 
 
 def _codes(data: bytes) -> tuple[list[int], int]:
-    """Codes of a row's values: type and size in one; and where the values begin."""
+    """Read the codes of a row's values, type and size in one, and where the values begin."""
     end, at = _varint(data, 0)
     codes = []
     while at < min(end, len(data)):
@@ -153,7 +153,7 @@ def _codes(data: bytes) -> tuple[list[int], int]:
 
 
 def _varint(data: bytes | memoryview, at: int, base: int = 0) -> tuple[int, int]:
-    """A number of up to nine bytes, and where it ends, counted from ``base``; 0 where the data ends."""
+    """Read a number of up to nine bytes, and where it ends, counted from ``base``; 0 where the data ends."""
     value = 0
     for count, byte in enumerate(data[at : at + 9], start=1):
         if count == 9:

@@ -1,27 +1,22 @@
-"""Writes bags, and knows the message definitions that go into them; needs no ROS."""
+"""BagFile: a rosbag2 folder that is written message by message; needs no ROS."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.rosbag2.errors import WriterError
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from cmt_seg_ros.bags.messages import message_types
 from cmt_seg_ros.errors import SourceError
-
-PACKAGE = "cmt_seg_ros"
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """One message as it came.
+    """One message of a topic, as it came.
 
     Attributes:
         topic: full name.
@@ -58,7 +53,7 @@ class BagFile:
             raise SourceError(f"bag {path} cannot be written: {error}; move it away or give another folder") from error
 
     def __contains__(self, topic: str) -> bool:
-        """Whether the topic was announced."""
+        """Say whether the topic was announced."""
         return topic in self._connections
 
     def add_topic(self, topic: str, type_name: str, latched: bool) -> None:
@@ -96,41 +91,8 @@ class BagFile:
         return SourceError(f"bag {self._path} cannot be written: {error.strerror}; is the disk full?")
 
 
-def message_types(more: Mapping[str, str] | None = None) -> Typestore:
-    """Types of ROS 2, those of this package, and more.
-
-    Args:
-        more: definitions, as in .msg files, by type name, as in ``sensor_msgs/msg/Image``.
-
-    Raises:
-        SourceError: the definitions of this package are not found.
-    """
-    store = get_typestore(Stores.ROS2_KILTED)
-    texts = {f"{PACKAGE}/msg/{p.stem}": p.read_text(encoding="utf-8") for p in sorted(message_folder().glob("*.msg"))}
-    types = {}
-    for name, text in {**texts, **(more or {})}.items():
-        types.update(get_types_from_msg(text, name))
-    store.register(types)
-    return store
-
-
-def message_folder() -> Path:
-    """Folder of this package's .msg files: in the source tree, a sourced ROS workspace, or this environment.
-
-    Raises:
-        SourceError: in none of them.
-    """
-    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    shares = [prefix / "share" / PACKAGE / "msg" for prefix in (*prefixes, Path(sys.prefix))]
-    folders = [Path(__file__).parents[2] / "msg", *shares]
-    for folder in folders:
-        if (folder / "TrackArray.msg").is_file():
-            return folder
-    raise SourceError(f"message definitions are in none of {', '.join(map(str, folders))}; install {PACKAGE} again")
-
-
 def _qos(latched: bool) -> Qos:
-    """What publishers offer: `ros2 bag play` offers the same."""
+    """Return what publishers offer: `ros2 bag play` offers the same."""
     never = QosTime(0x7FFFFFFF, 0xFFFFFFFF)
     durability = QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE
     return Qos(

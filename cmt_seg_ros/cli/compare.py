@@ -14,9 +14,15 @@ from rich.text import Text
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.comparison import BETTER, WORSE, Comparison, Settings, compare
-from cmt_seg_ros.evaluation.compare.limits import broken_limits, parse_limits
 from cmt_seg_ros.evaluation.compare.runs import load_run
-from cmt_seg_ros.evaluation.compare.text import difference_text, frames_text, interval_text, value_text
+from cmt_seg_ros.evaluation.compare.text import (
+    broken_limits,
+    difference_text,
+    frames_text,
+    interval_text,
+    parse_limits,
+    value_text,
+)
 
 EXAMPLES = """examples:
   cmt-seg compare old/summary.json new/summary.json           old is the baseline
@@ -27,13 +33,13 @@ EXAMPLES = """examples:
 A CI job that keeps the run of the main branch in `baseline`:
   cmt-seg evaluate drive.mcap --out new && cmt-seg compare baseline new --out new/compare --fail-below mean_iou=-0.5
 
-CHANGE is towards better: negative is worse, also for figures of which lower is better (ece, id_switches, times). For
+CHANGE is towards better: negative is worse, also for scores of which lower is better (ece, id_switches, times). For
 shares (IoU, HOTA, MOTA, ece, ...) it is in % points, for infer_p50_ms and infer_mean_ms in ms, for frames_per_s in 1/s,
-for id_switches a count. A figure that one of the runs does not have fails, too. The limit looks at the change alone,
+for id_switches a count. A score that one of the runs does not have fails, too. The limit looks at the change alone,
 not at its interval. An unknown NAME lists all.
 
 Each run has frames.jsonl beside its summary.json, as `cmt-seg evaluate` writes them. Frames that only one run has
-are left out, and counted. Figures of time are never judged: machines are noisy.
+are left out, and counted. Times are never judged: machines are noisy.
 
 status 0: compared, no limit broken; 1: a limit is broken, or an error that is explained.
 """
@@ -55,7 +61,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--out", type=Path, help="folder for compare.html and compare.json")
     parser.add_argument(
         "--fail-below", action="append", default=[], metavar="NAME=CHANGE",
-        help="status 1 if this figure changed by less than this (see below); can be repeated",
+        help="status 1 if this score changed by less than this (see below); can be repeated",
     )  # fmt: skip
     parser.add_argument("--resamples", type=int, default=Settings.resamples, help="draws of the frames (%(default)s)")
     parser.add_argument(
@@ -93,7 +99,7 @@ def _print(comparison: Comparison, settings: Settings) -> None:
     console = Console()
     numbers = [Column(title, justify="right", no_wrap=True) for title in ("baseline", "run")]
     difference = Column(f"difference\n{100 * settings.level:g} % interval", justify="right", no_wrap=True)
-    table = Table(Column("figure", overflow="fold"), *numbers, difference, "verdict")
+    table = Table(Column("score", overflow="fold"), *numbers, difference, "verdict")
     for row, after in zip(comparison.rows, (*comparison.rows[1:], None), strict=True):
         values = [value_text(row, value) for value in (row.baseline, row.value)]
         text = f"{difference_text(row)} {interval_text(row)}".strip()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cmt_seg_ros.bags.topics import RESULTS_MARK
-from cmt_seg_ros.cli.progress import frame_bar
+from cmt_seg_ros.cli.terminal import frame_bar, print_results
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.folder import clear
+from cmt_seg_ros.evaluation.folder import RESULTS_MARK, clear
 from cmt_seg_ros.evaluation.job import Job
 
 EXAMPLES = """examples:
@@ -59,7 +58,6 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CmtSegError: ROS or the clip is missing, a node failed, nothing came out.
     """
-    from cmt_seg_ros.cli.results import print_results
     from cmt_seg_ros.evaluation.live.play import evaluate_live
     from cmt_seg_ros.node_processes import terminable
 

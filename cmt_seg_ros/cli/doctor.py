@@ -31,15 +31,15 @@ from cmt_seg_ros.runtime.doctor import (
 )
 
 EXAMPLES = """examples:
-  cmt-seg doctor                          checks everything in a few seconds and removes stale shared memory
-  cmt-seg doctor --keep                   the same, but leaves stale shared memory where it is
-  cmt-seg doctor --device NPU,GPU,CPU     is this chain of devices there?
-  cmt-seg doctor --model my_model         is this model package whole, and does it run?
+  cmt-seg doctor                          check everything in a few seconds and remove stale shared memory
+  cmt-seg doctor --keep                   the same, but keep stale shared memory
+  cmt-seg doctor --device NPU,GPU,CPU     are these devices available?
+  cmt-seg doctor --model my_model         is this model package intact, and does it run?
   cmt-seg doctor --json > report.json     for scripts and bug reports
 
-status 0: no errors, maybe warnings; 1: at least one error.
+exit status: 0 no errors, warnings possible; 1 at least one error.
 """
-ROS_DEADLINE_S = 40.0  # far above what it takes
+ROS_DEADLINE_S = 40.0  # far longer than the checks take
 STYLES = {OK: "green", WARNING: "yellow", ERROR: "bold red"}
 
 
@@ -48,14 +48,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser = commands.add_parser(
         "doctor",
         help="check ROS, DDS, shared memory, devices, model and messages; clean stale shared memory",
-        description="Checks what the nodes need on this machine, says what to do, and removes the shared memory that "
-        "killed processes left behind.",
+        description="Checks everything that the nodes need on this machine, says how to fix what is missing, and "
+        "removes the shared memory that killed processes left behind.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", default=SegmentationConfig.model, help="name or folder (%(default)s)")
-    parser.add_argument("--device", default=SegmentationConfig.device, help="devices in order (%(default)s)")
-    parser.add_argument("--keep", action="store_true", help="report stale shared memory, but leave it where it is")
+    parser.add_argument("--model", default=SegmentationConfig.model, help="model name or folder (%(default)s)")
+    parser.add_argument("--device", default=SegmentationConfig.device, help="devices, best first (%(default)s)")
+    parser.add_argument("--keep", action="store_true", help="report stale shared memory, but do not remove it")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(func=run)
 
@@ -96,7 +96,7 @@ def _ros_findings(keep: bool) -> list[CheckResult]:
         findings = [CheckResult(**json.loads(line)) for line in out if line.startswith('{"check"')]
         said = err.read().strip()[-500:]
     if trouble:
-        advice = "reinstall ROS, or source only one ROS: libraries of two do not mix"
+        advice = "reinstall ROS, or source only one ROS distribution: libraries of two do not mix"
         findings.append(CheckResult("ROS", ERROR, f"{trouble}\n{said}".strip(), advice))
     return findings
 

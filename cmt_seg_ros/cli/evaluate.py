@@ -9,10 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cmt_seg_ros.cli.progress import frame_bar
-from cmt_seg_ros.cli.results import print_results
-from cmt_seg_ros.cli.settings import with_settings
-from cmt_seg_ros.cli.track_input import legend
+from cmt_seg_ros.cli.terminal import class_list, frame_bar, print_results, with_settings
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.evaluation import workers
@@ -107,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
-    """What can be evaluated; and what cannot, with the reason."""
+    """Return what can be evaluated, and what cannot with the reason."""
     if args.workers < 1:
         raise ConfigError(f"--workers is {args.workers}; it must be 1 or more")
     if args.live and (args.workers > 1 or args.cluster or args.masks):
@@ -131,7 +128,7 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
             tracker=tracker,
             use_images=args.use_images,
             masks=args.masks and str(Path(args.masks.replace("{name}", one.name)).expanduser().resolve()),
-            truth_labels=legend(args.legend),
+            truth_labels=class_list(args.legend),
             annotate=not args.no_annotate,
         )
         if args.fresh:
@@ -190,9 +187,8 @@ def _headline(summary: Summary | None) -> str:
         return "nothing"
     frames, masks, tracks = summary["frames"], summary["masks"], summary["tracks"]
     words = [f"{frames['evaluated']} of {frames['in']} frames"]
-    words += [f"mIoU {100 * masks['mean_iou']:.2f} %"] if masks else []
-    words += [f"HOTA {100 * tracks['hota']:.2f} %"] if tracks else []
-    return ", ".join(words)
+    scores = {"mIoU": masks and masks["mean_iou"], "HOTA": tracks and tracks["hota"]}
+    return ", ".join([*words, *(f"{name} {100 * v:.2f} %" for name, v in scores.items() if v is not None)])
 
 
 def _tell(out: Path, outcomes: list[Outcome]) -> int:

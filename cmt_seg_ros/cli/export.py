@@ -26,17 +26,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     """Add the command."""
     parser = commands.add_parser(
         "export",
-        help="make a model package of a training run (needs the extra: pip install -e '.[train]')",
+        help="make a model package from a training run (needs the extra: pip install -e '.[train]')",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--run", dest="run_folder", type=Path, required=True, help="folder of cmt-seg train, or of one of its stages"
+        "--run", dest="run_folder", type=Path, required=True, help="run folder of cmt-seg train, or one of its stages"
     )
-    parser.add_argument("--data", type=Path, required=True, help="data set folder; its val/ is measured")
-    parser.add_argument("--out", type=Path, required=True, help="folder that becomes the package")
+    parser.add_argument("--data", type=Path, required=True, help="data set folder; the model is scored on its val/")
+    parser.add_argument("--out", type=Path, required=True, help="folder to create; its name is the model's name")
     parser.add_argument(
-        "--card", default="", choices=("", "camvid"), help="data and terms known by name; else not stated"
+        "--card", default="", choices=("", "camvid"), help="data and terms to put on the card (default: not stated)"
     )
     parser.set_defaults(func=run)
 
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     stage = load_stage(args.run_folder)
     card = card_for(args.card, stage.run, args.run_folder, args.out)
     val = _scored_on(args.data, stage.run["hold_out"], len(stage.labels))
-    with tempfile.TemporaryDirectory() as folder:  # what fails a check never becomes a package
+    with tempfile.TemporaryDirectory() as folder:  # a model that fails a check never becomes a package
         trial = write_package(stage.network, stage.labels, Path(folder) / args.out.name, stage.input_size, card)
         agreement = label_agreement(trial, stage.network, [s.image for s in val[:: max(1, len(val) // 10)]])
         if agreement < PARITY:

@@ -28,11 +28,11 @@ EXAMPLES = """examples:
   cmt-seg demo                                           real nodes on the synthetic street; report in out/demo
   cmt-seg predict --images photos --out masks            masks and overlays of a folder, without ROS
   cmt-seg evaluate drive.mcap --out out/drive            every frame of a bag: accuracy, tracks, speed, report
-  cmt-seg compare out/old out/new                        is the one better than the other?
-  cmt-seg record                                         the running nodes' input and output, into a bag
-  cmt-seg models                                         what is installed, with scores
-  cmt-seg doctor                                         what this machine lacks, and what to do
-  cmt-seg top                                            what the running nodes do: rates, ages, drops
+  cmt-seg compare out/old out/new                        is the new run better, worse, or the same within noise?
+  cmt-seg record                                         record input and output of the running nodes
+  cmt-seg models                                         installed models with their scores
+  cmt-seg doctor                                         check this machine and say how to fix what is missing
+  cmt-seg top                                            rates, ages and drops of the running nodes
   cmt-seg COMMAND --help                                 options and examples of a command
 """
 
@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="cmt-seg",
-        description="Semantic and objectness masks and tracks from cameras, with OpenVINO.",
+        description="Semantic masks, objectness masks and object tracks from camera images, with OpenVINO.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

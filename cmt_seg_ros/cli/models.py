@@ -14,9 +14,9 @@ from cmt_seg_ros.runtime.model_package import ModelPackage, available
 
 EXAMPLES = """examples:
   cmt-seg models                        all installed models with their scores
-  cmt-seg models cmt-mchh-lite-camvid   the card of one: classes, scores, data and terms
+  cmt-seg models cmt-mchh-lite-camvid   the card of one model: classes, scores, data and terms
 
-The files are checked against the checksums in model.yaml each time; status 1 when one is damaged.
+Files are always checked against the checksums in model.yaml; the exit status is 1 if one is damaged.
 """
 LISTED_SCORES = {"miou": "miou", "objectness": "objectness_iou"}  # the others are on the card
 
@@ -25,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     """Add the command."""
     parser = commands.add_parser(
         "models",
-        help="list the installed model packages and verify their checksums, or show the card of one",
+        help="list installed model packages and verify their checksums, or show the card of one",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

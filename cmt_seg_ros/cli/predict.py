@@ -25,7 +25,7 @@ EXAMPLES = """examples:
   cmt-seg predict --images photos --out masks --smoothing regions --smoothing-area-fraction 0.0003
   cmt-seg predict --images photos --out masks --top-k 3
 
-writes for each image: <name>.png          class ids at the image's size (255 = unlabelled)
+writes for each image: <name>.png             class ids at the image's size (255 = unlabelled)
                        <name>_objectness.png  0 or 255
                        <name>_overlay.jpg     class colours over the image
 with --top-k above 1:  <name>_top.npz         the k most probable classes, before threshold and smoothing:
@@ -34,11 +34,11 @@ with --top-k above 1:  <name>_top.npz         the k most probable classes, befor
 """
 # Settings of SegmentationConfig that are options by the same name.
 SETTINGS = {
-    "top_k": "most probable classes per pixel to write",
-    "score_threshold": "less probable pixels become unlabelled, 0-1",
-    "object_threshold": "more probable pixels are objects, 0-1",
-    "smoothing": "none, regions (small pieces take the class around them) or mode (majority in a window)",
-    "smoothing_area_fraction": "regions: smaller pieces are small; share of the image's area, 0-1",
+    "top_k": "number of most probable classes per pixel to write",
+    "score_threshold": "pixels with a lower probability become unlabelled, 0-1",
+    "object_threshold": "pixels with a higher object probability are objects, 0-1",
+    "smoothing": "none, regions (small regions take the class around them) or mode (majority in a window)",
+    "smoothing_area_fraction": "regions: largest area of a small region, as a share of the image, 0-1",
     "smoothing_window_px": "mode: side of the window, pixels, odd, 3-31",
 }
 
@@ -48,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     defaults = SegmentationConfig()
     parser = commands.add_parser(
         "predict",
-        help="masks and overlays of images or a video, without ROS",
+        help="write masks and overlays of images or a video, without ROS",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -63,7 +63,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
         default = getattr(defaults, name)
         flag = "--" + name.replace("_", "-")
         parser.add_argument(flag, type=type(default), default=default, help=f"{what} (%(default)s)")
-    parser.add_argument("--alpha", type=float, default=defaults.overlay_alpha, help="weight of colours in the overlay")
+    parser.add_argument("--alpha", type=float, default=defaults.overlay_alpha,
+                        help="weight of the class colours in the overlay, 0-1 (%(default)s)")  # fmt: skip
     parser.set_defaults(func=run)
 
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"--out {args.out} cannot be made: {error.strerror}") from error
+        raise ConfigError(f"--out {args.out} cannot be created: {error.strerror}") from error
     with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
         for batch in _batches(iter(source), args.batch):
             for frame, result in zip(batch, pipeline.process(batch), strict=True):

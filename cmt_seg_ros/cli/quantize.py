@@ -19,10 +19,10 @@ EXAMPLES = """examples:
   cmt-seg quantize cmt-mchh-lite-camvid --data camvid
   cmt-seg quantize models/mine --data mine --out models/mine-int8 --subset 128
 
---data holds train/images (what INT8 is calibrated on) and val/ with images/*.png|jpg|webp and
-labels/<same name>.png (class ids of the model). Both networks are measured on val. If INT8 costs more than
-0.5 points of mIoU, it is made again with accuracy control, which takes many minutes; if it still does, or
-labels fewer than 98 % of pixels as fp16 does, no package is written.
+--data holds train/images (images for calibration) and val/ with images/*.png|jpg|webp and
+labels/<same name>.png (class ids of the model). Both networks are scored on val. If INT8 costs more than
+0.5 points of mIoU, quantization is repeated with accuracy control, which takes many minutes. If it still costs
+more, or labels fewer than 98 % of pixels as fp16 does, no package is written.
 """
 MAX_LOSS = 0.005  # mIoU that INT8 may cost
 MIN_AGREEMENT = 0.98  # share of pixels that INT8 must label as fp16 does
@@ -32,14 +32,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     """Add the command."""
     parser = commands.add_parser(
         "quantize",
-        help="make an INT8 model package of an fp16 one (needs the extra: pip install -e '.[quantize]')",
+        help="make an INT8 model package from an fp16 one (needs the extra: pip install -e '.[quantize]')",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", help="name or folder of an fp16 model package")
     parser.add_argument("--data", type=Path, required=True, help="data set folder with train/ and val/")
-    parser.add_argument("--out", type=Path, help="folder that becomes the package (beside the fp16 one: NAME-int8)")
-    parser.add_argument("--subset", type=int, default=64, help="images to calibrate on (%(default)s)")
+    parser.add_argument("--out", type=Path, help="folder to create (default: NAME-int8 beside the fp16 package)")
+    parser.add_argument("--subset", type=int, default=64, help="number of calibration images (%(default)s)")
     parser.set_defaults(func=run)
 
 
@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
     val = [(s.image, s.labels) for s in read_folder(args.data / "val", len(package.labels))]
     fp16 = _pipeline(package)
     fp16_scores = measure(fp16, tqdm(val, "fp16 on val", unit="image"))
-    with tempfile.TemporaryDirectory() as folder:  # what fails a check never becomes a package
+    with tempfile.TemporaryDirectory() as folder:  # a model that fails a check never becomes a package
         for controlled in (False, True):
-            # Half of what is allowed: accuracy control measures in f32, the check as the node runs.
+            # Half of the allowed loss: accuracy control measures in f32, the check measures as the node runs.
             model = quantize_controlled(package, images, val, MAX_LOSS / 2) if controlled else quantize(package, images)
             int8 = _pipeline(write_quantized(package, model, Path(folder, str(controlled), out.name), {}))
             scores = measure(int8, tqdm(val, "INT8 on val", unit="image"))
@@ -85,7 +85,7 @@ def _check(package: ModelPackage, out: Path, subset: int) -> None:
     if importlib.util.find_spec("nncf") is None:
         raise ConfigError("quantizing needs nncf; install it with: pip install -e '.[quantize]'")
     if package.precision != "fp16":
-        raise ModelError(f"{package.folder} is {package.precision} already; quantize the fp16 package it was made of")
+        raise ModelError(f"{package.folder} is {package.precision} already; quantize the fp16 package it was made from")
     if out.resolve() == package.folder.resolve():
         raise ConfigError(f"--out {out} is the fp16 package itself; give another folder")
     if not 1 <= subset <= 10_000:

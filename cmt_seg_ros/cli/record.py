@@ -17,23 +17,23 @@ from rich.live import Live
 
 from cmt_seg_ros.cli.record_table import Camera, State, overview, summary
 from cmt_seg_ros.config import RECORDABLE, RecorderConfig
-from cmt_seg_ros.errors import CmtSegError, ConfigError
-from cmt_seg_ros.node_processes import NodeGroup, NodeProcess, terminable
+from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.node_processes import ChildProcess, NodeGroup, terminable
 
 EXAMPLES = f"""examples:
   cmt-seg record                                          camera /camera: image_raw and all usual results, until Ctrl-C
-  cmt-seg record --transport compressed --duration 60     a minute, of the camera its jpegs: far smaller
+  cmt-seg record --transport compressed --duration 60     one minute, with the camera's jpegs: far smaller
   cmt-seg record --namespace /front --namespace /rear --out drive_1    two cameras, a folder each
-  cmt-seg record --no-input --topics tracking/tracks segmentation/label_info    tracks alone
-  cmt-seg record --all --video                            everything, overlays too, and a video of the overlay
+  cmt-seg record --no-input --topics tracking/tracks segmentation/label_info    only the tracks
+  cmt-seg record --all --video                            all topics, including overlays, and a video of the overlay
   cmt-seg evaluate drive_1/front/bag --out out/front      later: score what was recorded
 
 {textwrap.fill("topics: " + ", ".join(RECORDABLE), 116, subsequent_indent="  ")}
-a mask or overlay that nobody else wants is computed for the recording.
+Recording subscribes: a mask or overlay without other subscribers is computed for the recording.
 
-writes to --out (of several cameras a folder each): bag/ (rosbag2, MCAP), arrivals.csv (when each image, mask and
-list of tracks came), recording.json (how much came and was lost, by topic), overlay.mp4 with --video, and
-recorder_node.log.
+writes to --out (one folder per camera if there are several): bag/ (rosbag2, MCAP), arrivals.csv (arrival time of
+each image, mask and list of tracks), recording.json (messages received and lost, by topic), overlay.mp4 with
+--video, and recorder_node.log.
 
 exit status: 0 recorded; 1 nothing was recorded, messages were lost, or an option is wrong.
 """
@@ -45,23 +45,24 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     """Add the command."""
     parser = commands.add_parser(
         "record",
-        help="record what the running nodes take in and put out, as MCAP",
-        description="Records beside the running nodes, in this shell's ROS domain; Ctrl-C ends it.",
+        help="record input and output of the running nodes as MCAP",
+        description="Records input and output of the running nodes, in this shell's ROS domain. Stop it with Ctrl-C.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--namespace", action="append", metavar="NAME", help="of a camera; can be repeated (/camera)")
+    parser.add_argument("--namespace", action="append", metavar="NAME",
+                        help="namespace of a camera; can be repeated (/camera)")  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="default: recording_<date>_<time>")
     parser.add_argument("--input", default=RecorderConfig.image_topic, metavar="TOPIC",
-                        help="the camera's images, with the camera_info beside them (%(default)s)")  # fmt: skip
+                        help="topic of the camera's images; its camera_info is recorded too (%(default)s)")  # fmt: skip
     parser.add_argument("--transport", choices=("raw", "compressed"), default="raw",
-                        help="compressed: TOPIC/compressed instead (%(default)s)")  # fmt: skip
-    parser.add_argument("--no-input", action="store_true", help="do not record the camera")
+                        help="compressed: record TOPIC/compressed instead (%(default)s)")  # fmt: skip
+    parser.add_argument("--no-input", action="store_true", help="do not record the camera's images")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--topics", nargs="+", metavar="TOPIC", help=f"default: {' '.join(RecorderConfig.topics)}")
     which.add_argument("--all", action="store_true", help="all topics listed below")
-    parser.add_argument("--video", action="store_true", help="also film the overlay: overlay.mp4")
-    parser.add_argument("--duration", type=float, default=0.0, metavar="S", help="end after that many seconds")
+    parser.add_argument("--video", action="store_true", help="also write the overlay as a video, overlay.mp4")
+    parser.add_argument("--duration", type=float, default=0.0, metavar="S", help="stop after this many seconds")
     parser.add_argument("--use-sim-time", action="store_true", help="take the time from /clock, as the nodes do")
     parser.set_defaults(func=run)
 
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
             nodes.wait_ready(recorders)
             _watch(nodes, cameras, args.duration)
         except KeyboardInterrupt:
-            pass  # how one ends it
+            pass  # the usual way to stop it
         stopped = nodes.stop()
     return _tell(cameras, stopped)
 
@@ -153,14 +154,14 @@ def _hint(camera: Camera) -> str:
     return f"nothing comes from {camera.namespace}; is the namespace right (`cmt-seg top` shows the running nodes)?"
 
 
-def _tell(cameras: Sequence[Camera], stopped: Sequence[NodeProcess]) -> int:
+def _tell(cameras: Sequence[Camera], stopped: Sequence[ChildProcess]) -> int:
     """Print what was recorded; return the exit status.
 
     Raises:
         CmtSegError: a recorder failed.
     """
     for node in stopped:
-        raise CmtSegError(f"{node.name} ended with status {node.status}; its last lines:\n{node.tail()}")
+        raise node.failure(f"ended with status {node.status}")
     console, status = Console(), 0
     for camera in cameras:
         state = camera.read()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-NOBODYS = ("/diagnostics", "/clock")  # of all nodes: they say nothing about a camera
+NOBODYS = ("/diagnostics", "/clock")  # published by all nodes, so they say nothing about one camera
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class State:
 
     Attributes:
         finished: all files are complete.
-        topics: by name: messages, bytes, lost, failed.
+        topics: counts ``messages``, ``bytes``, ``lost`` and ``failed`` of each topic, by its name.
     """
 
     finished: bool = False
@@ -44,8 +44,8 @@ class Camera:
     """A camera that is recorded.
 
     Attributes:
-        namespace: of its topics, with a slash in front.
-        folder: of its recording.
+        namespace: namespace of its topics, with a leading slash.
+        folder: folder of its recording.
     """
 
     namespace: str

@@ -30,9 +30,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--out", type=Path, required=True, help="folder for the frames")
     parser.add_argument("--frames", type=int, default=150, help="number of frames (%(default)s)")
     parser.add_argument("--fps", type=float, default=15.0, help="frames per second (%(default)s)")
-    parser.add_argument("--width", type=int, default=640, help="pixels (%(default)s)")
-    parser.add_argument("--height", type=int, default=360, help="pixels (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="which street (%(default)s)")
+    parser.add_argument("--width", type=int, default=640, help="image width, pixels (%(default)s)")
+    parser.add_argument("--height", type=int, default=360, help="image height, pixels (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the street (%(default)s)")
     parser.set_defaults(func=run)
 
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     for name in ("images", "labels", "instances"):
         (args.out / name).mkdir(parents=True, exist_ok=True)
     for frame in tqdm(scene, total=len(scene), unit="frame", desc=f"street {args.seed}"):
-        assert frame.truth is not None  # a scene knows all
+        assert frame.truth is not None  # a synthetic scene has complete ground truth
         assert frame.truth.class_ids is not None and frame.truth.instance_ids is not None
         pictures = {"images": frame.pixels, "labels": frame.truth.class_ids, "instances": frame.truth.instance_ids}
         for folder, picture in pictures.items():

@@ -25,16 +25,16 @@ from cmt_seg_ros.errors import CmtSegError, ConfigError
 EXAMPLES = """examples:
   cmt-seg top                       all nodes of this ROS domain, until Ctrl-C
   cmt-seg top --namespace /front    only the nodes under /front
-  cmt-seg top --once                one table, for scripts; status 1 if nothing is heard
-  cmt-seg top | tee top.log         without a terminal: a table a second
+  cmt-seg top --once                one table, for scripts; exit status 1 if nothing is received
+  cmt-seg top | tee top.log         without a terminal: one table per second
 
-ages are now - stamp when the result was published; a node that is silent for 3 s is shown as gone.
+age = now - stamp at the time the result was published; a node that is silent for 3 s is shown as gone.
 """
 REFRESH_S = 1.0
-SETTLE_S = 1.2  # every node reports once a second: after the first, the others follow within this time
+SETTLE_S = 1.2  # every node reports once a second, so all others report within this time of the first
 STOP_S = 5.0
 PIPED_WIDTH = 120
-# What the listener calls with a message's heard_s and statuses.
+# Callback that receives heard_s and the statuses of a message.
 Hear = Callable[[float, list[dict[str, Any]]], None]
 
 
@@ -42,14 +42,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     """Add the command."""
     parser = commands.add_parser(
         "top",
-        help="rates, ages and drops of every camera of the running nodes, in the terminal",
+        help="show rates, ages and drops of every camera of the running nodes",
         description="Shows what the nodes of this package publish on /diagnostics.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--namespace", default="/", help="only nodes under this namespace (%(default)s)")
-    parser.add_argument("--once", action="store_true", help="print one table and end")
-    parser.add_argument("--timeout", type=float, default=5.0, help="with --once: wait at most so long, s (%(default)s)")
+    parser.add_argument("--once", action="store_true", help="print one table and exit")
+    parser.add_argument("--timeout", type=float, default=5.0, help="with --once: longest wait, seconds (%(default)s)")
     parser.set_defaults(func=run)
 
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             else:
                 _watch(listener, board)
     except KeyboardInterrupt:
-        return 0  # how one leaves it
+        return 0  # the usual way to stop it
     return 0
 
 
@@ -116,8 +116,8 @@ class Listener:
     """Reader of the output of ``cmt_seg_ros.ros.top``; all ROS code is in that process.
 
     Args:
-        process: its standard output is a pipe of lines.
-        log: where its errors go.
+        process: process whose standard output is a pipe of lines.
+        log: file that receives its standard error.
     """
 
     def __init__(self, process: subprocess.Popen[str], log: Any) -> None:
@@ -160,7 +160,7 @@ def _listener() -> Iterator[Listener]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the other in order
+            start_new_session=True,  # Ctrl-C reaches only this process, which then ends the other cleanly
         )
         try:
             yield Listener(process, log)

@@ -24,11 +24,11 @@ class CameraView:
         node: fully qualified name.
         camera: name.
         level: 0 OK, 1 WARN, 2 ERROR, 3 STALE.
-        message: its sentence.
-        device: what infers; "" where it does not say.
-        values: the numbers by name, as text.
-        rates_hz: of COUNTED, as said or else from two messages; without those that are not known.
-        heard_s: when, monotonic seconds.
+        message: summary sentence of the status.
+        device: inference device; "" if the node does not report one.
+        values: numbers by name, as text.
+        rates_hz: rates of COUNTED, as reported or else computed from two messages; unknown ones are missing.
+        heard_s: time of arrival, monotonic seconds.
     """
 
     node: str
@@ -45,8 +45,8 @@ class Board:
     """Newest status of every camera under a namespace.
 
     Attributes:
-        namespace: with a slash in front, none at the end but for "/".
-        cameras: by the status's name, in the order in which they were first heard.
+        namespace: with a leading slash and, except for "/", no trailing one.
+        cameras: by the name of their status, in the order of their first report.
     """
 
     def __init__(self, namespace: str = "/") -> None:
@@ -57,7 +57,7 @@ class Board:
         """Take the statuses of one message; those that do not concern a camera are ignored.
 
         Args:
-            heard_s: when it came, monotonic seconds.
+            heard_s: time of arrival, monotonic seconds.
             statuses: each with name, level, message, hardware_id and values.
         """
         for status in statuses:
@@ -83,7 +83,7 @@ def _rates(values: Mapping[str, str], heard_s: float, before: CameraView | None)
             rates[name] = _number(values, f"{name}_hz")
         elif before is not None and heard_s > before.heard_s:
             rates[name] = (_number(values, name) - _number(before.values, name)) / (heard_s - before.heard_s)
-    # Less than before: the node has started again. nan: not known; it fails the comparison, too.
+    # A count below the previous one: the node was restarted. nan (unknown) fails the comparison, too.
     return {name: rate for name, rate in rates.items() if rate >= 0}
 
 
@@ -107,7 +107,7 @@ def render(cameras: Mapping[str, CameraView], now_s: float, domain: str) -> Rend
             f"nothing heard on /diagnostics yet (ROS domain {domain}); "
             "are the nodes running and active, with the same ROS_DOMAIN_ID?"
         )
-    # On a narrow terminal words are folded, numbers never cut.
+    # On a narrow terminal words are wrapped; numbers are never cut.
     words = [Column(title, overflow="fold") for title in ("node\ncamera", "state")]
     titles = ("received/\ninferred Hz", "age ms\np50/p99/max")
     numbers = [Column(title, justify="right", no_wrap=True) for title in titles]

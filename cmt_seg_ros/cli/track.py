@@ -7,18 +7,19 @@ import errno
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
 from tqdm import tqdm
 
-from cmt_seg_ros.cli.settings import with_settings
+from cmt_seg_ros.cli.terminal import with_settings
 from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.sources.motchallenge import Results
+from cmt_seg_ros.files import replace_with
+from cmt_seg_ros.sources.motchallenge import TrackRows
 from cmt_seg_ros.tracking.tracker import Tracker
 
 EXAMPLES = """examples:
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     _check_outputs(args)
     labels, count, steps = open_boxes(args) if args.detections else open_masks(args)
     tracker = Tracker(labels, config)
-    results, seconds = Results(), 0.0
+    results, seconds = TrackRows(), 0.0
     overlay = Overlay(args.overlay, labels) if args.overlay else None
     with _open_results(args.out) as file, overlay or nullcontext():
         for step in tqdm(steps, total=count, unit="frame", desc="tracking"):
@@ -112,21 +113,17 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 @contextmanager
 def _open_results(path: Path) -> Iterator[TextIO]:
-    """A file beside ``path`` that takes its name at the end; a run that fails leaves what was there."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        file = part.open("w", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--out {path} cannot be written: {error.strerror}; give another file") from error
-    try:
-        with file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    """Open the results file, which is replaced at the end; a run that fails leaves what was there."""
+    with ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            fresh = opened.enter_context(replace_with(path))
+            file = opened.enter_context(fresh.open("w", encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"--out {path} cannot be written: {error.strerror}; give another file") from error
+        yield file
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What cmt-seg track is given: boxes or masks, and the images that belong to them."""
+"""Input of cmt-seg track: boxes or masks, and the images that belong to them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
-from pathlib import Path
 
 import cv2
 import numpy as np
 
+from cmt_seg_ros.cli.terminal import class_list
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.runtime.model_package import ModelPackage, available
 from cmt_seg_ros.sources.masks import OBJECT, MaskFolder, MaskFrame
 from cmt_seg_ros.sources.motchallenge import read_detections
 from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import U8, Segment, Segmentation, Track
 from cmt_seg_ros.tracking.tracker import Tracker
-from cmt_seg_ros.training.datasets import KNOWN_CLASSES, read_classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +32,13 @@ class Step:
     image: U8 | None = None
 
     def track(self, tracker: Tracker) -> list[Track]:
-        """Tell a tracker."""
+        """Update a tracker with this frame; return its tracks."""
         if self.segmentation is not None:
             return tracker.update(self.segmentation, self.image)
         return tracker.update_segments(self.segments, self.stamp_ns, self.size, self.image)
 
     def picture(self) -> U8:
-        """(H, W, 3) uint8 to draw on: the image, else the objects in grey."""
+        """Return (H, W, 3) uint8 to draw on: the image, else the objects in grey."""
         if self.image is not None:
             return self.image
         grey = np.full(self.size, 40, np.uint8)
@@ -50,7 +48,7 @@ class Step:
 
 
 def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]:
-    """Classes, number of frames, and the frames of --detections."""
+    """Return classes, number of frames, and the frames of --detections."""
     if args.size is None:
         raise ConfigError(
             "--size is missing; boxes do not say how large the images are. Give WIDTHxHEIGHT, e.g. 640x480"
@@ -68,18 +66,18 @@ def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]
 def _box_steps(
     boxes: dict[int, list[Segment]], count: int, fps: float, size: tuple[int, int], images: Iterator[U8 | None]
 ) -> Iterator[Step]:
-    """The frames of a detections file; those without boxes, too."""
+    """Yield the frames of a detections file; those without boxes, too."""
     for number, image in zip(range(1, count + 1), images, strict=False):
         stamp_ns = round((number - 1) * 1e9 / fps)
         yield Step(f"{number:06d}", stamp_ns, size, segments=boxes.get(number, ()), image=image)
 
 
 def open_masks(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]:
-    """Classes, number of frames, and the frames of --masks."""
+    """Return classes, number of frames, and the frames of --masks."""
     if args.size is not None:
         raise ConfigError("--size belongs to --detections; masks have their own size")
     masks = MaskFolder(
-        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), legend=legend(args.legend)
+        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), legend=class_list(args.legend)
     )
     count = min(len(masks), args.frames or len(masks))
     return masks.labels, count, islice(map(_mask_step, masks), count)
@@ -94,17 +92,3 @@ def _mask_step(frame: MaskFrame) -> Step:
 def _pictures(args: argparse.Namespace) -> Pictures | None:
     path = args.images or args.video
     return None if path is None else Pictures(path)
-
-
-def legend(name: str) -> LabelSet | None:
-    """Classes of a data set or of a model package, by name or folder; None where no name is given."""
-    if not name:
-        return None
-    if (Path(name) / "classes.yaml").is_file() or (KNOWN_CLASSES / f"{name}.yaml").is_file():
-        return read_classes(Path(name))
-    if name in available() or (Path(name) / "model.yaml").is_file():
-        return ModelPackage.load(name).labels
-    known = ", ".join(["camvid", *available()])
-    raise ConfigError(
-        f"--legend {name!r} is not known; give one of {known}, or a folder with model.yaml or classes.yaml"
-    )

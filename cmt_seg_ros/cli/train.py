@@ -16,18 +16,18 @@ EXAMPLES = """examples:
   torchrun --nproc-per-node 4 -m cmt_seg_ros.cli.main train --data mine --out runs/mine
 
 --data holds train/ and val/, each with images/*.png|jpg|webp and labels/<same name>.png (class ids), and
-classes.yaml (folders named camvid or idd_lite need none). --partial holds the same, but its classes.yaml says
-which of the network's classes each id may be:
+classes.yaml (not needed in folders named camvid or idd_lite). --partial holds the same, but its classes.yaml
+lists which of the network's classes each id may stand for:
   unions:
   - {id: 0, name: living things, is: [Pedestrian, Bicyclist]}
---recipe may be a YAML file: a base, and what differs from it (keys: Recipe and Stage in training/recipe.py):
+--recipe may be a YAML file: a base and the changes to it (keys: Recipe and Stage in training/recipe.py):
   base: end-to-end
   batch: 32
   network: {fusion: probabilities, semantic: {summing_steps: 1}}
   stages:
   - {name: "507 end to end", iterations: 2000, crop: [256, 320], weights: [0.5, 0.5]}
-Every stage leaves weights.safetensors and meta.yaml in its folder, every 100 batches a checkpoint: the same command
-goes on from there, with the same result.
+Every stage writes weights.safetensors and meta.yaml to its folder, and a checkpoint every 100 batches. After an
+interruption, run the same command again: it resumes from the checkpoint, with the same result.
 """
 
 
@@ -44,21 +44,21 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--out", type=Path, help="folder for checkpoints, weights, scores and curves")
     parser.add_argument("--recipe", default="cmt-mchh-lite-camvid", help="name or YAML file (%(default)s)")
     parser.add_argument("--from", dest="start", type=Path, metavar="FOLDER", help="start from the weights of this "
-                        "model package or stage (else the lite encoder starts from ImageNet)")  # fmt: skip
-    parser.add_argument("--list", action="store_true", help="list the recipes with their stages, and end")
+                        "model package or stage (default: the lite encoder starts from ImageNet)")  # fmt: skip
+    parser.add_argument("--list", action="store_true", help="list the recipes and their stages, then exit")
     parser.add_argument(
         "--hold-out",
         default="",
         metavar="PREFIX",
-        help="score on the frames of --data (train and val) whose names begin so and train on all others: "
-        "for video, a drive that was never seen",
+        help="score on the frames of --data (train and val) whose names begin with PREFIX and train on all others: "
+        "for video, a drive that training never saw",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)")
     # torchrun says how many processes share the machine.
     threads = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     parser.add_argument("--threads", type=int, default=threads, help="CPU threads of each process (%(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="threads that prepare batches (%(default)s)")
-    parser.add_argument("--val-every", type=int, default=500, help="score on val every so many batches (%(default)s)")
+    parser.add_argument("--val-every", type=int, default=500, help="batches between scores on val (%(default)s)")
     parser.set_defaults(func=run)
 
 
@@ -93,7 +93,7 @@ def _train(args: argparse.Namespace) -> int:
     labels, space, data, val = load_data(args.data, args.partial, recipe, args.hold_out)
     if first:
         print(f"501 data: {len(data.main)} labelled, {len(data.partial)} partly labelled, {len(data.synthetic)} "
-              f"synthetic images for training, {len(val)} for scores")  # fmt: skip
+              f"synthetic images for training, {len(val)} for validation")  # fmt: skip
     about = {
         "name": args.recipe,
         "data": args.data.resolve().name,

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.errors import ModelError
+from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.networks.scores import INPUT_MEAN, INPUT_SCALE
 from cmt_seg_ros.networks.zoo import describe, rebuild
@@ -92,7 +93,7 @@ def write_package(
         **card,
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
     }
-    (folder / "model.yaml").write_text(yaml.safe_dump(description, sort_keys=False, width=100))
+    write_whole(folder / "model.yaml", yaml.safe_dump(description, sort_keys=False, width=100))
     return ModelPackage.load(str(folder))
 
 
@@ -100,7 +101,7 @@ def add_to_description(package: ModelPackage, values: Mapping[str, Any], folder:
     """Copy a package to ``folder`` with further keys in its model.yaml, and read it back."""
     shutil.copytree(package.folder, folder, dirs_exist_ok=True)
     description = {**package.description, **values}
-    (folder / "model.yaml").write_text(yaml.safe_dump(description, sort_keys=False, width=100))
+    write_whole(folder / "model.yaml", yaml.safe_dump(description, sort_keys=False, width=100))
     return ModelPackage.load(str(folder))
 
 

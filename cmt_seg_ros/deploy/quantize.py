@@ -17,6 +17,7 @@ import yaml
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.errors import DatasetError, ModelError, SourceError
+from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.images.files import list_files, read_image
 from cmt_seg_ros.images.pixels import slot_shape, write_pixels
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
@@ -151,5 +152,5 @@ def write_quantized(package: ModelPackage, model: ov.Model, folder: Path, settin
         **settings,
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in RUNTIME_FILES},
     }
-    (folder / "model.yaml").write_text(yaml.safe_dump(description, sort_keys=False, width=100))
+    write_whole(folder / "model.yaml", yaml.safe_dump(description, sort_keys=False, width=100))
     return ModelPackage.load(str(folder))

@@ -1,4 +1,4 @@
-"""How far an evaluation has come, so that one that was killed goes on where it was.
+"""Checkpoint: how far an evaluation has come, so that one that was killed goes on where it was.
 
 Records are appended to frames.jsonl; a checkpoint says how much of that file, and how many parts of the annotated bag,
 it knows of, and keeps the tracker and the last mask. What was written after it is cut off and made again, with the
@@ -8,21 +8,22 @@ same result.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.folder import PARTS, RECORDS, STATE, SUMMARY
 from cmt_seg_ros.evaluation.scores.frame_records import Record
+from cmt_seg_ros.evaluation.scores.summary import Summary
+from cmt_seg_ros.files import replace_with
 
 
 @dataclass
-class State:
+class RunState:
     """What a run needs to know to go on.
 
     Attributes:
@@ -45,8 +46,8 @@ class State:
     cpu_s: float = 0.0
 
 
-def finished(folder: Path) -> dict[str, Any] | None:
-    """The summary of an earlier run in a claimed folder that came to its end; None if there is none."""
+def finished(folder: Path) -> Summary | None:
+    """Return the summary of an earlier run in a claimed folder that came to its end; None if there is none."""
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -55,43 +56,46 @@ def finished(folder: Path) -> dict[str, Any] | None:
         return None
     (folder / STATE).unlink(missing_ok=True)  # of one that was killed at the very end
     shutil.rmtree(folder / PARTS, ignore_errors=True)
-    return summary
+    return cast(Summary, summary)
 
 
-def save(folder: Path, state: State) -> None:
+def save(folder: Path, state: RunState) -> None:
     """Write the state, whole or not at all."""
-    fresh = folder / f"{STATE}.new"
-    fresh.write_bytes(pickle.dumps(state))
-    os.replace(fresh, folder / STATE)
+    with replace_with(folder / STATE) as fresh:
+        fresh.write_bytes(pickle.dumps(state))
 
 
-def resume(folder: Path, fingerprint: str) -> State:
-    """The state of an earlier run of the same job, with its files cut to it; if there is none, a new one.
+def resume(folder: Path, fingerprint: str) -> RunState:
+    """Return the state of an earlier run of the same job, with its files cut to it; if there is none, a new one.
 
     Only for folders that this program wrote: a state is a pickle, which can run any code when it is read.
 
     Args:
-        folder: claimed (see results_folder.py).
+        folder: claimed, see :func:`~cmt_seg_ros.evaluation.folder.claimed`.
         fingerprint: of the job.
     """
-    state = State(fingerprint)
+    state = RunState(fingerprint)
     try:
         found = pickle.loads((folder / STATE).read_bytes())
-        if isinstance(found, State) and found.fingerprint == fingerprint:
+        if isinstance(found, RunState) and found.fingerprint == fingerprint:
             state = found
     except Exception:  # none, or of another version of the program: begin anew
         pass
     with (folder / RECORDS).open("ab") as records:
         if records.tell() < state.record_bytes:  # somebody has changed the file
-            state = State(fingerprint)
+            state = RunState(fingerprint)
         records.truncate(state.record_bytes)
     for part in sorted((folder / PARTS).glob("*"))[state.parts :]:
         shutil.rmtree(part)
     return state
 
 
-def read_records(folder: Path) -> Iterator[Record]:
-    """The records of a folder, one at a time.
+def read_records(folder: Path, rows: Collection[int] | None = None) -> Iterator[Record]:
+    """Yield the records of a folder, one at a time.
+
+    Args:
+        folder: of a sequence, or of several.
+        rows: which ones, by their places in the file, 0 and up; None: all.
 
     Raises:
         SourceError: there are none, or one is damaged.
@@ -100,9 +104,10 @@ def read_records(folder: Path) -> Iterator[Record]:
     try:
         with path.open(encoding="utf-8") as file:
             for line in file:
+                if rows is None or number in rows:
+                    yield json.loads(line)
                 number += 1
-                yield json.loads(line)
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}; give a folder that cmt-seg evaluate wrote") from error
     except ValueError as error:
-        raise SourceError(f"{path}, line {number}: {error}; evaluate again with --fresh") from error
+        raise SourceError(f"{path}, line {number + 1}: {error}; evaluate again with --fresh") from error

@@ -1,25 +1,27 @@
-"""One result of several sequences: their records in a row, and a summary and a report of all."""
+"""Combined result of several sequences: their records in a row, and a summary and a report of all."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TextIO, cast
 
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.folder import RECORDS, SEVERAL, TABLE, claimed
+from cmt_seg_ros.evaluation.report.history import HistoryBuilder
 from cmt_seg_ros.evaluation.results import write_summary
 from cmt_seg_ros.evaluation.scores.frame_records import Record
-from cmt_seg_ros.evaluation.scores.frame_scores import write_csv
-from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, Facts, Summary, summarise
+from cmt_seg_ros.evaluation.scores.frame_scores import FrameTable
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, SequenceRow, Summary, all_matched, summarise
 from cmt_seg_ros.evaluation.workers import Outcome
 from cmt_seg_ros.labels import LabelSet
 
-MAIN_FIGURES = ("frames", "image_size_px", "masks", "objectness", "tracks", "panoptic", "temporal", "problems")
+MAIN_SCORES = ("frames", "image_size_px", "masks", "objectness", "tracks", "panoptic", "temporal", "problems")
 
 
 def combine(out: Path, outcomes: Sequence[Outcome]) -> Summary:
@@ -41,39 +43,44 @@ def combine(out: Path, outcomes: Sequence[Outcome]) -> Summary:
     labels = [LabelSet.from_list(summary["classes"]) for _, summary in done]
     if any(other != labels[0] for other in labels):
         raise ConfigError("the sequences were evaluated with models of different classes; they have no common scores")
-    folders = [job.folder for job, _ in done]
-    with claimed(out, SEVERAL), (out / RECORDS).open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(record, separators=(",", ":")) + "\n" for record in _records(folders))
-        file.flush()
-        summary = summarise(read_records(out), labels[0], _facts([s for _, s in done], outcomes))
+    with claimed(out, SEVERAL):
+        history, info = HistoryBuilder(), _info([summary for _, summary in done], outcomes)
+        with (out / RECORDS).open("w", encoding="utf-8") as file, closing(FrameTable(out / TABLE, labels[0])) as table:
+            records = _copied([job.folder for job, _ in done], file)
+            summary = summarise(records, labels[0], info, (history, table))
         summary["sequences"] = [_row(outcome) for outcome in outcomes]
-        write_csv(out / TABLE, read_records(out), labels[0])
-        write_report(out, summary)
+        write_report(out, summary, history.history())
         write_summary(out, summary)
     return summary
 
 
-def _records(folders: Sequence[Path]) -> Iterator[Record]:
+def _copied(folders: Sequence[Path], file: TextIO) -> Iterator[Record]:
+    """Yield the records of the folders, each written to the file."""
     for folder in folders:
-        yield from read_records(folder)
+        for record in read_records(folder):
+            file.write(json.dumps(record, separators=(",", ":")) + "\n")
+            yield record
 
 
-def _facts(summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> Facts:
+def _info(summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> RunInfo:
     first = summaries[0]
     counts: Counter[str] = Counter()
     lines: list[str] = []
-    truth: Summary = {}
+    truth = all_matched()
     for summary in summaries:
         counts += Counter(summary["problems"]["counts"])
         lines += summary["problems"]["lines"]
-        for name in NO_TRUTH:
-            truth[name] = truth[name] + summary["frames"][name] if name in truth else summary["frames"][name]
+        frames = summary["frames"]
+        truth["without_truth"] += frames["without_truth"]
+        truth["first_without_truth"] += frames["first_without_truth"]
+        truth["truth_without_frame"] += frames["truth_without_frame"]
+        truth["first_truth_without_frame"] += frames["first_truth_without_frame"]
     failed = sum(outcome.summary is None for outcome in outcomes)
     if failed:
         counts["not_evaluated"] = failed
         lines += [f"{o.job.name} was not evaluated: {o.error}" for o in outcomes if o.summary is None]
     timing = [summary["timing"] for summary in summaries]
-    return Facts(
+    return RunInfo(
         clip=_names([outcome.job.name for outcome in outcomes]),
         mode=first["mode"],
         model=first["model"],
@@ -87,17 +94,18 @@ def _facts(summaries: Sequence[Summary], outcomes: Sequence[Outcome]) -> Facts:
 
 
 def _names(names: Sequence[str]) -> str:
-    """What to call all sequences together."""
+    """Return what to call all sequences together."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{len(names)} sequences: {', '.join(names[:3])}{more}"
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
-    """A sequence in the summary of all: its main figures without tables of classes, or why it has none."""
-    row: dict[str, Any] = {"name": outcome.job.name, "error": outcome.error}
-    for name in MAIN_FIGURES:
-        figures = None if outcome.summary is None else outcome.summary[name]
-        if isinstance(figures, dict):
-            figures = {k: v for k, v in figures.items() if not isinstance(v, list) and not k.startswith("class_")}
-        row[name] = figures
-    return row
+def _row(outcome: Outcome) -> SequenceRow:
+    """Return a sequence's row in the summary of all: its main scores without tables of classes, or why it has none."""
+    row: dict[str, object] = {"name": outcome.job.name, "error": outcome.error}
+    whole: Mapping[str, object] = outcome.summary or {}
+    for name in MAIN_SCORES:
+        scores = whole.get(name)
+        if isinstance(scores, dict):
+            scores = {k: v for k, v in scores.items() if not isinstance(v, list) and not k.startswith("class_")}
+        row[name] = scores
+    return cast(SequenceRow, row)

@@ -1,4 +1,4 @@
-"""Which folder holds results, of what, and who is writing them: nothing is deleted that somebody else has put there."""
+"""Results folder: what lies in it, and who may write to it; nothing is deleted that somebody else has put there."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cmt_seg_ros.bags.topics import RESULTS_MARK
 from cmt_seg_ros.errors import ConfigError
 
 RECORDS, STATE, PARTS, SUMMARY = "frames.jsonl", "state.pickle", "parts", "summary.json"
 ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT = "annotated", "examples", "frames.csv", "tracks.txt", "report.html"
 LIVE = "live"
+RESULTS_MARK = ".cmt-seg-results"
+"""File in every folder that an evaluation wrote: the bags in it are results, no input."""
 RESULTS = (RECORDS, STATE, PARTS, SUMMARY, ANNOTATED, EXAMPLES, TABLE, TRACKS, REPORT, LIVE)
 """What lies in the folder of a sequence, at its end or while it runs."""
 SEVERAL = "several sequences"

@@ -1,4 +1,4 @@
-"""Which sequences are meant by the paths that a user gives: bags with one or several cameras, folders, videos."""
+"""Inputs: the sequences that a user's paths stand for: bags with one or several cameras, folders, videos."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.bags.topics import bags_in, image_topics
+from cmt_seg_ros.bags.files import bags_in
+from cmt_seg_ros.bags.storage import image_topics
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.evaluation.folder import RESULTS_MARK
 from cmt_seg_ros.images.files import list_files
 
 BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".active", ".zstd")
@@ -27,7 +29,7 @@ class Input:
 
 
 def find_inputs(paths: Sequence[str], topics: Sequence[str], common: SourceConfig) -> list[Input]:
-    """The sequences of bags, folders of bags, folders of images and videos.
+    """Find the sequences of bags, folders of bags, folders of images and videos.
 
     Args:
         paths: as the user gives them; "scene" is the synthetic street.
@@ -51,7 +53,7 @@ def find_inputs(paths: Sequence[str], topics: Sequence[str], common: SourceConfi
 
 
 def absolute(source: SourceConfig) -> SourceConfig:
-    """With paths that are right in any working directory; what is no file or folder may be a topic."""
+    """Return the source with absolute paths; what is no file or folder may be a topic and stays."""
     names = ("video", "images", "bag", "ground_truth", "instances")
     paths = {name: Path(getattr(source, name)).expanduser() for name in names if getattr(source, name)}
     found: dict[str, Any] = {name: str(path.resolve()) for name, path in paths.items() if path.exists()}
@@ -66,7 +68,7 @@ def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Inpu
         raise ConfigError(f"{path} does not exist; give a bag, a folder of bags or of images, or a video")
     if path.is_file() and path.suffix.lower() not in BAG_SUFFIXES:
         return [Input(path.stem, replace(common, video=str(path)))]
-    bags = bags_in(path)
+    bags = bags_in(path, skip=RESULTS_MARK)
     if bags:
         return [one for bag in bags for one in _of_bag(bag, path, topics, common)]
     if list_files(path):
@@ -108,25 +110,25 @@ def _check_truth(common: SourceConfig, words: Sequence[str], why: str) -> None:
 
 
 def _filled(source: SourceConfig, word: str, text: str) -> SourceConfig:
-    """With a word in the places of its ground truth, such as {name}, replaced."""
+    """Return the source with a word in the places of its ground truth, such as {name}, replaced."""
     truth, instances = (place.replace(word, text) for place in (source.ground_truth, source.instances))
     return replace(source, ground_truth=truth, instances=instances)
 
 
 def _folder_name(path: Path) -> str:
-    """Of data sets the folder ``images`` says nothing."""
+    """Return the name of a folder; of data sets the folder ``images`` says nothing, so that of its parent."""
     path = path.resolve()
     return path.parent.name if path.name == "images" and path.parent.name else path.name
 
 
 def _camera(topic: str) -> str:
-    """The camera of a topic such as /front/image_raw/compressed."""
+    """Return the camera of a topic such as /front/image_raw/compressed."""
     parts = [p for p in topic.split("/") if p and p not in ("image_raw", "image", "compressed")]
     return "_".join(parts) or "camera"
 
 
 def _distinct(inputs: list[Input]) -> list[Input]:
-    """Names that are folder names, each once."""
+    """Give each input a name of its own that can be the name of a folder."""
     used: set[str] = set()
     named = []
     for one in inputs:

@@ -1,18 +1,26 @@
-"""What is to be evaluated, and how: plain values that can be sent to another process or machine."""
+"""Job and FrameResult: what is to be evaluated, and what comes out for each frame.
+
+Both are plain values: a job can be sent to another process or machine; a result is the same whether the frame was
+replayed without ROS or went through the live nodes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.config.fields import changed
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.model_package import find
 from cmt_seg_ros.sources.truth.places import INSTANCE_FOLDER, LABEL_FOLDER
+from cmt_seg_ros.structures import U16, Frame, Segmentation, Track
 
 _TIMING = ("device", "num_requests", "num_threads", "cpu_pinning", "cache_dir", "autotune", "max_latency_ms")
 
@@ -49,14 +57,14 @@ class Job:
         return Path(self.out)
 
     def settings(self) -> dict[str, Any]:
-        """What differs from the defaults, without what only changes the speed: for summary.json."""
+        """Return what differs from the defaults, without what only changes the speed: for summary.json."""
         parts = {"source": self.source, "segmentation": self.segmentation, "tracker": self.tracker}
         told = {name: changed(part) for name, part in parts.items()}
         told["segmentation"] = {k: v for k, v in told["segmentation"].items() if k not in _TIMING}
         return {**told, "use_images": self.use_images, "masks": self.masks}
 
     def fingerprint(self, live: bool = False) -> str:
-        """Short text that is another one if the job, its model or its clip's files are others.
+        """Return a short text that changes with the job, its model and its clip's files.
 
         Args:
             live: through the nodes; then also what only changes the speed counts.
@@ -74,6 +82,42 @@ class Job:
 
 
 def _state(path: Path) -> list[Any]:
-    """Sizes and times of a file, or of the files of a folder."""
+    """Return sizes and times of a file, or of the files of a folder."""
     files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
     return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files if file.exists()]
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """One frame of a clip and what was made of it.
+
+    Attributes:
+        index: number of the frame in its clip, from 0.
+        frame: decoded, with its ground truth where there is some.
+        segmentation: its masks; None if it was lost.
+        tracks: the tracks of its time, of every state; None if it was not tracked.
+        instances: (H, W) uint16, track id per pixel, 0 = none; None if it was not tracked.
+        lost: why it has no masks, a short key such as ``out_of_order``; empty if it has.
+        timing_ms: how long each stage took, ms, by name: ``read``, ``infer``, ``track``; live ``age``.
+    """
+
+    index: int
+    frame: Frame
+    segmentation: Segmentation | None = None
+    tracks: Sequence[Track] | None = None
+    instances: U16 | None = None
+    lost: str = ""
+    timing_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+def lost_result(index: int, camera: str, stamp_ns: int, reason: str) -> FrameResult:
+    """Return the result of a frame that could not be read.
+
+    Args:
+        index: its number.
+        camera: its name.
+        stamp_ns: nobody knows it: that of a frame beside it.
+        reason: why there is none.
+    """
+    nothing = np.zeros((0, 0, 3), np.uint8)
+    return FrameResult(index, Frame(camera, stamp_ns, nothing, name=f"{index:06d}"), lost=reason)

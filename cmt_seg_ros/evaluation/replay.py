@@ -1,4 +1,4 @@
-"""Every frame of a clip through the live node's own batcher, runner and pipeline: in order, and none dropped.
+"""Replay: every frame of a clip through the live node's own batcher, runner and pipeline, in order, none dropped.
 
 Three threads overlap: one reads and decodes, the runner's infer, and the caller's tracks and scores.
 """
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.evaluation.result import Result, lost_result
+from cmt_seg_ros.evaluation.job import FrameResult, lost_result
 from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.runtime.engine import default_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
@@ -21,7 +21,7 @@ from cmt_seg_ros.structures import Frame, Segmentation
 
 AHEAD = 4  # results that wait for the caller
 
-_Event = tuple[int, Result | Exception | None]
+_Event = tuple[int, FrameResult | Exception | None]
 """A frame's number and result; or how many frames there are, at the end, and what ended them before."""
 
 
@@ -51,7 +51,7 @@ class Replay:
         self._infer_ms: dict[int, float] = {}  # by id(frame): stamps may repeat
         self._closed = False
 
-    def __iter__(self) -> Iterator[Result]:
+    def __iter__(self) -> Iterator[FrameResult]:
         """Yield the results.
 
         Raises:
@@ -67,13 +67,13 @@ class Replay:
             runner.stop()
             reader.join(timeout=10.0)
 
-    def _in_order(self) -> Iterator[Result]:
-        """Results as they come are in order, but for frames that are refused before they are inferred."""
-        waiting: dict[int, Result] = {}
+    def _in_order(self) -> Iterator[FrameResult]:
+        """Yield results in order; only frames that are refused before they are inferred come early."""
+        waiting: dict[int, FrameResult] = {}
         due, end, failure = self._start, -1, None
         while due != end:
             index, outcome = self._events.get()
-            if isinstance(outcome, Result):
+            if isinstance(outcome, FrameResult):
                 waiting[index] = outcome
             else:
                 end, failure = max(index, due), outcome
@@ -84,7 +84,7 @@ class Replay:
             raise failure
 
     def _read(self) -> None:
-        """Runs in a thread: hand every frame to the batcher."""
+        """Hand every frame to the batcher; runs in a thread."""
         end, failure, frames, last = 0, None, iter(self._frames), None
         unread: list[tuple[int, str]] = []  # more than one only before the first frame
         try:
@@ -131,7 +131,7 @@ class Replay:
     def _deliver(self, frame: Frame, segmentation: Segmentation) -> None:
         index, read_ms = self._under_way.popleft()
         timing_ms = {"read": read_ms, "infer": self._infer_ms.pop(id(frame))}
-        self._send((index, Result(index, frame, segmentation, timing_ms=timing_ms)))
+        self._send((index, FrameResult(index, frame, segmentation, timing_ms=timing_ms)))
 
     def _refuse(self, frame: Frame, error: FrameError) -> None:
         index, read_ms = self._under_way.popleft()
@@ -139,7 +139,7 @@ class Replay:
 
     def _lose(self, index: int, frame: Frame, error: FrameError, read_ms: float) -> None:
         self._refused(index, error)
-        self._send((index, Result(index, frame, lost=error.reason, timing_ms={"read": read_ms})))
+        self._send((index, FrameResult(index, frame, lost=error.reason, timing_ms={"read": read_ms})))
 
     def _lose_unread(self, unread: list[tuple[int, str]], near: Frame) -> None:
         """Give up frames that could not be read; nobody knows their stamps, but those of the frames beside them."""

@@ -1,25 +1,28 @@
-"""The files that a sequence leaves when it is over: figures, tables, the annotated bag, the report."""
+"""Results of a sequence: the files that are made of its records when it is over."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Callable, Collection, Iterable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.annotated.bag import merge
-from cmt_seg_ros.evaluation.checkpoint import State, read_records
+from cmt_seg_ros.evaluation.checkpoint import RunState, read_records
 from cmt_seg_ros.evaluation.folder import ANNOTATED, PARTS, STATE, SUMMARY, TABLE, TRACKS
-from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.job import FrameResult, Job
 from cmt_seg_ros.evaluation.report.examples import draw_examples, save_examples
-from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.report.history import HistoryBuilder, RunHistory
 from cmt_seg_ros.evaluation.scores.frame_records import known_ids, track_of
-from cmt_seg_ros.evaluation.scores.frame_scores import write_csv
-from cmt_seg_ros.evaluation.scores.summary import NO_TRUTH, Facts, Summary, summarise
+from cmt_seg_ros.evaluation.scores.frame_scores import FrameTable, ScoredFrame, confirmed_ids
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary, Unmatched, all_matched, summarise
+from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import Clip
@@ -32,9 +35,9 @@ def finish(
     folder: Path,
     labels: LabelSet,
     truth_labels: LabelSet,
-    facts: Facts,
-    state: State,
-    again: Callable[[Collection[int]], Iterable[Result]],
+    info: RunInfo,
+    state: RunState,
+    again: Callable[[Collection[int]], Iterable[FrameResult]],
 ) -> Summary:
     """Write everything that is made of the records, summary.json last: with it the sequence is over.
 
@@ -42,7 +45,7 @@ def finish(
         folder: of the sequence.
         labels: the predicted classes.
         truth_labels: the true ones.
-        facts: what the records do not say.
+        info: what the records do not say.
         state: of the run, at its end.
         again: gives the results of frames once more, by their numbers, for the report's pictures.
 
@@ -51,15 +54,16 @@ def finish(
     """
     from cmt_seg_ros.evaluation.report.report import write_report  # needs an extra
 
-    summary = summarise(read_records(folder), labels, facts)
     try:
-        write_csv(folder / TABLE, read_records(folder), labels)
-        write_tracks(folder)
+        builder = HistoryBuilder()
+        with closing(FrameTable(folder / TABLE, labels)) as table, closing(TrackTable(folder / TRACKS)) as tracks:
+            summary = summarise(read_records(folder), labels, info, (builder, table, tracks))
+        history = builder.history()
         if state.parts:
             shutil.rmtree(folder / ANNOTATED, ignore_errors=True)
             merge(sorted((folder / PARTS).iterdir()), folder / ANNOTATED)
-        write_examples(folder, summary, labels, truth_labels, again)
-        write_report(folder, summary)
+        write_examples(folder, summary, history, labels, truth_labels, again)
+        write_report(folder, summary, history)
         write_summary(folder, summary)
         (folder / STATE).unlink(missing_ok=True)
         shutil.rmtree(folder / PARTS, ignore_errors=True)
@@ -71,66 +75,84 @@ def finish(
 def write_examples(
     folder: Path,
     summary: Summary,
+    history: RunHistory,
     labels: LabelSet,
     truth_labels: LabelSet,
-    again: Callable[[Collection[int]], Iterable[Result]],
+    again: Callable[[Collection[int]], Iterable[FrameResult]],
 ) -> None:
     """Draw the best, the median and the worst frame; without ground truth some frames from all over the clip."""
     wanted = {name: one["index"] for name, one in (summary["examples"] or {}).items()}
-    tracks: dict[int, list[Any]] = {}
-    good = [r["index"] for r in read_records(folder) if not r["lost"]]
+    good = np.delete(history.indexes, np.array(history.lost, np.int64)).tolist()
     if not wanted and good:
         places = [good[round(share * (len(good) - 1))] for share in (0.1, 0.5, 0.9)]
         wanted = {f"frame {index}": index for index in places}
-    for record in read_records(folder):
-        if record["index"] in wanted.values():
-            tracks[record["index"]] = [track_of(row) for row in record["tracks"] or ()]
+    # Which frames these are is known only at the end of the pass: their tracks are read again.
+    rows = np.flatnonzero(np.isin(history.indexes, [*wanted.values()])).tolist()
+    tracks = {r["index"]: [track_of(row) for row in r["tracks"] or ()] for r in read_records(folder, rows)}
     results = (replace(r, tracks=tracks[r.index]) for r in again(set(wanted.values())))
     save_examples(folder, draw_examples(results, labels, known_ids(truth_labels, labels), wanted))
 
 
 def write_summary(folder: Path, summary: Summary) -> None:
     """Write summary.json, whole or not at all."""
-    fresh = folder / f"{SUMMARY}.new"
-    fresh.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    os.replace(fresh, folder / SUMMARY)
+    write_whole(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
 
 
-def write_tracks(folder: Path) -> None:
-    """Write tracks.txt, MOTChallenge rows: each track that was confirmed, wherever it is seen."""
-    rows = ((r["index"], row) for r in read_records(folder) for row in r["tracks"] or ())
-    confirmed = {row[0] for _, row in rows if row[2] == TrackState.CONFIRMED}
-    seen = (TrackState.TENTATIVE, TrackState.CONFIRMED)
-    with (folder / TRACKS).open("w", encoding="utf-8", newline="\n") as file:
-        for record in read_records(folder):
-            for track_id, _, state, *box, score in record["tracks"] or ():
-                if track_id in confirmed and state in seen:
-                    file.write(row_of(record["index"] + 1, track_id, box, score))
+class TrackTable:
+    """Writes tracks.txt, MOTChallenge rows: each track that was confirmed, wherever it is seen.
+
+    Whether a track is confirmed is known only after its first rows. The rows of all tracks go to a temporary file, and
+    at the end those of confirmed ones from there to tracks.txt, in the same order.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        OSError: the file cannot be written; also while writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._confirmed = path, set[int]()
+        self._rows = tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=path.parent)  # noqa: SIM115 - closed by close
+
+    def add(self, frame: ScoredFrame) -> None:
+        """Take the tracks of the next frame."""
+        record = frame.record
+        self._confirmed |= confirmed_ids(record)
+        for track_id, _, state, *box, score in record["tracks"] or ():
+            if state in (TrackState.TENTATIVE, TrackState.CONFIRMED):
+                self._rows.write(row_of(record["index"] + 1, track_id, box, score))
+
+    def close(self) -> None:
+        """Write the file."""
+        self._rows.seek(0)
+        with self._rows, self._path.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(row for row in self._rows if int(row.split(",", 2)[1]) in self._confirmed)
 
 
-def facts_of(job: Job, state: State, clip: Clip, model: str, device: str) -> Facts:
-    """What the records do not say of an offline run."""
-    partners = _partners(clip)
+def run_info(job: Job, state: RunState, clip: Clip, model: str, device: str) -> RunInfo:
+    """Return what the records do not say of an offline run, whose clip was read to its end."""
     problems: Problems = state.problems
-    return Facts(
+    truth = _unmatched(clip)  # may add a problem
+    return RunInfo(
         clip=clip.name,
         mode="offline",
         model=model,
         settings=job.settings(),
         fingerprint=state.fingerprint,
         problems={"counts": dict(problems.counts), "lines": list(problems.lines)},
-        truth=partners,
+        truth=truth,
         device=device,
         wall_s=state.wall_s,
         cpu_s=state.cpu_s,
     )
 
 
-def _partners(clip: Clip) -> dict[str, Any]:
-    """Names of frames without truth and of truth without a frame, of a clip that was read to its end."""
+def _unmatched(clip: Clip) -> Unmatched:
+    """Return names of frames without truth and of truth without a frame, of a clip that was read to its end."""
     truth = clip.source
     if not isinstance(truth, WithTruth):
-        return NO_TRUTH
+        return all_matched()
     if truth.truth_without_frame_count and not truth.frames_with_truth:
         clip.problems.add("no_truth_matched", f"none of {truth.truth_without_frame_count} ground truths has a frame; "
                           "are names or stamps those of the frames? See --tolerance-ms")  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a sequence writes while it runs: records, parts of the annotated bag, checkpoints."""
+"""Run writer: what a sequence writes while it runs: records, parts of the annotated bag, checkpoints."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.annotated.bag import AnnotatedBag
-from cmt_seg_ros.evaluation.checkpoint import State
+from cmt_seg_ros.evaluation.checkpoint import RunState
 from cmt_seg_ros.evaluation.folder import PARTS, RECORDS
-from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.evaluation.scores.frame_records import Record
-from cmt_seg_ros.evaluation.scores.frame_scores import frame_scores
+from cmt_seg_ros.evaluation.scores.frame_scores import scored_frame
 from cmt_seg_ros.labels import LabelSet
 
 CHECKPOINT_FRAMES, CHECKPOINT_S = 250, 20.0
 
 
-class RunFiles:
+class RunWriter:
     """Appends to the files of a run from where its state says.
 
     Args:
@@ -34,7 +34,7 @@ class RunFiles:
         SourceError: the folder cannot be written; also while writing.
     """
 
-    def __init__(self, folder: Path, state: State, labels: LabelSet, model: str, annotate: bool) -> None:
+    def __init__(self, folder: Path, state: RunState, labels: LabelSet, model: str, annotate: bool) -> None:
         self._folder, self._state, self._labels, self._model = folder, state, labels, model
         self._annotate = annotate
         self._part: AnnotatedBag | None = None
@@ -47,7 +47,7 @@ class RunFiles:
         except OSError as error:
             raise SourceError(f"{folder} cannot be written: {error.strerror}; give another folder") from error
 
-    def add(self, result: Result, record: Record) -> None:
+    def add(self, result: FrameResult, record: Record) -> None:
         """Write what is known of the next frame."""
         try:
             self._records.write(json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n")
@@ -76,13 +76,13 @@ class RunFiles:
         if self._part is not None:
             self._part.close()
 
-    def _write_part(self, result: Result, record: Record) -> None:
+    def _write_part(self, result: FrameResult, record: Record) -> None:
         if self._part is None:
             path = self._folder / PARTS / f"{self._state.parts:06d}"
             path.parent.mkdir(exist_ok=True)
             self._part = AnnotatedBag(path, self._labels, self._model)
         times = {name: record["timing"].get(name) for name in ("infer_ms", "track_ms")}
-        scores = {**frame_scores(record, self._labels), **times}
+        scores = {**scored_frame(record, len(self._labels)).scores, **times}
         self._part.add(result.frame, result.segmentation, result.tracks, scores, result.lost)
 
     def _close_part(self) -> None:
@@ -93,6 +93,6 @@ class RunFiles:
 
 
 def cpu_s() -> float:
-    """CPU time of this process so far, seconds."""
+    """Return the CPU time of this process so far, seconds."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime

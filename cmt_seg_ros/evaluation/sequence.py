@@ -1,25 +1,29 @@
-"""Evaluates one sequence: every frame through pipeline and tracker, a record of each, then the figures. Read first."""
+"""Evaluation of one sequence (read first): every frame through pipeline and tracker, a record of each, then the scores.
+
+Two streams of results end in the same :func:`score`: the replay of this file, and what the live nodes made of the clip
+(:mod:`cmt_seg_ros.evaluation.live.play`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, zip_longest
 from pathlib import Path
-from typing import Any
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError, SourceError, TrackingError
 from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.checkpoint import RunState
 from cmt_seg_ros.evaluation.folder import claimed
-from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.job import FrameResult, Job, lost_result
 from cmt_seg_ros.evaluation.replay import Replay
-from cmt_seg_ros.evaluation.result import Result, lost_result
-from cmt_seg_ros.evaluation.results import facts_of, finish
-from cmt_seg_ros.evaluation.run_writer import RunFiles
-from cmt_seg_ros.evaluation.scores.frame_records import Recorder
+from cmt_seg_ros.evaluation.results import finish, run_info
+from cmt_seg_ros.evaluation.run_writer import RunWriter
+from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary
 from cmt_seg_ros.images.files import check_size
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import LabelSet
@@ -36,7 +40,7 @@ Progress = Callable[[int, int], None]
 """Called as ``progress(done, total)`` after each frame; ``total`` is the most there can be."""
 
 
-def with_tracks(result: Result, session: TrackingSession, use_images: bool) -> Result:
+def with_tracks(result: FrameResult, session: TrackingSession, use_images: bool) -> FrameResult:
     """Return the result with the tracks of its time, as tracker_node has them.
 
     Raises:
@@ -52,7 +56,30 @@ def with_tracks(result: Result, session: TrackingSession, use_images: bool) -> R
     )
 
 
-def evaluate(job: Job, progress: Progress = lambda done, total: None) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class ResultStream:
+    """What a replay, or the recording of live nodes, gives to be scored.
+
+    Attributes:
+        clip: the frames.
+        labels: what the predicted class ids mean.
+        model: name of the model.
+        results: of the frames, in order; those that were tracked with their tracks.
+        again: gives the results of a few frames once more, by their numbers, for pictures; may be without tracks.
+        info: says at the end what the records do not.
+        times: the only times of a record to keep; None: all.
+    """
+
+    clip: Clip
+    labels: LabelSet
+    model: str
+    results: Iterator[FrameResult]
+    again: Callable[[Collection[int]], Iterator[FrameResult]]
+    info: Callable[[RunState], RunInfo]
+    times: Sequence[str] | None = None
+
+
+def evaluate(job: Job, progress: Progress = lambda done, total: None) -> Summary:
     """Evaluate a sequence, or what an earlier run left of it, and write all its files.
 
     Args:
@@ -68,38 +95,58 @@ def evaluate(job: Job, progress: Progress = lambda done, total: None) -> dict[st
         ModelError: the model is missing or damaged.
     """
     with claimed(job.folder, job.fingerprint()):
-        return checkpoint.finished(job.folder) or _evaluate(job, progress)
+        if summary := checkpoint.finished(job.folder):
+            return summary
+        state = checkpoint.resume(job.folder, job.fingerprint())
+        return score(job, state, _replayed(job, state), progress)
 
 
-def _evaluate(job: Job, progress: Progress) -> dict[str, Any]:
-    """See :func:`evaluate`; the folder is claimed and not finished."""
-    state = checkpoint.resume(job.folder, job.fingerprint())
-    problems: Problems = state.problems or Problems()
+def score(job: Job, state: RunState, stream: ResultStream, progress: Progress) -> Summary:
+    """Make a record of each result, then all files; the job's folder is claimed and not finished.
+
+    Raises:
+        SourceError: as the results do; the disk is full.
+    """
+    truth_labels = job.truth_labels or stream.labels
+    if "records" not in state.memory:
+        state.memory["records"] = RecordBuilder(job.name, stream.labels, truth_labels, stream.times)
+    with closing(RunWriter(job.folder, state, stream.labels, stream.model, job.annotate)) as writer:
+        for result in stream.results:
+            writer.add(result, state.memory["records"].record(result))
+            progress(state.frames, len(stream.clip))
+        writer.checkpoint()
+    return finish(job.folder, stream.labels, truth_labels, stream.info(state), state, stream.again)
+
+
+def _replayed(job: Job, state: RunState) -> ResultStream:
+    """Replay the clip from where the state says."""
+    problems = state.problems = state.problems or Problems()
     clip, labels, results = _open(job, problems, state.frames)
     model, device = _model(job)
-    memory = state.memory or {
-        "recorder": Recorder(job.name, labels, job.truth_labels or labels),
-        "session": TrackingSession(labels, job.tracker),
-    }
-    recorder, session = memory["recorder"], memory["session"]
-    state.problems, state.memory = problems, memory
-    with closing(RunFiles(job.folder, state, labels, model, job.annotate)) as files:
+    if "session" not in state.memory:
+        state.memory["session"] = TrackingSession(labels, job.tracker)
+    session: TrackingSession = state.memory["session"]
+
+    def tracked() -> Iterator[FrameResult]:
         for result in results:
             try:
                 result = with_tracks(result, session, job.use_images)
             except (FrameError, TrackingError) as error:
                 problems.add("tracking", f"frame {result.index}: {error}")
-            files.add(result, recorder.record(result))
-            progress(state.frames, len(clip))
-        files.checkpoint()
-    facts = facts_of(job, state, clip, model, device)
-    return finish(
-        job.folder, labels, job.truth_labels or labels, facts, state, lambda wanted: _again(job, clip, wanted)
+            yield result
+
+    return ResultStream(
+        clip,
+        labels,
+        model,
+        results=tracked(),
+        again=lambda wanted: _again(job, clip, wanted),
+        info=lambda state: run_info(job, state, clip, model, device),
     )
 
 
-def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[Result]]:
-    """The clip, what its masks mean, and its results without tracks from frame ``start`` on."""
+def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[FrameResult]]:
+    """Open the clip; return it, what its masks mean, and its results without tracks from frame ``start`` on."""
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0, legend=None)
         labels = masks.labels
@@ -121,15 +168,15 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
 
 
 def _model(job: Job) -> tuple[str, str]:
-    """Name of the model, and its device."""
+    """Return the name of the model and its device."""
     if job.masks:
         return "given masks", ""
     pipeline = _pipeline(job.segmentation)
     return pipeline.package.name, pipeline.engine.device
 
 
-def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[Result]:
-    """The results of a few frames once more, for pictures; without tracks."""
+def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[FrameResult]:
+    """Yield the results of a few frames once more, for pictures; without tracks."""
     last = max(wanted, default=-1)
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0)
@@ -138,7 +185,7 @@ def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[Result]:
     for index, frame in islice(numbered(clip), last + 1):
         if index in wanted and isinstance(frame, Frame):
             (segmentation,) = _pipeline(job.segmentation).process([frame])
-            yield Result(index, frame, segmentation)
+            yield FrameResult(index, frame, segmentation)
 
 
 @lru_cache(1)  # sequences of one run share it: it takes a second to load
@@ -146,8 +193,8 @@ def _pipeline(config: SegmentationConfig) -> Pipeline:
     return Pipeline(config)
 
 
-def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[Result]:
-    """Results with masks that were made elsewhere, one for each frame in the order of names.
+def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[FrameResult]:
+    """Yield results with masks that were made elsewhere, one for each frame in the order of names.
 
     Raises:
         SourceError: there are fewer masks than frames, or fewer frames than the clip promised, or a mask has another
@@ -165,4 +212,4 @@ def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[Result]:
             continue
         segmentation = replace(mask.segmentation, stamp_ns=frame.stamp_ns, name=frame.name)
         check_size(f"mask {mask.segmentation.name}", segmentation.class_ids, frame.size)
-        yield Result(index, frame, segmentation)
+        yield FrameResult(index, frame, segmentation)

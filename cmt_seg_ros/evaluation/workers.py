@@ -1,4 +1,4 @@
-"""Many sequences: one after the other, in processes of this machine, or on a Dask cluster; the results are the same.
+"""Workers for many sequences: one after the other, in processes, or on a Dask cluster; the results are the same.
 
 Each sequence is a job of its own that writes its own folder. A worker that crashes costs nothing but time: its job is
 begun again where its last checkpoint was.
@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
 
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.evaluation.job import Job
+from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.sequence import evaluate
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Outcome:
     """What became of one job: the content of its summary.json, or why there is none."""
 
     job: Job
-    summary: dict[str, Any] | None
+    summary: Summary | None
     error: str = ""
 
 
@@ -103,12 +103,12 @@ def on_cluster(jobs: Sequence[Job], address: str, progress: Callable[[Job, int, 
 
 
 def _attempt(job: Job) -> Outcome:
-    """Runs on the worker."""
+    """Evaluate a job on a worker of the cluster."""
     return next(in_turn([job], lambda job, done, total: None))
 
 
 def _attend(job: Job, progress: Callable[[Job, int, int], None], stop: threading.Event) -> Outcome:
-    """Runs in a thread: start a process for a job, and another one if it crashes; end it when told to stop."""
+    """Start a process for a job, and another one if it crashes; end it when told to stop. Runs in a thread."""
     # Spawned: a fork would copy the threads of OpenVINO and OpenCV in whatever state they are.
     context = multiprocessing.get_context("spawn")
     code: int | None = None
@@ -145,7 +145,7 @@ def _listen(
 
 
 def _work(job: Job, send: Connection) -> None:
-    """Runs in the process."""
+    """Evaluate a job and send progress and outcome; runs in the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the command ends its processes
     reported_s = 0.0
 

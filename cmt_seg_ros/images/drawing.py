@@ -1,4 +1,4 @@
-"""The picture people look at: class colours over the image, objects outlined."""
+"""Overlay of masks: class colours over the image, objects outlined in white."""
 
 from __future__ import annotations
 

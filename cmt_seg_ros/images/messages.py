@@ -29,9 +29,9 @@ def frame_from_message(message: Any, camera: str, convert: Callable[[Any], U8] |
     counts them. Messages whose height counts the rows of chroma as well are refused (``short_data``): they cannot
     be told from those that lack their chroma.
 
-    A CompressedImage stays compressed (see ``pixels.decoded``): a live node decodes only what it infers. Whether it is
-    a jpeg or a png its first bytes say, as drivers write all kinds of things into ``format``; that is asked only for
-    the order of the channels, and whether it is depth.
+    A CompressedImage stays compressed (see ``pixels.decoded``): a live node decodes only what it infers. Its first
+    bytes tell jpeg from png, as drivers write all kinds of things into ``format``, which only tells the order of the
+    channels and depth from pictures.
 
     Args:
         message: an Image or CompressedImage.

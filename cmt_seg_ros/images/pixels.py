@@ -49,17 +49,17 @@ JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 def graph_encoding(encoding: str) -> str:
-    """Encoding in which the compiled graph reads frames of an encoding of ENCODINGS."""
+    """Return the encoding in which the compiled graph reads frames of an encoding of ENCODINGS."""
     return GRAPH_READS.get(encoding, "bgr8")
 
 
 def slot_shape(size: tuple[int, int], encoding: str) -> tuple[int, int, int]:
-    """(H, W, C) of the graph's input for one frame of this (height, width) and encoding."""
+    """Return (H, W, C) of the graph's input for one frame of this (height, width) and encoding."""
     return *size, ENCODINGS[graph_encoding(encoding)].channels
 
 
 def slot_dtype(encoding: str) -> np.dtype[np.uint8 | np.uint16]:
-    """uint16 for mono16, uint8 for all others."""
+    """Return the type of the graph's input: uint16 for mono16, uint8 for all others."""
     return np.dtype(ENCODINGS[graph_encoding(encoding)].dtype)
 
 
@@ -193,7 +193,7 @@ def decode(data: U8, flags: int, max_image_px: int = SegmentationConfig.max_imag
 
 
 def to_bgr(frame: Frame) -> U8:
-    """(H, W, 3) uint8 blue-green-red of a checked frame of any encoding; a view where it is that already.
+    """Convert a checked frame of any encoding to (H, W, 3) uint8 blue-green-red; a view where it is that already.
 
     Raises:
         FrameError: see :func:`decoded`.
@@ -212,7 +212,7 @@ def _undecodable(size: int) -> FrameError:
 
 
 def _header_size(data: U8) -> tuple[int, int]:
-    """(height, width) in the header of a jpeg or png; (0, 0) where there is none."""
+    """Read (height, width) in the header of a jpeg or png; (0, 0) where there is none."""
     if data[:8].tobytes() == SIGNATURES["png"] and data.size >= 24:
         width, height = np.frombuffer(data[16:24], ">u4").tolist()
         return height, width

@@ -1,1 +1,1 @@
-"""How good masks and tracks are: pure functions on arrays, numpy, scipy and OpenCV only."""
+"""Metrics of masks and tracks: pure functions on arrays, numpy, scipy and OpenCV only."""

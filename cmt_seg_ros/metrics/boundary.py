@@ -1,4 +1,4 @@
-"""How well the outlines of a label map fit: the boundary F-score of semantic segmentation.
+"""Boundary F-score of semantic segmentation: how well the outlines of a label map fit.
 
 Csurka, Larlus and Perronnin, "What is a good evaluation measure for semantic segmentation?", BMVC 2013
 (there "BF"; elsewhere "boundary F1", "BF score"); the F of DAVIS (Perazzi et al., CVPR 2016) is the same
@@ -11,7 +11,7 @@ neither does an unlabelled pixel, of the truth or of the prediction.
 
 Over a data set the F of a class is the mean over the images where the class has a boundary, true or
 predicted, as in the paper and in MATLAB's ``evaluateSemanticSegmentation``: the usual convention of this
-measure, unlike IoU, whose counts add up over images. Code derived from that of DAVIS finds higher figures:
+measure, unlike IoU, whose counts add up over images. Code derived from that of DAVIS finds higher scores:
 it gives 1 to a class that is in neither, and cuts unlabelled pixels out of both masks, whose common rims
 then match. The paper's tolerance is 0.75 % of the image's diagonal, 4.5 pixels at 480x360; 3 are stricter.
 """
@@ -36,7 +36,7 @@ GROUP = 16
 
 
 def boundary_f_per_class(truth: U8, prediction: U8, num_classes: int, tolerance_px: int = TOLERANCE_PX) -> F64:
-    """Boundary F-score of each class in one image.
+    """Return the boundary F-score of each class in one image.
 
     In unlabelled pixels of the truth a true boundary may hide. Therefore predicted boundary pixels within
     ``tolerance_px`` + 1 of one are neither right nor wrong; for recall they may still match a true one.
@@ -69,7 +69,7 @@ def boundary_f_per_class(truth: U8, prediction: U8, num_classes: int, tolerance_
 
 
 def boundaries(ids: U8, num_classes: int) -> U8:
-    """Class id where a pixel lies on the boundary of its class, elsewhere 255; both (H, W) uint8."""
+    """Return the class id where a pixel lies on the boundary of its class, elsewhere 255; both (H, W) uint8."""
     known = ids < num_classes
     edge = np.zeros(ids.shape, bool)
     for here, there in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
@@ -81,7 +81,7 @@ def boundaries(ids: U8, num_classes: int) -> U8:
 
 
 def near(mask: Bool, radius_px: int) -> Bool:
-    """Pixels within a Euclidean distance of a set pixel: (H, W) bool to (H, W) bool."""
+    """Return the pixels within a Euclidean distance of a set pixel: (H, W) bool to (H, W) bool."""
     if not mask.any():
         return mask
     y, x = np.mgrid[-radius_px : radius_px + 1, -radius_px : radius_px + 1]
@@ -106,14 +106,14 @@ class _Outline:
         self.ids = rimmed.take(self.at)
 
     def is_near(self, other: _Outline) -> Bool:
-        """Whether each boundary pixel has one of its own class near it on the other map, (N,) bool."""
+        """Return whether each boundary pixel has one of its own class near it on the other map, (N,) bool."""
         found = np.zeros(self.ids.shape, bool)
         for first in range(0, int(self.ids.max(initial=0)) + 1, GROUP):
             found |= other._near_classes(first).take(self.at) & _bits(first).take(self.ids) != 0
         return found
 
     def _near_classes(self, first: int) -> U16:
-        """For each pixel, which of the classes from ``first`` on are within the radius of it, a bit each."""
+        """Return which of the classes from ``first`` on are within the radius of each pixel, a bit each."""
         line = np.zeros(self._size, np.uint16)
         line[self.at] = _bits(first).take(self.ids)
         pixels, disk = line.copy(), np.zeros_like(line)
@@ -127,7 +127,7 @@ class _Outline:
 
 
 def _bits(first: int) -> U16:
-    """(256,) uint16, one bit for each of 16 classes from ``first`` on, 0 for the others."""
+    """Return (256,) uint16, one bit for each of 16 classes from ``first`` on, 0 for the others."""
     bits = np.zeros(256, np.uint16)
     bits[first : first + GROUP] = 1 << np.arange(min(GROUP, 256 - first))
     return bits
@@ -141,13 +141,13 @@ def _spread(bits: U16, step: int, into: U16) -> None:
 
 
 def _with_rim(image: U8, width_px: int, value: int) -> U8:
-    """All pixels in a row, with a rim of one value around the image."""
+    """Return all pixels in a row, with a rim of one value around the image."""
     rim = cv2.copyMakeBorder(image, *(width_px,) * 4, cv2.BORDER_CONSTANT, value=(float(value),))
     return np.asarray(rim, np.uint8).ravel()
 
 
 def _shares(boundary: _Outline, others: _Outline, num_classes: int, hidden: Bool | None = None) -> F64:
-    """Share of each class's boundary pixels, but for hidden ones, that have one of their class near them.
+    """Return the share of each class's boundary pixels, but for hidden ones, that have one of their class near.
 
     Returns:
         (C,) in 0-1; nan where there are none.

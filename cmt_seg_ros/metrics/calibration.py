@@ -1,9 +1,10 @@
-"""Whether a network is as sure as it is right: the expected calibration error of the published classes.
+"""Bins for the expected calibration error of the published classes: is confidence the share of right pixels?
 
 Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015, and Guo et
 al., "On Calibration of Modern Neural Networks", ICML 2017: pixels are put in 15 bins of equal width by their
 confidence; the error is the mean distance of confidence and share of right pixels over the bins, weighed by pixels.
-Bins add up over images. A value that divides two bins is in the upper one; the confidence 1 is in the last.
+Bins add up over images; :func:`~cmt_seg_ros.metrics.scores.expected_calibration_error` has the formula.
+A value that divides two bins is in the upper one; the confidence 1 is in the last.
 """
 
 from __future__ import annotations
@@ -50,17 +51,3 @@ def calibration_bins(truth: U8, class_ids: U8, confidence: U8) -> F64:
     bins: F64 = np.zeros((BINS, 3))
     np.add.at(bins, np.minimum(values * BINS // 255, BINS - 1), by_value)
     return bins
-
-
-def expected_calibration_error(bins: F64) -> float:
-    """Mean distance of confidence and accuracy.
-
-    Args:
-        bins: (15, 3) float64, of :func:`calibration_bins`, of one image or added up over many.
-
-    Returns:
-        0-1, 0 is best; nan without pixels.
-    """
-    pixels, confidence, right = np.asarray(bins, np.float64).T
-    # A bin's distance of means, times its pixels, is the distance of its sums.
-    return float(np.abs(confidence - right).sum() / pixels.sum()) if pixels.sum() else float("nan")

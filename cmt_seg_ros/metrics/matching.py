@@ -1,4 +1,4 @@
-"""How alike the true objects and the tracks of one frame are, and which of them count."""
+"""Matching of the true objects and the tracks of one frame: IoU of boxes and of instance masks, and which count."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cmt_seg_ros.labels import IGNORE_ID
-from cmt_seg_ros.metrics.similarity import box_iou, iou_of, shared_pixels
 from cmt_seg_ros.metrics.tracking import FrameMatch
-from cmt_seg_ros.structures import U8, U16, Box
+from cmt_seg_ros.structures import F64, U8, U16, Box
 
 MIN_OBJECT_FRACTION = 0.0005
 """Smaller true objects do not count in tracking; share of the image's area. KITTI draws the line in the
@@ -18,7 +18,7 @@ same place: 25 pixels of height, which for a pedestrian is 0.05 % of its image."
 
 
 def match_instances(truth: U16, tracks: U16, min_px: int, truth_classes: U8 | None = None) -> tuple[FrameMatch, int]:
-    """Similarity of the true objects and the tracks of one frame.
+    """Return the similarity of the true objects and the tracks of one frame.
 
     True objects of fewer than ``min_px`` pixels do not count. A track of which more than half lies on
     such objects, or on pixels without a true class, does not count either: it is neither right nor wrong.
@@ -46,7 +46,7 @@ def match_instances(truth: U16, tracks: U16, min_px: int, truth_classes: U8 | No
 
 
 def match_boxes(truth: Mapping[int, Box], rows: Sequence[Sequence[Any]]) -> FrameMatch:
-    """Similarity of true boxes and the boxes of tracks.
+    """Return the similarity of true boxes and the boxes of tracks.
 
     Args:
         truth: (left, top, right, bottom) in pixels by id.
@@ -60,7 +60,7 @@ def match_boxes(truth: Mapping[int, Box], rows: Sequence[Sequence[Any]]) -> Fram
 
 
 def confirmed_only(matches: Sequence[FrameMatch], confirmed: Collection[int]) -> list[FrameMatch]:
-    """The matches without tracks that were never confirmed.
+    """Return the matches without tracks that were never confirmed.
 
     Args:
         matches: of the frames of one sequence; track ids as in instance images, from 1 to 65535, or as they are.
@@ -72,3 +72,67 @@ def confirmed_only(matches: Sequence[FrameMatch], confirmed: Collection[int]) ->
         keep = np.isin(np.asarray(tracks, np.int64), known)
         kept.append((truth, np.asarray(tracks)[keep], np.asarray(iou)[:, keep]))
     return kept
+
+
+I64 = npt.NDArray[np.int64]
+
+
+def box_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> F64:
+    """Return the intersection over union of every pair of boxes.
+
+    Args:
+        first: (N, 4) boxes (left, top, right, bottom) in pixels, right and bottom exclusive.
+        second: (M, 4) boxes, likewise.
+
+    Returns:
+        (N, M) float64 in 0-1; 0 where a box has no area.
+    """
+    a = np.asarray(first, np.float64).reshape(-1, 1, 4)
+    b = np.asarray(second, np.float64).reshape(1, -1, 4)
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    inter: F64 = np.prod(np.clip(sides, 0, None), axis=-1)
+    union = np.prod(a[..., 2:] - a[..., :2], axis=-1) + np.prod(b[..., 2:] - b[..., :2], axis=-1) - inter
+    iou: F64 = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return iou
+
+
+def shared_pixels(
+    truth: npt.NDArray[np.unsignedinteger], prediction: npt.NDArray[np.unsignedinteger]
+) -> tuple[I64, I64, I64]:
+    """Count the pixels that each pair of instances of two instance-id images shares.
+
+    Args:
+        truth: (H, W) unsigned integers, instance id per pixel, 0 = none.
+        prediction: (H, W) unsigned integers, likewise.
+
+    Returns:
+        Ids in the truth (N + 1,) and in the prediction (M + 1,), int64 and ascending, 0 first even if no pixel has
+        it; and (N + 1, M + 1) int64, the number of pixels of each pair.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth is {truth.shape}, prediction {prediction.shape}; both must have one shape")
+    truth_ids, rows = _dense(truth)
+    other_ids, columns = _dense(prediction)
+    shape = (len(truth_ids), len(other_ids))
+    joint = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1]).reshape(shape)
+    return truth_ids, other_ids, joint.astype(np.int64, copy=False)
+
+
+def iou_of(joint: I64) -> F64:
+    """Return (N, M) float64 IoU in 0-1 of all pairs but those of 0, from what :func:`shared_pixels` counted."""
+    inter = joint[1:, 1:].astype(np.float64)
+    union = joint.sum(axis=1)[1:, None] + joint.sum(axis=0)[None, 1:] - inter
+    iou: F64 = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return iou
+
+
+def _dense(ids: npt.NDArray[np.unsignedinteger]) -> tuple[I64, I64]:
+    """Return the ids in use, 0 first even if no pixel has it, and for each pixel the index of its id."""
+    # A table over the ids is several times faster than np.unique, which sorts all pixels.
+    used = np.zeros(int(ids.max(initial=0)) + 1, bool)
+    used[ids.ravel()] = True
+    used[0] = True
+    return np.flatnonzero(used).astype(np.int64), (np.cumsum(used) - 1).take(ids.ravel())

@@ -11,7 +11,7 @@ class match if their IoU is over 0.5. Segments are:
 
 What is unlabelled in the truth does not count: those pixels are taken out of the predicted segments, and a predicted
 segment of which they are more than half is not wrong. What is unlabelled in the prediction is missed, as in the paper;
-torchmetrics takes such pixels out of the true segments. Otherwise figures are the same.
+torchmetrics takes such pixels out of the true segments. Otherwise scores are the same.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.metrics.segmentation import mean_known
+from cmt_seg_ros.metrics import scores
 from cmt_seg_ros.structures import F64, U8
 
 I32 = npt.NDArray[np.int32]
@@ -91,7 +91,7 @@ def panoptic_parts(
 
 
 def panoptic_quality(totals: F64) -> PanopticQuality:
-    """Panoptic quality of a frame or of many.
+    """Return the panoptic quality of a frame or of many.
 
     Args:
         totals: (C, 4) float64, for each class the sum of IoU, matches, wrong and missed segments: the rows of
@@ -100,11 +100,9 @@ def panoptic_quality(totals: F64) -> PanopticQuality:
     Returns:
         The quality of each class and the means. A class that is never matched has 0 in all three, also in SQ.
     """
-    sum_iou, hits, wrong, missed = np.asarray(totals, np.float64).T
-    occurs = hits + wrong + missed > 0
-    rq = np.divide(hits, hits + (wrong + missed) / 2, out=np.full(len(hits), np.nan), where=occurs)
-    sq = np.where(occurs, sum_iou / np.maximum(hits, 1), np.nan)
-    return PanopticQuality(mean_known(sq * rq), mean_known(sq), mean_known(rq), sq * rq, sq, rq)
+    pq, sq, rq = scores.class_pq(totals), scores.class_sq(totals), scores.class_rq(totals)
+    means = [float(scores.mean_known(quality)) for quality in (pq, sq, rq)]
+    return PanopticQuality(means[0], means[1], means[2], pq, sq, rq)
 
 
 def _segments(ids: U8, instances: Instances, labels: LabelSet, one_class: bool = False) -> tuple[I32, I64]:
@@ -135,7 +133,7 @@ def _segments(ids: U8, instances: Instances, labels: LabelSet, one_class: bool =
 
 
 def _dense(values: npt.NDArray[np.integer]) -> tuple[I64, I64]:
-    """Values in use, ascending, and for each value its index: np.unique, but in linear time."""
+    """Return the values in use, ascending, and for each value its index: np.unique, but in linear time."""
     used = np.zeros(int(values.max(initial=0)) + 1, bool)
     used[values] = True
     return np.flatnonzero(used), (np.cumsum(used) - 1).take(values)

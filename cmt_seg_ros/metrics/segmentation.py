@@ -1,8 +1,8 @@
-"""Quality of a label map against ground truth: confusion matrix, IoU, precision, recall, pixel accuracy.
+"""Confusion matrix of a label map and its ground truth, and the scores that come of it; MaskMeter adds up over images.
 
-All figures of this file come out of one confusion matrix, which adds up over images: sum the matrices,
-then ask for the figure (the convention of CamVid and Cityscapes), rather than averaging figures per
-image. The boundary F-score that :class:`MaskMeter` has beside them is an average per image.
+Confusion matrices add up over images: sum them, then ask for the score (the convention of CamVid and Cityscapes),
+rather than averaging scores per image. The boundary F-score that :class:`MaskMeter` has beside them is an average
+per image.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.metrics import scores
 from cmt_seg_ros.metrics.boundary import boundary_f_per_class
 from cmt_seg_ros.structures import F64, U8
 
@@ -60,50 +61,36 @@ def confusion_matrix(truth: U8, prediction: U8, num_classes: int, ignore_id: int
     return matrix
 
 
+def class_pixels(confusion: I64) -> I64:
+    """Return (..., 3, C): right, true and predicted pixels of each class, of (..., C, C + 1) or (..., C, C) pixels."""
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    predicted = confusion[..., : confusion.shape[-2]].sum(axis=-2)
+    return np.stack([right, confusion.sum(axis=-1), predicted], axis=-2)
+
+
 def iou_per_class(confusion: I64) -> F64:
-    """Intersection over union of each class.
-
-    Args:
-        confusion: (C, C + 1) or (C, C) int64, as of :func:`confusion_matrix`.
-
-    Returns:
-        (C,) float64 in 0-1; nan for a class that is in neither the truth nor the prediction.
-    """
-    num_classes = confusion.shape[0]
-    hits = np.diagonal(confusion)
-    return _ratio(hits, confusion.sum(axis=1) + confusion[:, :num_classes].sum(axis=0) - hits)
+    """Return the IoU of each class, (C,) float64 in 0-1; nan for one that is neither true nor predicted."""
+    return scores.class_iou(class_pixels(confusion))
 
 
 def precision_per_class(confusion: I64) -> F64:
-    """Share of the pixels given to each class that are of it, (C,) float64 in 0-1; nan where there are none."""
-    return _ratio(np.diagonal(confusion), confusion[:, : confusion.shape[0]].sum(axis=0))
+    """Return the share of the pixels given to each class that are of it, (C,) float64 in 0-1; nan where none are."""
+    return scores.class_precision(class_pixels(confusion))
 
 
 def recall_per_class(confusion: I64) -> F64:
-    """Share of the pixels of each class that were given to it, (C,) float64 in 0-1; nan where there are none."""
-    return _ratio(np.diagonal(confusion), confusion.sum(axis=1))
-
-
-def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> F64:
-    """Part over whole, nan where the whole is nothing."""
-    ratio: F64 = np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-    return ratio
-
-
-def mean_known(values: F64) -> float:
-    """Mean of a figure over the classes that occur, those that are not nan; nan when none does."""
-    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
+    """Return the share of the pixels of each class that were given to it, (C,) float64 in 0-1; nan where none are."""
+    return scores.class_recall(class_pixels(confusion))
 
 
 def mean_iou(confusion: I64) -> float:
-    """Mean of :func:`iou_per_class` over the classes that occur; nan when none does."""
-    return mean_known(iou_per_class(confusion))
+    """Return the mean of :func:`iou_per_class` over the classes that occur; nan when none does."""
+    return float(scores.mean_iou(class_pixels(confusion)))
 
 
 def pixel_accuracy(confusion: I64) -> float:
-    """Share of the labelled pixels whose class is right; nan when no pixel is labelled."""
-    total = int(confusion.sum())
-    return float(np.trace(confusion[:, : confusion.shape[0]]) / total) if total else float("nan")
+    """Return the share of the labelled pixels whose class is right; nan when no pixel is labelled."""
+    return float(scores.pixel_accuracy(class_pixels(confusion)))
 
 
 class MaskMeter:
@@ -120,8 +107,7 @@ class MaskMeter:
         self.labels, self.images = labels, 0
         self.classes: I64 = np.zeros((len(labels), len(labels) + 1), np.int64)
         self.objects: I64 = np.zeros((2, 3), np.int64)
-        # Sum of each class's boundary F-scores, and of how many images.
-        self._boundary_sum, self._boundary_images = np.zeros(len(labels)), np.zeros(len(labels))
+        self._boundary = np.zeros((2, len(labels)))  # sum of each class's boundary F-scores, and of how many images
 
     def add(self, truth: U8, class_ids: U8, objectness: U8 | None) -> None:
         """Add one image.
@@ -134,8 +120,7 @@ class MaskMeter:
         self.images += 1
         self.classes += confusion_matrix(truth, class_ids, len(self.labels))
         boundary = boundary_f_per_class(truth, class_ids, len(self.labels))
-        self._boundary_sum += np.nan_to_num(boundary)
-        self._boundary_images += ~np.isnan(boundary)
+        self._boundary += np.nan_to_num(boundary), ~np.isnan(boundary)
         if objectness is not None:
             true_objects = np.where(truth == IGNORE_ID, IGNORE_ID, self.labels.is_object_lut[truth] // 255)
             self.objects += confusion_matrix(true_objects.astype(np.uint8), (objectness != 0).astype(np.uint8), 2)
@@ -143,7 +128,7 @@ class MaskMeter:
     @property
     def class_boundary_f(self) -> F64:
         """(C,) float64 in 0-1, boundary F-score at 3 px of each class, mean over images; nan where none has it."""
-        return _ratio(self._boundary_sum, self._boundary_images)
+        return scores.class_boundary_f(self._boundary)
 
     @property
     def objectness_iou(self) -> float:
@@ -151,23 +136,23 @@ class MaskMeter:
         return float(iou_per_class(self.objects)[1])
 
     def to_dict(self) -> dict[str, Any]:
-        """All scores, 0-1, four digits.
+        """Return all scores, 0-1, four digits.
 
         Returns:
             ``miou``, ``boundary_f`` (mean over the classes, at 3 px), ``pixel_accuracy``, ``objectness_iou``,
             ``objectness_precision``, ``objectness_recall``, the number of ``images``; and by class name
             ``iou`` and ``class_boundary_f``.
         """
-        scores = {
+        found = {
             "miou": mean_iou(self.classes),
-            "boundary_f": mean_known(self.class_boundary_f),
+            "boundary_f": float(scores.mean_boundary_f(self._boundary)),
             "pixel_accuracy": pixel_accuracy(self.classes),
             "objectness_iou": self.objectness_iou,
             "objectness_precision": float(precision_per_class(self.objects)[1]),
             "objectness_recall": float(recall_per_class(self.objects)[1]),
         }
         return {
-            **{name: round(value, 4) for name, value in scores.items()},
+            **{name: round(value, 4) for name, value in found.items()},
             "images": self.images,
             "iou": self._by_name(iou_per_class(self.classes)),
             "class_boundary_f": self._by_name(self.class_boundary_f),

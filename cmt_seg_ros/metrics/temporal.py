@@ -1,4 +1,4 @@
-"""Whether masks flicker: how far the mask of a frame agrees with the last one, moved along with the picture.
+"""Temporal consistency: how far the mask of a frame agrees with the last one, moved along with the picture.
 
 After Liu, Shen, Yu and Wang, "Efficient Semantic Video Segmentation with Per-frame Inference", ECCV 2020. Their
 temporal consistency is the mean IoU of each mask and its predecessor, warped by optical flow (FlowNet2). This one
@@ -65,7 +65,7 @@ class TemporalConsistency:
 
 
 def _small_grey(image_bgr: U8) -> U8:
-    """The picture in grey, as small as the flow takes it: (h, w) uint8."""
+    """Return the picture in grey, as small as the flow takes it: (h, w) uint8."""
     height, width = image_bgr.shape[:2]
     scale = min(1.0, FLOW_PX / max(height, width))
     size = max(round(width * scale), MIN_FLOW_PX), max(round(height * scale), MIN_FLOW_PX)
@@ -74,7 +74,7 @@ def _small_grey(image_bgr: U8) -> U8:
 
 
 def _agreement(last_grey: U8, last_ids: U8, grey: U8, ids: U8) -> tuple[int, int]:
-    """Agreeing and compared pixels of two frames of one size, small grey pictures (h, w), class ids (H, W)."""
+    """Return agreeing and compared pixels of two frames: small grey pictures (h, w), class ids (H, W)."""
     # The engine keeps nothing that the next frame needs, and making it costs nothing; kept, it could not be pickled.
     engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     # From this frame back to the last: for each pixel where it was.
@@ -91,12 +91,12 @@ def _agreement(last_grey: U8, last_ids: U8, grey: U8, ids: U8) -> tuple[int, int
 
 @lru_cache(maxsize=8)
 def _grid(shape: tuple[int, int], small: tuple[int, int]) -> F32:
-    """Which pixel of an image is in the middle of each of a smaller one: (h, w, 2) float32, x and y."""
+    """Return the pixel of an image in the middle of each of a smaller one: (h, w, 2) float32, x and y."""
     y, x = (np.floor((np.arange(n) + 0.5) * (full / n)) for full, n in zip(shape, small, strict=True))
     return np.dstack(np.meshgrid(x, y)).astype(np.float32)
 
 
 def _look_up(ids: U8, places: F32) -> U8:
-    """Class ids at places (h, w, 2), x and y in pixels; unlabelled outside of the mask."""
+    """Return class ids at places (h, w, 2), x and y in pixels; unlabelled outside of the mask."""
     found = cv2.remap(ids, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=(IGNORE_ID,))
     return np.asarray(found, np.uint8)

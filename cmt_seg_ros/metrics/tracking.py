@@ -1,4 +1,4 @@
-"""Quality of tracks against ground truth: HOTA, CLEAR MOT and IDF1, as TrackEval computes them.
+"""Tracking metrics: HOTA, CLEAR MOT and IDF1, as TrackEval computes them.
 
 HOTA: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking", IJCV 2020.
 CLEAR: Bernardin and Stiefelhagen, "Evaluating Multiple Object Tracking Performance", 2008.
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from cmt_seg_ros.metrics import scores
 from cmt_seg_ros.structures import F64
 
 I64 = npt.NDArray[np.int64]
@@ -34,38 +35,53 @@ FrameMatch = tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
 
 @dataclass(frozen=True, eq=False)
 class HotaScores:
-    """Counts and association accuracy of one or more sequences at each of :data:`ALPHAS`.
+    """HOTA of one or more sequences; formulas are those of :mod:`~cmt_seg_ros.metrics.scores`.
 
     Attributes:
-        tp, fn, fp: (19,) int64, matched, missed and invented detections.
-        ass_a_alpha: (19,) float64, association accuracy, 0-1.
+        sums: (5, 19) float64, what :func:`hota_parts` gives, added up over the frames.
     """
 
-    tp: I64
-    fn: I64
-    fp: I64
-    ass_a_alpha: F64
+    sums: F64
+
+    @property
+    def tp(self) -> F64:
+        """(19,) float64, matched detections at each of :data:`ALPHAS`."""
+        return self.sums[0]
+
+    @property
+    def fn(self) -> F64:
+        """(19,) float64, missed detections."""
+        return self.sums[1]
+
+    @property
+    def fp(self) -> F64:
+        """(19,) float64, invented detections."""
+        return self.sums[2]
 
     @property
     def det_a_alpha(self) -> F64:
-        """(19,) float64, detection accuracy (a Jaccard index), 0-1."""
-        jaccard: F64 = self.tp / np.maximum(1, self.tp + self.fn + self.fp)
-        return jaccard
+        """(19,) float64, detection accuracy, 0-1."""
+        return scores.det_a_alpha(self.sums)
+
+    @property
+    def ass_a_alpha(self) -> F64:
+        """(19,) float64, association accuracy, 0-1."""
+        return scores.ass_a_alpha(self.sums)
 
     @property
     def hota(self) -> float:
-        """Mean over the thresholds of sqrt(DetA x AssA), 0-1."""
-        return float(np.sqrt(self.det_a_alpha * self.ass_a_alpha).mean())
+        """0-1; nan without true objects and tracks."""
+        return float(scores.hota(self.sums))
 
     @property
     def det_a(self) -> float:
-        """Detection accuracy, mean over the thresholds, 0-1."""
-        return float(self.det_a_alpha.mean())
+        """Detection accuracy, mean over the thresholds, 0-1; nan without true objects and tracks."""
+        return float(scores.det_a(self.sums))
 
     @property
     def ass_a(self) -> float:
-        """Association accuracy, mean over the thresholds, 0-1."""
-        return float(self.ass_a_alpha.mean())
+        """Association accuracy, mean over the thresholds, 0-1; nan without true objects and tracks."""
+        return float(scores.ass_a(self.sums))
 
 
 @dataclass(frozen=True)
@@ -79,9 +95,8 @@ class ClearScores:
 
     @property
     def mota(self) -> float:
-        """1 - (FN + FP + switches) / truth: 1 is perfect, below 0 is possible, 0 without any truth."""
-        truth = self.tp + self.fn
-        return (self.tp - self.fp - self.id_switches) / truth if truth else 0.0
+        """1 is perfect, below 0 is possible, nan without any truth."""
+        return float(scores.mota(np.array([self.tp, self.fn, self.fp, self.id_switches])))
 
 
 @dataclass(frozen=True)
@@ -94,12 +109,12 @@ class IdentityScores:
 
     @property
     def idf1(self) -> float:
-        """Share of detections that carry the right identity (an F1 score), 0-1."""
-        return self.idtp / max(1.0, self.idtp + 0.5 * self.idfn + 0.5 * self.idfp)
+        """Share of detections that carry the right identity (an F1 score), 0-1; nan without true objects and tracks."""
+        return float(scores.idf1(np.array([self.idtp, self.idfn, self.idfp])))
 
 
 def hota(frames: Iterable[FrameMatch]) -> HotaScores:
-    """HOTA of one sequence.
+    """Return the HOTA of one sequence.
 
     Args:
         frames: the frames in order; see :data:`FrameMatch`.
@@ -107,12 +122,11 @@ def hota(frames: Iterable[FrameMatch]) -> HotaScores:
     Raises:
         ValueError: a similarity matrix that does not fit its ids, or an id twice in a frame.
     """
-    tp, fn, fp, association, _ = hota_parts(frames).sum(axis=0)
-    return HotaScores(tp.astype(np.int64), fn.astype(np.int64), fp.astype(np.int64), association / np.maximum(1, tp))
+    return HotaScores(hota_parts(frames).sum(axis=0))
 
 
 def hota_parts(frames: Iterable[FrameMatch]) -> F64:
-    """What each frame of one sequence contributes to HOTA.
+    """Return what each frame of one sequence contributes to HOTA.
 
     Args:
         frames: the frames in order; see :data:`FrameMatch`.
@@ -172,20 +186,18 @@ def _hota_matches(
 
 
 def combine_hota(sequences: Sequence[HotaScores]) -> HotaScores:
-    """HOTA over several sequences: counts add up, association is weighted by matches, as in TrackEval.
+    """Return HOTA over several sequences: sums add up, as in TrackEval.
 
     Raises:
         ValueError: no sequences.
     """
     if not sequences:
         raise ValueError("no sequences to combine; at least one is needed")
-    tp = np.sum([s.tp for s in sequences], axis=0)
-    ass_a = np.sum([s.tp * s.ass_a_alpha for s in sequences], axis=0) / np.maximum(1, tp)
-    return HotaScores(tp, np.sum([s.fn for s in sequences], axis=0), np.sum([s.fp for s in sequences], axis=0), ass_a)
+    return HotaScores(np.sum([sequence.sums for sequence in sequences], axis=0))
 
 
 def clear_mot(frames: Iterable[FrameMatch], threshold: float = 0.5) -> ClearScores:
-    """CLEAR MOT of one sequence.
+    """Return CLEAR MOT of one sequence.
 
     Args:
         frames: the frames in order; see :data:`FrameMatch`.
@@ -198,7 +210,7 @@ def clear_mot(frames: Iterable[FrameMatch], threshold: float = 0.5) -> ClearScor
 
 
 def clear_parts(frames: Iterable[FrameMatch], threshold: float = 0.5) -> I64:
-    """What each frame contributes to :func:`clear_mot`; arguments and errors are the same.
+    """Return what each frame contributes to :func:`clear_mot`; arguments and errors are the same.
 
     Returns:
         (F, 4) int64, for each frame: matches, misses, false positives, identity switches.
@@ -224,7 +236,7 @@ def clear_parts(frames: Iterable[FrameMatch], threshold: float = 0.5) -> I64:
 
 
 def identity(frames: Iterable[FrameMatch], threshold: float = 0.5) -> IdentityScores:
-    """IDF1 of one sequence.
+    """Return IDF1 of one sequence.
 
     Args:
         frames: the frames in order; see :data:`FrameMatch`.
@@ -237,7 +249,7 @@ def identity(frames: Iterable[FrameMatch], threshold: float = 0.5) -> IdentitySc
 
 
 def identity_parts(frames: Iterable[FrameMatch], threshold: float = 0.5) -> I64:
-    """What each frame contributes to :func:`identity`; arguments and errors are the same.
+    """Return what each frame contributes to :func:`identity`; arguments and errors are the same.
 
     Returns:
         (F, 3) int64, for each frame: IDTP, IDFN, IDFP, under the best pairing of trajectories in the whole sequence.

@@ -1,22 +1,21 @@
-"""Launch helpers: what both launch files share; imports nothing but launch, launch_ros and the ament index."""
+"""Launch helpers: what both launch files share; imports launch, launch_ros and small files of this package."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from cmt_seg_ros.files import PACKAGE, shared
+from cmt_seg_ros.ros.common.fastdds import profile_to_set
 from cmt_seg_ros.ros.launch_arguments import Argument
 
-PACKAGE = "cmt_seg_ros"
 Parameters = dict[str, ParameterValue]
 
 
@@ -30,12 +29,8 @@ def description(arguments: Sequence[Argument], function: OpaqueFunction) -> Laun
 
 
 def fastdds() -> list[SetEnvironmentVariable]:
-    """The shipped profile, unless the user has one: the default one loses large images."""
-    names = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    if any(name in os.environ for name in names):
-        return []
-    old = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
-    return [SetEnvironmentVariable(names[1] if old else names[0], str(_share() / "config" / "fastdds.xml"))]
+    """Choose the shipped Fast DDS profile, unless the user has one."""
+    return [SetEnvironmentVariable(name, value) for name, value in profile_to_set().items()]
 
 
 def values_of(context: LaunchContext, arguments: Sequence[Argument]) -> dict[str, str]:
@@ -94,12 +89,7 @@ class Nodes:
         """Return RViz with the shipped layout, if wanted."""
         if self._values["use_rviz"] != "true":
             return []
-        layout = _share() / "config" / "cmt_seg.rviz"
-        arguments = ["-d", str(layout)]
+        arguments = ["-d", str(shared("config/cmt_seg.rviz")[0])]
         return [
             Node(package="rviz2", executable="rviz2", arguments=arguments, parameters=[self._time], output="screen")
         ]
-
-
-def _share() -> Path:
-    return Path(get_package_share_directory(PACKAGE))

@@ -1,8 +1,8 @@
 """recorder_node: records input and output of one camera's nodes into a bag, and the overlay as a video.
 
-What it writes below ``out``: ``bag/`` (rosbag2, MCAP), ``arrivals.csv`` (when each message came, for
-latency), ``overlay.mp4`` and ``recording.json`` (how much came and was lost, kept up to date while it records).
-Messages are subscribed raw and written as they came.
+It writes to ``out``: ``bag/`` (rosbag2, MCAP), ``arrivals.csv`` (arrival time of each message, for latency),
+``overlay.mp4`` and ``recording.json`` (messages received and lost, kept up to date while it records).
+Messages are received serialized and written unchanged.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
+from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.config import RecorderConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.diagnostics import Throttle
 from cmt_seg_ros.ros.common.process import run
-from cmt_seg_ros.ros.recorder.files import Arrival
 from cmt_seg_ros.ros.recorder.folder import RecordingFolder
 from cmt_seg_ros.ros.recorder.thread import RecordingThread
 from cmt_seg_ros.ros.recorder.topics import DEPTH, Topic, wanted
@@ -43,7 +43,7 @@ class RecorderNode(Node):
 
     Raises:
         ConfigError: a parameter is not allowed.
-        SourceError: the files cannot be made, or there is a recording already.
+        SourceError: the files cannot be created, or the folder already holds a recording.
     """
 
     def __init__(self, **kwargs: object) -> None:
@@ -66,11 +66,11 @@ class RecorderNode(Node):
 
     def close(self) -> None:
         """Write what is queued and finish the files."""
-        log = get_logger("recorder_node")  # not the node's own: that one publishes, and ROS may be down by now
+        log = get_logger("recorder_node")  # the node's own logger publishes, and ROS may be down by now
         self._release(0)
         thread = self._thread
         if not thread.close():
-            log.error("not all could be written in time; the recording is incomplete")
+            log.error("not all messages could be written in time; the recording is incomplete")
             return
         self._folder.close(thread.counts, log.error)
         log.info(f"recorded {thread.written} messages, lost {thread.lost}, failed {thread.failed}")
@@ -110,7 +110,7 @@ class RecorderNode(Node):
             self._release(now_ns)
             self._put(arrival)
         elif len(self._early) < DEPTH:
-            # Simulated time has not begun. Latched messages come that early, and are not of the year 1970.
+            # Simulated time has not begun. Latched messages may arrive this early; they are stamped once it has.
             self._early.append(arrival)
         else:
             self._thread.count(topic).overrun += 1

@@ -15,6 +15,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from cmt_seg_ros.bags.run_tables import Sent, SentTable
 from cmt_seg_ros.config import PlaybackSettings, SourceConfig
 from cmt_seg_ros.errors import CmtSegError, FrameError
 from cmt_seg_ros.ros.common import parameters, qos
@@ -22,7 +23,6 @@ from cmt_seg_ros.ros.common.images import NS, image_from_array, stamp_ns
 from cmt_seg_ros.ros.common.process import run
 from cmt_seg_ros.ros.source.clip_clock import ClipClock
 from cmt_seg_ros.ros.source.clip_frames import ClipFrame, clip_frames
-from cmt_seg_ros.ros.source.sent_table import SentTable
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.stamps import StampOrder
 
@@ -147,7 +147,7 @@ class SourceNode(Node):
             if self._lossless and self._is_in_order(stamp):
                 self._in_flight.append(stamp)
         if self._sent is not None:
-            self._sent.add(item.index, item.clip_stamp_ns, stamp, now)
+            self._sent.add(Sent(item.index, item.clip_stamp_ns, stamp, now))
         # Image last: a subscriber that waits for it has the ground truth already.
         if frame.truth is not None and frame.truth.class_ids is not None:
             self._truth.publish(image_from_array(frame.truth.class_ids, "mono8", header))

@@ -1,6 +1,6 @@
 """Listener process of `cmt-seg top`: prints each /diagnostics message as one line of JSON.
 
-Ends when its standard input is closed, that is, with whoever started it: ``python -m cmt_seg_ros.ros.top``.
+It ends when its standard input is closed, that is, with the process that started it: ``python -m cmt_seg_ros.ros.top``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rclpy.task import Future
 
 from cmt_seg_ros.ros.common.process import run
 
-DEPTH = 10  # as its publishers have it
+DEPTH = 10  # the same as its publishers
 LOOK_S = 0.2
 
 

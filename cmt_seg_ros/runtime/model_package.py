@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import openvino as ov
 import yaml
 
 from cmt_seg_ros.errors import ConfigError, ModelError
+from cmt_seg_ros.files import shared
 from cmt_seg_ros.labels import LabelSet
 
 FORMAT_VERSION = 1
@@ -92,10 +91,8 @@ class ModelPackage:
 
 
 def search_path() -> list[Path]:
-    """Folders that hold packages: the source tree, then every ROS prefix, then this environment."""
-    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
-    shares = [prefix / "share" / "cmt_seg_ros" / "models" for prefix in (*prefixes, Path(sys.prefix))]
-    return [p for p in (Path(__file__).parents[2] / "models", *shares) if p.is_dir()]
+    """List the folders that hold packages: of the source checkout, then of ROS prefixes, then of this environment."""
+    return shared("models")
 
 
 def available() -> dict[str, Path]:

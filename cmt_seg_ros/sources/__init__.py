@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cmt_seg_ros.bags.topics import ImageTopic, bags_in, image_topics
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.labels import CAMVID, LabelSet
 from cmt_seg_ros.problems import Problems
@@ -18,14 +17,11 @@ __all__ = [
     "BagSource",
     "Clip",
     "ImageFolderSource",
-    "ImageTopic",
     "Problems",
     "Source",
     "StreetScene",
     "VideoSource",
     "WithTruth",
-    "bags_in",
-    "image_topics",
     "open_source",
 ]
 

@@ -1,4 +1,4 @@
-"""What every source is, and what playing it at another rate or in part means."""
+"""Source of frames as a protocol, and a clip: a source played at another rate or in part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.structures import Frame
 
 DEFAULT_FPS = 15.0
-"""Rate of clips that have none of their own (images, the scene, a broken video header), frames per second."""
+"""Frames per second of clips without a rate of their own (images, the scene, a broken video header)."""
 
 
 class Source(Protocol):
@@ -34,13 +34,13 @@ class Source(Protocol):
 
     @property
     def lost(self) -> Mapping[int, str]:
-        """Frames that gave nothing in the current or last iteration: why, by their number in the clip, 0 and up."""
+        """Reason for each frame that was lost in the current or last iteration, by its number in the clip, from 0."""
 
     def __len__(self) -> int:
-        """Number of frames; of a video or a bag with damaged frames, the most there can be."""
+        """Return the number of frames; of a video or a bag with damaged frames, the most there can be."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames in order, stamps rising."""
+        """Yield the frames in order, stamps rising."""
 
 
 class Clip:
@@ -53,7 +53,7 @@ class Clip:
         frames: stop after that many; 0: all.
 
     Attributes:
-        source: what is played; a :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth` counts what had no truth.
+        source: what is played; a :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth` counts frames without truth.
     """
 
     def __init__(self, source: Source, fps: float = 0.0, frames: int = 0) -> None:
@@ -78,7 +78,7 @@ class Clip:
 
 
 def numbered(source: Source) -> Iterator[tuple[int, Frame | str]]:
-    """Every place of a clip in its order, 0 and up, with its frame, or with the reason why there is none.
+    """Yield every place of a clip in order, from 0, with its frame or with the reason why it was lost.
 
     A frame that could not be read keeps its place: ground truth and results of other programs count it.
     """

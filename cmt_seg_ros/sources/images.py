@@ -15,23 +15,23 @@ from cmt_seg_ros.structures import Frame
 
 
 class ImageFolderSource:
-    """The images of a folder in the order of their names, stamped by their number and a rate.
+    """Iterates the images of a folder in the order of their names, stamped by their number and a rate.
 
     Args:
-        folder: the folder; images in folders below it are not read.
+        folder: the folder; subfolders are not read.
         fps: frames per second, over 0.
         camera: name the frames carry.
-        problems: is told of files that cannot be decoded.
+        problems: gets a line for each file that cannot be read.
         max_image_px: larger images are not decoded.
 
     Attributes:
         name: the folder's name.
         labels: None, see :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth`.
         problems: what was wrong so far.
-        lost: files that gave no frame in the current or last iteration, by their number: "malformed" or "too_large".
+        lost: "malformed" or "too_large" by the number of each file that gave no frame in the current or last iteration.
 
     Raises:
-        SourceError: no such folder, no image in it, or fps not over 0; while iterating: no image can be decoded.
+        SourceError: no such folder, no image in it, or fps not over 0; while iterating: no image can be read.
     """
 
     labels: LabelSet | None = None

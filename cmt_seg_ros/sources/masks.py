@@ -1,4 +1,4 @@
-"""Masks of a folder, made elsewhere, as the tracker takes them."""
+"""Folder of masks that another program made, read as the tracker and the evaluation take them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from cmt_seg_ros.structures import U8, Segmentation
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless: a JPEG changes the ids
 
 OBJECT = LabelSet((LabelClass(0, "object", (255, 160, 0), is_object=True),))
-"""The classes of what knows no classes: binary masks, a detector's boxes."""
+"""Classes of inputs without classes: binary masks, a detector's boxes."""
 
 _OBJECTNESS = "_objectness"  # end of the names of the binary masks that cmt-seg predict writes
-_PROBED = 64  # masks that are looked at before it is said what the folder has
+_PROBED = 64  # at most so many masks are read to tell binary ones from class ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +34,12 @@ class MaskFrame:
 
 
 class MaskFolder:
-    """The masks of a folder in the order of their names, stamped by their number and a rate.
+    """Iterates the masks of a folder in the order of their names, stamped by their number and a rate.
 
-    A binary mask has only the values 0 and 1, or 0 and 255: it says where objects are. All are of the one class of
-    :data:`OBJECT`, or of those that class ids beside it say. Any other mask has class ids; 255, or the number after the
-    last class, is unlabelled; what is of an object class in it is an object. A folder has masks of one kind, but in one
-    that ``cmt-seg predict`` wrote the binary masks are those called ``*_objectness``, the class ids the others.
+    A binary mask has only the values 0 and 1, or 0 and 255: not 0 is an object. Its class is that of :data:`OBJECT`,
+    or the class ids given beside it. Any other mask has class ids; 255, or the number after the last class, is
+    unlabelled; pixels of object classes are objects. All masks of a folder are of one kind, except in one that
+    ``cmt-seg predict`` wrote: there ``*_objectness`` are binary, and the others have class ids.
 
     Args:
         folder: one-channel 8-bit images.
@@ -97,7 +97,7 @@ class MaskFolder:
             yield MaskFrame(Segmentation("camera", stamp_ns, ids, objectness, name=path.stem), next(images))
 
     def _masks_of(self, mask: U8, index: int) -> tuple[U8, U8]:
-        """(H, W) uint8 class ids, and (H, W) uint8 objectness 0 or 255, of frame ``index``."""
+        """Return (H, W) uint8 class ids, and (H, W) uint8 objectness 0 or 255, of frame ``index``."""
         if not self.binary:
             ids = self._known(mask, self._masks[index])
             return ids, self.labels.is_object_lut[ids]
@@ -115,7 +115,7 @@ class MaskFolder:
         return self._known(ids, self._ids[index]), objectness
 
     def _known(self, ids: U8, path: Path) -> U8:
-        """The ids with 255 for unlabelled, which data sets such as CamVid number after their last class."""
+        """Return the ids with 255 for unlabelled, which data sets such as CamVid number after their last class."""
         wrong = (ids > len(self.labels)) & (ids != IGNORE_ID)
         if wrong.any():
             raise SourceError(
@@ -126,12 +126,12 @@ class MaskFolder:
         return np.where(ids < len(self.labels), ids, np.uint8(IGNORE_ID))
 
     def _looks_binary(self) -> bool:
-        """Whether masks from all over the folder are binary; one mask does not say: it may show sky alone, id 0."""
+        """Tell whether masks from all over the folder are binary; one is not enough: it may show only sky, id 0."""
         return all(_is_binary(_read_mask(path)) for path in self._masks[:: -(-len(self) // _PROBED)])
 
 
 def _mask_files(folder: Path, objectness: bool) -> list[Path]:
-    """The masks of a folder; of one that ``cmt-seg predict`` wrote, those of the wanted kind."""
+    """List the masks of a folder; in one that ``cmt-seg predict`` wrote, those of the wanted kind."""
     files = files_by_name(folder, MASK_SUFFIXES)
     kinds: dict[bool, list[Path]] = {True: [], False: []}
     for path in files:

@@ -1,4 +1,4 @@
-"""Pictures: images for frames whose masks or boxes come from elsewhere, of a folder or a video, one a frame."""
+"""Pictures: the images, from a folder or a video, for frames whose masks or boxes come from other files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cmt_seg_ros.structures import U8
 class Pictures:
     """The images of a folder in the order of their names, or the frames of a video.
 
-    Other than :class:`~cmt_seg_ros.sources.ImageFolderSource` it skips nothing: the k-th picture is that of frame k.
+    Unlike :class:`~cmt_seg_ros.sources.ImageFolderSource` it skips nothing: picture k belongs to frame k.
 
     Args:
         path: folder of images, or video file.

@@ -1,4 +1,4 @@
-"""Frames of a video file."""
+"""Source of frames: a video file."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class VideoSource:
     Args:
         path: the file.
         camera: name the frames carry.
-        problems: is told if the file ends before its header says.
+        problems: gets a line if the file has fewer frames than its header states.
 
     Attributes:
         name: the file's name.
         fps: the file's rate; 15 where the file states none or nonsense, with a logged warning.
         labels: None, see :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth`.
         problems: what was wrong so far.
-        lost: nothing: a video has no place for frames that cannot be decoded.
+        lost: always empty: frames of a video that cannot be decoded have no number.
 
     Raises:
         SourceError: no such file, not a video, or no frame in it can be decoded.
@@ -94,7 +94,7 @@ class VideoSource:
 
     @staticmethod
     def _count(capture: cv2.VideoCapture) -> int:
-        """Frames by the file's header, or by counting where the header does not say; one has been read."""
+        """Count the frames: by the file's header or, where that does not say, by reading on; one has been read."""
         stated = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         if math.isfinite(stated) and stated >= 1:
             return int(stated)

@@ -1,1 +1,1 @@
-"""From masks to objects with stable ids: segments, motion, association, tracks; start at ``tracker.py``."""
+"""Tracking: from masks to objects with stable ids; start at ``tracker.py``."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from cmt_seg_ros.config import TrackerConfig
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.structures import F64, Segment
 from cmt_seg_ros.tracking.blobs.canvas import Silhouette, resized
 
@@ -27,7 +27,7 @@ MIN_OVERLAP = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Appearances:
-    """One side of the association: what is predicted of tracks, or what segments show.
+    """One side of the association: predictions of tracks, or segments of the frame.
 
     Attributes:
         boxes: (N, 4) float64, left, top, right, bottom, pixels.
@@ -42,11 +42,11 @@ class Appearances:
 
 @dataclass(frozen=True, eq=False)
 class Uncertainty:
-    """How sure the predictions of N tracks are.
+    """Uncertainty of the predictions of N tracks.
 
     Attributes:
-        reach_px: (N,) float64, how far each centre may be off, pixels.
-        unseen_s: (N,) float64, since each was last seen, s.
+        reach_px: (N,) float64, how far each centre may be from its prediction, pixels.
+        unseen_s: (N,) float64, time since each was last seen, s.
     """
 
     reach_px: F64
@@ -56,19 +56,19 @@ class Uncertainty:
 def similarity(
     tracks: Appearances, uncertainty: Uncertainty, segments: Appearances, overlap: F64, config: TrackerConfig
 ) -> F64:
-    """How well each segment fits each track.
+    """Compute how well each segment fits each track.
 
     The weighted mean of three terms in 0-1: overlap (IoU), nearness (1 at the predicted centre, 0 at
-    the limit of reach) and shape (ratio of widths times ratio of heights). Overlap alone fails small fast
-    objects, which leave their box between two frames; nearness alone fails large ones, whose centre
-    jumps when a part is hidden. Likeness in colour is added where both sides have it, penalties for another
-    class and for the time unseen are taken off.
+    the limit of its reach) and shape (ratio of widths times ratio of heights). Overlap alone fails for small fast
+    objects, which leave their box between two frames; nearness alone fails for large ones, whose centre
+    jumps when a part is hidden. The similarity of colours is added where both are known; penalties for another
+    class and for the time unseen are subtracted.
 
     Args:
         tracks: N predictions for the time of the frame.
         uncertainty: of these predictions.
         segments: M segments of the frame.
-        overlap: (N, M) float64, IoU of masks in place of that of boxes where it is not nan.
+        overlap: (N, M) float64, IoU of masks, used in place of that of boxes where it is not nan.
         config: weights, limits and penalties.
 
     Returns:
@@ -94,37 +94,37 @@ def similarity(
 
 
 def mask_overlaps(silhouette_of: Callable[[int], Silhouette], segments: Sequence[Segment], of_boxes: F64) -> F64:
-    """IoU of masks where boxes leave a doubt.
+    """Compute the IoU of masks where boxes are ambiguous.
 
     Args:
-        silhouette_of: what is predicted of each of N tracks.
+        silhouette_of: returns the predicted silhouette of each of N tracks.
         segments: (M,) of the frame.
         of_boxes: (N, M) float64, IoU of their boxes.
 
     Returns:
-        (N, M) float64; nan where no other box competes, or where there is no mask.
+        (N, M) float64; nan where boxes do not overlap, no other box competes, or there is no mask.
     """
     found = np.full(of_boxes.shape, np.nan)
     touch = of_boxes >= MIN_OVERLAP
-    doubtful = touch & ((touch.sum(axis=1) > 1)[:, None] | (touch.sum(axis=0) > 1)[None])
-    for row, column in np.argwhere(doubtful).tolist():
+    ambiguous = touch & ((touch.sum(axis=1) > 1)[:, None] | (touch.sum(axis=0) > 1)[None])
+    for row, column in np.argwhere(ambiguous).tolist():
         if segments[column].mask is not None:
             found[row, column] = _iou(silhouette_of(row), segments[column])
     return found
 
 
 def assign(score: F64, least: float) -> tuple[list[tuple[int, int]], I64, I64]:
-    """Pair rows and columns one to one so that the sum of scores is greatest.
+    """Pair rows and columns one to one with the greatest sum of scores.
 
     Args:
         score: (N, M) float64; -inf = never.
-        least: pairs below this are not made.
+        least: pairs with a lower score are not made.
 
     Returns:
         the pairs (row, column) by row, the rows left over, the columns left over, both ascending.
     """
     allowed = score >= least
-    # A pair that is not allowed gains nothing, the same as leaving both alone.
+    # A pair that is not allowed gains nothing, as if both stayed alone.
     rows, columns = linear_sum_assignment(np.where(allowed, score - least, 0.0), maximize=True)
     made = allowed[rows, columns]
     pairs = list(zip(rows[made].tolist(), columns[made].tolist(), strict=True))
@@ -134,12 +134,12 @@ def assign(score: F64, least: float) -> tuple[list[tuple[int, int]], I64, I64]:
 
 
 def _centres_and_sizes(boxes: F64) -> tuple[F64, F64]:
-    """(N, 2) centres and (N, 2) sizes of boxes, pixels; sizes at least one."""
+    """Return the (N, 2) centres and (N, 2) sizes of boxes, pixels; sizes are at least one."""
     return (boxes[:, :2] + boxes[:, 2:]) / 2, np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
 
 
 def _iou(silhouette: Silhouette, segment: Segment) -> float:
-    """Of one pair whose boxes overlap."""
+    """Compute the IoU of one pair whose boxes overlap."""
     assert segment.mask is not None
     boxes = np.array([silhouette.box_px, segment.box_px])
     scale = min(1.0, WORK_PX / float((boxes[:, 2:] - boxes[:, :2]).max()))

@@ -1,6 +1,6 @@
-"""How the picture moved since the last frame: by optical flow in the images, or by what the segments have in common.
+"""Camera motion: displacement of the picture since the last frame, by optical flow or by what all segments share.
 
-Flow: Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search", as OpenCV has it.
+Flow: Kroeger et al. 2016, "Fast Optical Flow using Dense Inverse Search", as implemented in OpenCV.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from cmt_seg_ros.structures import F64, U8, Box, Segment
 FLOW_PX = 320
 """Images are scaled down to this width or height for the flow."""
 MIN_SAMPLES = 16
-"""Fewer pixels do not tell how the background moved."""
+"""Least number of background pixels that give its displacement."""
 MIN_FLOW_PX = 32
-"""And never further down: OpenCV's flow fails on smaller ones."""
+"""And no further than this: OpenCV's flow fails on smaller images."""
 SAMPLES = 128
-"""Pixels that tell how an object moved."""
+"""About how many pixels of an object its displacement is measured at."""
 MIN_PAIRS = 3
-"""Fewer objects do not tell the camera's motion from their own."""
+"""Least number of objects; with fewer, the camera's motion cannot be told from their own."""
 
 
 def common_shift(residuals_px: F64) -> F64:
-    """What all objects moved more than predicted is the camera's doing.
+    """Return how far the objects moved beyond their predictions in common, which is attributed to camera motion.
 
     Args:
-        residuals_px: (N, 2) float64, where each was seen minus where it was predicted, x and y.
+        residuals_px: (N, 2) float64, observed minus predicted position of each, x and y.
 
     Returns:
         (2,) float64, their median; zero if there are too few.
@@ -39,7 +39,7 @@ def common_shift(residuals_px: F64) -> F64:
 
 
 class Flow:
-    """Displacement of every pixel from one frame to the next.
+    """Optical flow: displacement of every pixel from one frame to the next.
 
     Args:
         field: (h, w, 2) float32, x and y, in its own pixels; it is smaller than the mask.
@@ -50,8 +50,8 @@ class Flow:
     def __init__(self, field: npt.NDArray[np.float32], static: npt.NDArray[np.bool_], scale: F64) -> None:
         self._field, self._static, self._scale = field, static, scale
 
-    def of(self, segment: Segment) -> tuple[float, float]:
-        """(x, y) that an object of the first frame moved: the median over its pixels."""
+    def of_segment(self, segment: Segment) -> tuple[float, float]:
+        """Return how far an object of the first frame moved, (x, y): the median over its pixels."""
         if segment.mask is None:
             return self._median(self._field[self._area(segment.box_px)].reshape(-1, 2))
         step = max(1, round(math.sqrt(segment.area_px / SAMPLES)))
@@ -61,8 +61,8 @@ class Flow:
         x, y = ((places[:, ::-1] + segment.corner_px + 0.5) * self._scale).astype(int).T
         return self._median(self._field[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)])
 
-    def behind(self, box: Box) -> tuple[float, float]:
-        """(x, y) that the background around a box of the first frame moved."""
+    def of_background(self, box: Box) -> tuple[float, float]:
+        """Return how far the background around a box of the first frame moved, (x, y)."""
         left, top, right, bottom = box
         w, h = (right - left) / 2, (bottom - top) / 2
         height, width = self._static.shape
@@ -76,13 +76,13 @@ class Flow:
         return 0.0, 0.0
 
     def _median(self, points: npt.NDArray[np.float32]) -> tuple[float, float]:
-        """Of (n, 2), in pixels of the mask; some hundred of them are enough."""
+        """Return the median of (n, 2) displacements in pixels of the mask; some hundred of them are enough."""
         some = np.sort(points[:: max(1, len(points) // SAMPLES)], axis=0)
         x, y = some[len(some) // 2] / self._scale
         return float(x), float(y)
 
     def _area(self, box: Box) -> tuple[slice, slice]:
-        """A box as indices of the field, at least one pixel of it."""
+        """Return a box as indices of the field, at least one pixel of it."""
         height, width = self._static.shape
         x0, y0 = (int(v) for v in np.clip(np.array(box[:2]) * self._scale, 0, (width - 1, height - 1)))
         x1, y1 = (int(v) for v in np.clip(np.ceil(np.array(box[2:]) * self._scale), 1, (width, height)))
@@ -90,7 +90,7 @@ class Flow:
 
 
 class FlowEstimator:
-    """Optical flow between the images it is given, one after the other."""
+    """Estimates the optical flow between each image and the one before."""
 
     def __init__(self) -> None:
         self.reset()
@@ -100,7 +100,7 @@ class FlowEstimator:
         self._last: tuple[U8, npt.NDArray[np.bool_], tuple[int, int]] | None = None
 
     def update(self, image_bgr: U8 | None, occupied: U8) -> Flow | None:
-        """Take the next frame.
+        """Estimate the flow to the next frame.
 
         Args:
             image_bgr: (H, W, 3) uint8, blue, green, red, of the mask's size; None if there is none.
@@ -125,6 +125,6 @@ class FlowEstimator:
         return Flow(field, last[1], scale)
 
 
-@lru_cache(1)  # no part of the tracker's state, which an evaluation saves and loads
+@lru_cache(1)  # not part of the tracker's state, which an evaluation saves and loads
 def _engine() -> cv2.DISOpticalFlow:
     return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)

@@ -1,9 +1,8 @@
-"""Motion of one box: a constant-velocity Kalman filter in seconds, so frames may come at any rate.
+"""Kalman filter for one box: constant velocity, in seconds, so that frames may arrive at any rate.
 
-Centre x, centre y, width and height do not influence each other in this model, so the usual 8 x 8
-filter (Bewley et al. 2016, SORT) falls apart into four of 2 x 2, one a quantity, written out here.
-All noise is relative to the object's size: the same numbers then serve near and far objects and
-every image size.
+Centre x, centre y, width and height are independent in this model, so the usual 8 x 8 filter (Bewley et al. 2016,
+SORT) is four filters of 2 x 2, one per quantity, which are written out here. All noise is relative to the object's
+size: the same numbers then serve near and far objects and every image size.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ FLOW_ERROR = 0.5
 
 @dataclass(frozen=True, eq=False)
 class MotionState:
-    """What is believed of one box; every array is (4,) float64 for centre x, centre y, width, height.
+    """Estimated motion of one box; every array is (4,) float64 for centre x, centre y, width, height.
 
     Attributes:
         value: pixels.
@@ -49,7 +48,7 @@ class MotionState:
 
 
 def start(box_px: Box, config: TrackerConfig) -> MotionState:
-    """State of a box seen for the first time: where it is, unknown velocity."""
+    """Return the state of a box that is seen for the first time: its velocity is unknown."""
     value = _measure(box_px)
     scale = _scale(value)
     var = _noise(config.position_noise, config.size_noise, scale)
@@ -58,7 +57,7 @@ def start(box_px: Box, config: TrackerConfig) -> MotionState:
 
 
 def predict(state: MotionState, dt_s: float, config: TrackerConfig) -> MotionState:
-    """State after ``dt_s`` seconds without a measurement.
+    """Predict the state ``dt_s`` seconds later.
 
     Acceleration is white noise, integrated over the interval: two short steps equal one long one.
     """
@@ -74,21 +73,21 @@ def predict(state: MotionState, dt_s: float, config: TrackerConfig) -> MotionSta
 
 
 def update(state: MotionState, box_px: Box, config: TrackerConfig) -> MotionState:
-    """State after a measured box."""
+    """Correct the state by a measured box."""
     noise = _noise(config.position_noise, config.size_noise, state.scale_px)
     return _corrected(state, _measure(box_px) - state.value, noise)
 
 
-def displace(
+def correct_by_flow(
     state: MotionState, before: MotionState, displacement_px: tuple[float, float], config: TrackerConfig
 ) -> MotionState:
-    """A prediction drawn towards what the image says; no surer of itself, as the segment is to be found near it.
+    """Move a predicted state towards the position that the optical flow gives; its variance stays.
 
     Args:
         state: predicted for this frame.
         before: at the last frame.
-        displacement_px: (x, y) that its pixels moved in the image since.
-        config: ``flow_noise`` says how far to believe it; long ways are believed less.
+        displacement_px: (x, y) that its pixels have moved in the image since then.
+        config: ``flow_noise``; the variance of a displacement grows with its length.
     """
     residual = before.value[:2] + displacement_px - state.value[:2]
     length = float(np.hypot(*displacement_px))
@@ -97,17 +96,17 @@ def displace(
 
 
 def shift(state: MotionState, shift_px: F64) -> MotionState:
-    """The same state where the camera turned: (2,) float64, x and y, pixels."""
+    """Shift the position by (2,) float64, x and y, pixels, as the camera moved."""
     return replace(state, value=state.value + np.append(shift_px, (0.0, 0.0)))
 
 
 def hold_size(state: MotionState) -> MotionState:
-    """The same state without growth: an object covered little by little must not shrink away unseen."""
+    """Set the growth to zero: an object that is covered little by little must not shrink while it is unseen."""
     return replace(state, rate=state.rate * np.array([1.0, 1.0, 0.0, 0.0]))
 
 
 def rescale(state: MotionState, factor_x: float, factor_y: float) -> MotionState:
-    """The same state in an image of another size."""
+    """Convert the state to an image of another size."""
     factor = np.array([factor_x, factor_y, factor_x, factor_y])
     value, square = state.value * factor, factor * factor
     return MotionState(
@@ -116,7 +115,7 @@ def rescale(state: MotionState, factor_x: float, factor_y: float) -> MotionState
 
 
 def covariance(state: MotionState) -> F64:
-    """(4, 4) float64 of centre x, centre y, and their velocities: px^2, px^2/s, px^2/s^2."""
+    """Return the (4, 4) float64 covariance of centre x, centre y, and their velocities: px^2, px^2/s, px^2/s^2."""
     var_x, var_y, _, _ = state.var.tolist()
     cov_x, cov_y, _, _ = state.cov.tolist()
     rate_x, rate_y, _, _ = state.rate_var.tolist()
@@ -125,7 +124,7 @@ def covariance(state: MotionState) -> F64:
 
 
 def _corrected(state: MotionState, residual: F64, noise: F64) -> MotionState:
-    """State after a measurement that differs by ``residual`` and has variances ``noise``, both (4,)."""
+    """Correct the state by a measurement that differs by ``residual`` and has variances ``noise``, both (4,)."""
     total = state.var + noise
     gain, rate_gain = state.var / total, state.cov / total
     value = state.value + gain * residual
@@ -145,12 +144,12 @@ def _measure(box_px: Box) -> F64:
 
 
 def _scale(value: F64) -> float:
-    """Square root of the box's area, pixels; at least one."""
+    """Return the square root of the box's area, pixels; at least one."""
     return float(np.sqrt(max(float(value[2]), 1.0) * max(float(value[3]), 1.0)))
 
 
 def _noise(centre: float, size: float, scale_px: float) -> F64:
-    """(4,) variances of standard deviations given in object sizes."""
+    """Return the (4,) variances of standard deviations given in object sizes."""
     return _squares(centre, size) * (scale_px * scale_px)
 
 

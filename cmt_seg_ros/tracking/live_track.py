@@ -1,4 +1,4 @@
-"""The life of one track: seen, hidden, lost, found again, gone."""
+"""LiveTrack: the state of one track between frames, from its first segment to its removal."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from cmt_seg_ros.structures import F64, U8, Box, Segment, Track, TrackEvent, Tra
 from cmt_seg_ros.tracking import kalman
 from cmt_seg_ros.tracking.blobs.canvas import Silhouette
 from cmt_seg_ros.tracking.blobs.splitting import Part
-from cmt_seg_ros.tracking.visibility import Flags, complete
+from cmt_seg_ros.tracking.visibility import Flags, complete_box
 
-PLACE_NOISE = 0.1
-"""How far a silhouette may be from where it was predicted for all that is known, sizes."""
+SILHOUETTE_NOISE = 0.1
+"""Standard deviation of a silhouette's position beside that of the filter, sizes."""
 BOX: U8 = np.ones((1, 1), np.uint8)
-"""The shape of an object of which only boxes are known; silhouettes are stretched."""
+"""Shape of an object of which only boxes are known; shapes are stretched to the box."""
 COLOR_RATE = 0.1
-"""Share of what is seen now in the colours that are remembered."""
+"""Weight of the current colours in the running mean."""
 
 
 @dataclass(eq=False)
 class LiveTrack:
-    """One track between frames; changes in place.
+    """One track; it is changed in place.
 
     Attributes:
         track_id: as of Track.
         state: motion of its box, at the time of the last frame.
-        segment: the last one matched.
-        box_px: of the whole object when last seen.
-        first_ns, seen_ns: stamps of the frames that showed it first and last.
+        segment: the last one that was matched.
+        box_px: of the segment that was matched last, or of the object as it was fitted in a blob.
+        first_ns, seen_ns: stamps of the frames in which it was seen first and last.
         hidden_ns: stamp of the last frame in which it was hidden in a blob.
-        confirmed_ns: stamp of the frame in which it had been seen often enough; None before.
-        hits: number of frames that showed it.
-        class_votes: pixels seen of each class; the class is the one with the most.
-        whole_px: (width, height) when last seen whole, pixels; 0 if never.
-        shape: (h, w) uint8 0/1, as last seen when it shared its blob with nobody; None if only boxes are known.
+        confirmed_ns: stamp of the frame in which it was confirmed; None before.
+        hits: number of frames in which it was seen.
+        class_votes: number of pixels of each class so far.
+        whole_px: (width, height) when last fully visible, pixels; 0 if never.
+        shape: (h, w) uint8 0/1, mask when it was last matched alone; None if only boxes are known.
         colors: as of observation.color_histogram; None without images.
-        camera_px_s: (2,) float64, how the picture moves around it because the camera does, x and y, pixels per second;
-            the rates of ``state`` come on top.
+        camera_px_s: (2,) float64, velocity of the background around it, by camera motion, x and y, pixels per second;
+            the rates of ``state`` are relative to that.
     """
 
     track_id: int
@@ -62,76 +62,76 @@ class LiveTrack:
     def start(
         cls, track_id: int, segment: Segment, hidden: Flags, colors: F64 | None, stamp_ns: int, config: TrackerConfig
     ) -> LiveTrack:
-        """A new track from the segment that shows it first; ``hidden`` and ``colors`` as of :meth:`update`."""
+        """Start a track with its first segment; ``hidden`` and ``colors`` as of :meth:`update`."""
         state = kalman.start(segment.box_px, config)
         track = cls(track_id, state, segment, segment.box_px, stamp_ns, stamp_ns)
         track._remember(segment, hidden, colors, config)
         return track
 
     def predict(self, dt_s: float, config: TrackerConfig, *, lost: bool) -> None:
-        """Move on by ``dt_s`` seconds; ``lost`` when the last frame did not show it."""
+        """Predict the state ``dt_s`` seconds later; ``lost``: it was not seen in the last frame."""
         state = kalman.hold_size(self.state) if lost else self.state
         self.state = kalman.predict(state, dt_s, config)
 
     def update(self, segment: Segment, hidden: Flags, colors: F64 | None, stamp_ns: int, config: TrackerConfig) -> None:
-        """Take the segment that shows the track, and nothing else, at ``stamp_ns``.
+        """Correct the state by a segment that shows this track only.
 
         Args:
             segment: its pixels.
-            hidden: (4,) its hidden sides.
+            hidden: (4,) bool, its hidden sides, as of visibility.hidden_sides.
             colors: as of observation.color_histogram; None without images.
             stamp_ns: of the frame.
             config: of the tracker.
         """
-        whole = complete(segment.box_px, hidden, self.state.box_px, self.whole_px)
+        whole = complete_box(segment.box_px, hidden, self.state.box_px, self.whole_px)
         self.state = kalman.update(self.state, whole, config)
         self.segment, self.box_px, self.seen_ns = segment, segment.box_px, stamp_ns
         self._remember(segment, hidden, colors, config)
 
     def update_part(self, part: Part, stamp_ns: int, config: TrackerConfig) -> None:
-        """Take its share of a blob that it shares with others; where it is hidden, the place only."""
+        """Correct the state by its part of a blob; if it is hidden there, it does not count as seen."""
         self.state = kalman.update(kalman.hold_size(self.state), part.box_px, config)
         self.hidden_ns = stamp_ns
         if part.segment is not None and part.visible >= config.min_visible:
             self.segment, self.box_px, self.seen_ns = part.segment, part.box_px, stamp_ns
-            self._count(config)
+            self._count_hit(config)
 
     def is_expired(self, stamp_ns: int, size: tuple[int, int], config: TrackerConfig) -> bool:
-        """Whether to give it up at ``stamp_ns``, in an image of ``size`` (height, width)."""
+        """Return whether to remove it at ``stamp_ns``, in an image of ``size`` (height, width)."""
         if self.seen_ns == stamp_ns:
             return False
         if self.confirmed_ns is None:
             return True
         left, top, right, bottom = self.state.box_px
         outside = right <= 0 or bottom <= 0 or left >= size[1] or top >= size[0]
-        # While it is hidden in a blob it is known where it is: the wait starts later, but not for ever.
+        # While it is hidden in a blob, its position is known: the time starts later, by at most max_hidden_s.
         since = max(self.seen_ns, min(self.hidden_ns, self.seen_ns + round(config.max_hidden_s * 1e9)))
         return outside or (stamp_ns - since) / 1e9 > config.max_lost_s
 
     @property
     def confirmed(self) -> bool:
-        """Seen in enough frames."""
+        """Whether it has been seen in enough frames."""
         return self.confirmed_ns is not None
 
     @property
     def class_id(self) -> int:
-        """The class most of its pixels had so far; the lower id of equals."""
+        """Class of most of its pixels so far; of equals the one with the lowest id."""
         return min(self.class_votes, key=lambda c: (-self.class_votes[c], c))
 
     @property
     def silhouette(self) -> Silhouette:
-        """What it should look like now; a full box if only boxes are known."""
+        """Predicted silhouette; a full box if only boxes are known."""
         scale = self.state.scale_px
-        sigma = np.minimum(np.sqrt(self.state.var[:2] + (PLACE_NOISE * scale) ** 2), 0.5 * scale)
+        sigma = np.minimum(np.sqrt(self.state.var[:2] + (SILHOUETTE_NOISE * scale) ** 2), 0.5 * scale)
         return Silhouette(self.state.box_px, BOX if self.shape is None else self.shape, sigma)
 
     def to_track(self, stamp_ns: int, drift_px_s: F64, *, removed: bool = False) -> Track:
-        """What is published of it at ``stamp_ns``: what was seen, or what is predicted while it is not.
+        """Return the track as it is published: as it was seen, or as predicted while it is not seen.
 
         Args:
             stamp_ns: of the frame.
-            drift_px_s: (2,) float64, x and y, how the whole picture moves beyond what the track knows of, px/s.
-            removed: it is given up.
+            drift_px_s: (2,) float64, velocity of the picture that is not in ``camera_px_s``, x and y, px/s.
+            removed: it is reported for the last time.
         """
         seen = self.seen_ns == stamp_ns
         left, top, right, bottom = self.box_px if seen else self.state.box_px
@@ -152,7 +152,7 @@ class LiveTrack:
         )
 
     def rescale(self, factor_x: float, factor_y: float) -> None:
-        """Follow a change of the image's size."""
+        """Convert it to an image of another size."""
         self.state = kalman.rescale(self.state, factor_x, factor_y)
         self.whole_px = self.whole_px * (factor_x, factor_y)
         self.camera_px_s = self.camera_px_s * (factor_x, factor_y)
@@ -163,7 +163,7 @@ class LiveTrack:
         return TrackState.CONFIRMED if seen else TrackState.OCCLUDED
 
     def _remember(self, segment: Segment, hidden: Flags, colors: F64 | None, config: TrackerConfig) -> None:
-        """Remember how it looks when nothing touches it."""
+        """Remember its shape, colours, class and size."""
         self.shape = segment.mask if segment.mask is not None else self.shape
         if colors is not None and colors.any():
             old = colors if self.colors is None else self.colors
@@ -171,9 +171,9 @@ class LiveTrack:
             self.colors = mixed / np.linalg.norm(mixed)
         self.class_votes[segment.class_id] += round(segment.area_px)
         self.whole_px = np.where(hidden[:2] | hidden[2:], self.whole_px, self.state.value[2:])
-        self._count(config)
+        self._count_hit(config)
 
-    def _count(self, config: TrackerConfig) -> None:
+    def _count_hit(self, config: TrackerConfig) -> None:
         self.hits += 1
         if not self.confirmed and self.hits >= config.min_hits:
             self.confirmed_ns = self.seen_ns

@@ -1,4 +1,4 @@
-"""Observation of one frame: its segments, what the tracks make of them, and the colours that re-identify objects.
+"""Observation: the segments of one frame, which tracks explain them, and the colours that re-identify objects.
 
 Comaniciu, Ramesh and Meer 2003, "Kernel-Based Object Tracking": histograms compared by the Bhattacharyya coefficient.
 """
@@ -22,7 +22,7 @@ BINS = (8, 4, 4)
 
 
 class Observation:
-    """The segments of one frame; the steps of the tracker move them from ``unexplained`` to the other two sets.
+    """The segments of one frame; the steps of the tracker move them from ``unexplained`` to ``matched`` and ``parts``.
 
     Args:
         segments: in any order; kept in this one.
@@ -31,10 +31,10 @@ class Observation:
         image: (H, W, 3) uint8 BGR of that size; None without.
 
     Attributes:
-        segments: of the frame, as they were given.
-        matched: each segment in which one track is seen and no other, and that track.
-        parts: each track that shares a blob with others, or is hidden in it, and its part of the blob.
-        unexplained: segments that no track explains so far.
+        segments: of the frame, as given.
+        matched: each segment that shows exactly one track, and that track.
+        parts: each track that is in a blob with others, and its part of the blob.
+        unexplained: the segments that no track explains so far.
     """
 
     def __init__(self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int], image: U8 | None) -> None:
@@ -47,16 +47,16 @@ class Observation:
         self._colors: dict[Segment, F64] = {}
 
     def explains(self, track: LiveTrack) -> bool:
-        """Whether a track has a segment, or its place in a blob."""
+        """Return whether a track has a segment or a part of one."""
         return track in self.parts or track in self.matched.values()
 
     def match(self, matches: Matches) -> None:
-        """Each of these segments shows the track beside it."""
+        """Record that each of these segments shows the track beside it."""
         self.matched |= matches
         self.unexplained = [s for s in self.unexplained if s not in matches]
 
     def divide(self, blob: Segment, visible: LiveTrack | None, parts: Mapping[LiveTrack, Part]) -> None:
-        """A blob shows several tracks, each a part of it, or ``visible`` alone, which hides the others."""
+        """Record the parts of the tracks in a blob; ``visible``: it shows only this track, which hides the others."""
         self.matched.pop(blob, None)
         self.unexplained = [s for s in self.unexplained if s is not blob]
         self.parts |= parts
@@ -64,32 +64,32 @@ class Observation:
             self.matched[blob] = visible
 
     def separate(self, segment: Segment, own: Segment, others: Sequence[Segment]) -> None:
-        """Of a matched segment only one part is the track's own; no track explains the others."""
+        """Record that only one part of a matched segment shows the track; the others are unexplained."""
         self.matched[own] = self.matched.pop(segment)
         self.unexplained += others
         self._all += [own, *others]
 
     def split(self, segment: Segment, parts: Sequence[Segment]) -> None:
-        """An unexplained segment is several; they take its place."""
+        """Replace an unexplained segment by its parts."""
         place = self.unexplained.index(segment)
         self.unexplained[place : place + 1] = parts
         self._all += parts
 
     def appearances(self, segments: Sequence[Segment]) -> Appearances:
-        """Segments of this frame as one side of the association."""
+        """Return segments of this frame as one side of the association."""
         boxes = np.array([s.box_px for s in segments], np.float64).reshape(-1, 4)
         colors = None if self._image is None else np.array([self.color(s) for s in segments])
         class_ids = np.array([s.class_id for s in segments], np.int64)
         return Appearances(np.clip(boxes, 0, np.tile(self.size[::-1], 2)), class_ids, colors)
 
     def color(self, segment: Segment) -> F64 | None:
-        """Colours of a segment, as of :func:`color_histogram`; None without an image."""
+        """Return the colours of a segment, as of :func:`color_histogram`; None without an image."""
         if self._image is not None and segment not in self._colors:
             self._colors[segment] = color_histogram(segment, self._image)
         return self._colors.get(segment)
 
     def hidden_sides(self, segment: Segment) -> Flags:
-        """(4,) bool, as of visibility.hidden_sides: by the other segments, and by a blob of which it is a part."""
+        """Return (4,) bool, as of visibility.hidden_sides; a part of a blob is also hidden where the blob continues."""
         if len(self._hidden) != len(self._all):
             flags = hidden_sides(np.array([s.box_px for s in self._all], np.float64), self.size)
             self._hidden = dict(zip(self._all, flags, strict=True))
@@ -97,10 +97,10 @@ class Observation:
 
 
 def color_histogram(segment: Segment, image_bgr: U8) -> F64:
-    """Count the colours of a segment's pixels.
+    """Compute the colour histogram of a segment.
 
     Args:
-        segment: its pixels, or its box where it has no mask.
+        segment: its pixels count, or those of its box if it has no mask.
         image_bgr: (H, W, 3) uint8, blue, green, red, of the mask's size.
 
     Returns:

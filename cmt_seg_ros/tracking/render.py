@@ -1,4 +1,4 @@
-"""Pictures of tracks: an instance-id image for machines, an overlay for people."""
+"""Pictures of tracks: an image of instance ids for programs, and an overlay for people."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _SUBPIXEL_BITS = 4  # OpenCV draws at 1/16 pixel: boxes and trails do not jitter
 
 
 def instance_image(tracks: Sequence[Track], size: tuple[int, int]) -> U16:
-    """Track id per pixel.
+    """Draw the track id of each pixel.
 
-    Ids above 65535 start over at 1 in the image (never 0), because a robot must not stop for having
-    seen many objects; the full id is in the track. No two tracks of one frame are mixed up by that
-    before 65535 more objects were seen within the life of one track.
+    Ids above 65535 start over at 1 in the image (never 0), because a robot must not stop after it has seen many
+    objects; the full id is in the track. Two tracks of one frame get the same number only if 65535 more objects were
+    seen within the life of one track.
 
     Args:
         tracks: of one frame; those without a mask (occluded) have no pixels.
@@ -47,7 +47,7 @@ def instance_image(tracks: Sequence[Track], size: tuple[int, int]) -> U16:
 
 
 class Trails:
-    """The way each track came: its last centres; gone with the track."""
+    """Trail of each track: its last centres; removed with the track."""
 
     def __init__(self, length: int = 32) -> None:
         self._length = length
@@ -73,7 +73,7 @@ def draw_tracks(
     """Draw tracks over a picture: tinted outline, box, trail, and a label with class and id.
 
     A track keeps one colour for life. Confirmed tracks have a full box, occluded ones corners only,
-    at the predicted place; tentative ones a faint outline and no label.
+    at the predicted position; tentative ones a faint outline and no label.
 
     Args:
         image_bgr: (H, W, 3) uint8, blue, green, red; not changed.
@@ -93,7 +93,7 @@ def draw_tracks(
     for track in tracks:
         _draw_outline(out, track, unit)
     placed: list[tuple[int, int, int, int]] = []
-    for track in sorted(tracks, key=lambda t: -t.box_px[3]):  # the nearest gets its label at the best place
+    for track in sorted(tracks, key=lambda t: -t.box_px[3]):  # the nearest object gets the best position for its label
         if track.state != TrackState.TENTATIVE:
             placed.append(_draw_label(out, track, f"{labels.name_of(track.class_id)} {track.track_id}", placed))
     return out
@@ -101,7 +101,7 @@ def draw_tracks(
 
 @lru_cache(maxsize=4096)
 def track_color(track_id: int) -> Color:
-    """Colour (blue, green, red) of a track; consecutive ids are far apart (golden-angle hues)."""
+    """Return the colour (blue, green, red) of a track; those of consecutive ids differ clearly (golden-angle hues)."""
     hue = (track_id * 0.618034) % 1.0
     saturation, value = (0.75, 1.0) if track_id % 2 else (0.55, 0.92)
     r, g, b = colorsys.hsv_to_rgb(hue, saturation, value)
@@ -123,7 +123,7 @@ def _tint(out: U8, track: Track) -> None:
 
 
 def _draw_trail(out: U8, trail: Trail, color: Color, unit: int) -> None:
-    """A line that gets thicker towards the present, over a dark one that sets it off."""
+    """Draw a line that gets thicker towards the present, over a dark one for contrast."""
     points = (np.array(trail, np.float64).reshape(-1, 1, 2) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     if len(points) < 2:
         return
@@ -133,7 +133,7 @@ def _draw_trail(out: U8, trail: Trail, color: Color, unit: int) -> None:
 
 
 def _draw_outline(out: U8, track: Track, unit: int) -> None:
-    """The contour of what was seen and the box: whole, faint or as corners, by state."""
+    """Draw the outline of the segment, and the box: in full, as corners, or not at all, by state."""
     color = track_color(track.track_id)
     left, top, right, bottom = track.box_px
     if track.segment is not None and track.mask is not None:
@@ -153,7 +153,7 @@ def _draw_outline(out: U8, track: Track, unit: int) -> None:
 def _draw_label(
     out: U8, track: Track, text: str, placed: Sequence[tuple[int, int, int, int]]
 ) -> tuple[int, int, int, int]:
-    """Text on a filled plate above the box, or where no other label is; returns the plate's box."""
+    """Draw text on a filled plate above the box, or where no other label is; return the plate's box."""
     height, width = out.shape[:2]
     scale = max(0.38, min(height, width) / 1400)
     thick = max(1, round(scale * 1.2))

@@ -1,4 +1,4 @@
-"""From masks to segments: the connected pieces of each object class."""
+"""Segments: the connected components of each object class in the masks of a frame."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import U8, Segment
 
 FARTHEST = 100
-"""No box lies further away than that many sizes of the image."""
+"""Boxes must not lie further away than this many image sizes."""
 MIN_AREA_PX = 4
-"""Pieces smaller than this are noise in an image of any size."""
+"""Smaller components are noise in an image of any size."""
 
 
 def find_segments(class_ids: U8, objectness: U8, labels: LabelSet, *, min_area_fraction: float) -> list[Segment]:
-    """Cut the masks of one frame into segments.
+    """Find the segments in the masks of one frame.
 
     Args:
         class_ids: (H, W) uint8, class id per pixel.
         objectness: (H, W) uint8, 0 = no object, anything else = object.
-        labels: says which classes are objects.
-        min_area_fraction: smaller pieces are dropped; share of the image's area, 0-1. Pieces below
-            ``MIN_AREA_PX`` pixels are dropped always.
+        labels: of the classes, with which of them are objects.
+        min_area_fraction: smaller components are dropped; share of the image's area, 0-1. Those below
+            ``MIN_AREA_PX`` pixels are always dropped.
 
     Returns:
         Segments by class, then top to bottom and left to right.
@@ -58,7 +58,7 @@ def check_segments(segments: Sequence[Segment], size: tuple[int, int], labels: L
     """Refuse segments that cannot be tracked.
 
     Raises:
-        TrackingError: the image has no pixels; a box or a score is no number, a box is empty or absurdly far outside
+        TrackingError: the image has no pixels; a box or a score is not a number, a box is empty or very far outside
             the image, a class is not one of the objects, a mask does not fit its box or is empty, or some segments
             have masks and others do not.
     """
@@ -97,7 +97,7 @@ def _check_mask(segment: Segment) -> None:
 
 
 def occupied_by(segments: Sequence[Segment], size: tuple[int, int]) -> U8:
-    """(H, W) uint8, 1 where a segment is (or its box, where only that is known), in an image of (height, width)."""
+    """Return (H, W) uint8: 1 where a segment is (or its box, if only that is known), in an image of (height, width)."""
     image = np.zeros(size, np.uint8)
     for segment in segments:
         left, top, right, bottom = (round(v) for v in segment.box_px)
@@ -111,7 +111,7 @@ def occupied_by(segments: Sequence[Segment], size: tuple[int, int]) -> U8:
 
 
 def outlines(segment: Segment) -> list[npt.NDArray[np.int32]]:
-    """The outline of each of its parts, or its box: (n, 2) int32, x and y of the corners in the image."""
+    """Return the outline of each part, or the box: (n, 2) int32, x and y of the corners in the image."""
     left, top, right, bottom = (round(v) for v in segment.box_px)
     if segment.mask is None:
         return [np.array([(left, top), (right - 1, top), (right - 1, bottom - 1), (left, bottom - 1)], np.int32)]
@@ -120,7 +120,7 @@ def outlines(segment: Segment) -> list[npt.NDArray[np.int32]]:
 
 
 def _segments_of_class(class_ids: U8, objectness: U8, class_id: int, min_area: float) -> list[Segment]:
-    """Segments of one class; labelling, the slow part, is cut to where the class is."""
+    """Find the segments of one class; labelling, which is slow, is limited to where the class is."""
     mask = np.equal(class_ids, class_id).view(np.uint8)
     x0, y0, crop_w, crop_h = cv2.boundingRect(mask)
     if not crop_w:

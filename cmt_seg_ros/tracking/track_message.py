@@ -1,4 +1,4 @@
-"""What ``msg/Track.msg`` says of a track, for whoever makes the message."""
+"""Track message: the fields of ``msg/Track.msg``, for rclpy and for bags alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cmt_seg_ros.structures import Track
 
 
 def track_fields(track: Track, labels: LabelSet) -> dict[str, Any]:
-    """The fields of the message by name; units as in ``msg/Track.msg``."""
+    """Return the fields of the message by name; units as in ``msg/Track.msg``."""
     left, top, right, bottom = map(float, track.box_px)
     return {
         "id": track.track_id,

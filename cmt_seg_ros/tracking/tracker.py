@@ -1,8 +1,7 @@
-"""Tracker: masks in, objects with stable ids out. Read this file first.
+"""Tracker: tracks the objects in the masks of one camera; read this file first.
 
-In the tradition of SORT (Bewley et al. 2016) and ByteTrack (Zhang et al. 2022), on segments instead
-of detections: predict every track, match the sure segments, divide the blobs of objects that touch, match
-the rest, age what was not seen.
+It works as SORT (Bewley et al. 2016) and ByteTrack (Zhang et al. 2022) do, on segments instead of detections: predict,
+associate confident segments, divide merged blobs, associate the remaining segments, update, spawn, prune.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ import numpy as np
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.structures import F64, U8, Segment, Segmentation, Track
 from cmt_seg_ros.tracking import kalman
 from cmt_seg_ros.tracking.aspect_ratios import AspectRatios
 from cmt_seg_ros.tracking.association import Appearances, Uncertainty, assign, mask_overlaps, similarity
-from cmt_seg_ros.tracking.blobs.constrictions import split
+from cmt_seg_ros.tracking.blobs.constrictions import split_at_constrictions
 from cmt_seg_ros.tracking.blobs.sharing import Matches, find_merged, separate, share_blob
 from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
 from cmt_seg_ros.tracking.fragments import join_fragments
@@ -30,16 +29,16 @@ from cmt_seg_ros.tracking.observation import Observation
 from cmt_seg_ros.tracking.segments import check_segments, find_segments, occupied_by
 
 SAME_SHAPE = 0.02
-"""A camera that changes its resolution keeps its width over height so far; if not, it shows another view."""
+"""Largest relative change of the image's aspect ratio at a change of resolution; beyond that it is another view."""
 STILL = 0.001
-"""The camera stands still if it moved by less, share of the image's longer side."""
+"""A camera that moves by less stands still; share of the image's longer side."""
 
 
 class Tracker:
-    """Follows the objects of one camera; each camera has its own.
+    """Tracks the objects of one camera.
 
-    The clock is the stamp of the masks, so a replay gives the same tracks at any speed. Ids run
-    up and are never used again, not even after :meth:`reset`.
+    The clock is the stamp of the masks, so a replay gives the same tracks at any speed. Ids keep counting and are
+    never used again, not even after :meth:`reset`.
 
     Args:
         labels: the classes, and which of them are objects.
@@ -56,26 +55,26 @@ class Tracker:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all tracks and the time, as when a bag starts over; the ids go on."""
+        """Forget all tracks and the time, as when a bag starts over; ids keep counting."""
         self._tracks: list[LiveTrack] = []
         self._stamp_ns: int | None = None
         self._size: tuple[int, int] = (0, 0)
         self._flow.reset()
 
     def update(self, segmentation: Segmentation, image: U8 | None = None) -> list[Track]:
-        """Take the masks of the next frame.
+        """Track the objects in the masks of the next frame.
 
         Args:
             segmentation: masks; only ``stamp_ns``, ``class_ids`` and ``objectness`` are used.
-            image: (H, W, 3) uint8, blue, green, red, of the same frame in any size: the camera's motion, that of
-                the objects, and their colours are then taken from it. None to do without.
+            image: (H, W, 3) uint8, blue, green, red, of the same frame in any size; gives the motion of the camera
+                and of the objects, and their colours. Optional.
 
         Returns:
-            The tracks alive at ``stamp_ns``, of every state, and those given up in this frame, by id.
+            The tracks alive at ``stamp_ns``, of every state, and those removed in this frame, by id.
 
         Raises:
             TrackingError: the masks or the image are malformed, or the frame is not newer than the one before
-                (these are counted in ``refused``); the tracker is left as it was and can go on with the next frame.
+                (these are counted in ``refused``); the tracker is left as it was and can continue with the next frame.
         """
         if segmentation.objectness is None:
             raise TrackingError("the segmentation has no objectness mask; the tracker needs both masks")
@@ -91,7 +90,7 @@ class Tracker:
     def update_segments(
         self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int], image: U8 | None = None
     ) -> list[Track]:
-        """As :meth:`update`, for segments from elsewhere (with masks or, all of them, without), in any order.
+        """Track given segments, in any order, as :meth:`update` does; all of them have masks, or none.
 
         Args:
             segments: of one frame.
@@ -108,7 +107,7 @@ class Tracker:
     def _update(
         self, segments: Sequence[Segment], stamp_ns: int, size: tuple[int, int], image: U8 | None
     ) -> list[Track]:
-        image = _fitting(image, size)
+        image = _resized(image, size)
         self._check_stamp(stamp_ns)
         occupied = occupied_by(segments, size)
         # 1. Predict every track at the time of this frame, in its image size, where the camera looks now.
@@ -147,7 +146,7 @@ class Tracker:
         return sorted(tracks, key=lambda t: t.track_id)
 
     def _is_confident(self, segment: Segment) -> bool:
-        """Whether a segment surely shows an object: only such ones start tracks."""
+        """Return whether a segment is confident enough to start a track."""
         least = self._config.start_score if segment.mask is None else self._config.start_share
         return float(segment.score) >= least
 
@@ -165,7 +164,7 @@ class Tracker:
         """Predict the tracks to ``stamp_ns``; adapt to a pause, a new image size, a moving camera.
 
         Returns:
-            Tracks given up, where a prediction would be a guess: after a long pause, and in a picture of another shape.
+            Tracks that are removed, as they cannot be predicted: after a long pause, or in an image of another shape.
         """
         removed: list[LiveTrack] = []
         factor_y, factor_x = (new / (old or new) for new, old in zip(size, self._size, strict=True))
@@ -178,11 +177,11 @@ class Tracker:
             before, seen = track.state, track.seen_ns == self._stamp_ns
             track.predict(dt_s, self._config, lost=not seen)
             if flow is not None:
-                track.camera_px_s = np.array(flow.behind(before.box_px)) / dt_s
-            if track.camera_px_s.any():  # also without an image: it goes on as it did
+                track.camera_px_s = np.array(flow.of_background(before.box_px)) / dt_s
+            if track.camera_px_s.any():  # also without an image: the last known motion continues
                 track.state = kalman.shift(track.state, track.camera_px_s * dt_s)
             if flow is not None and seen:
-                track.state = kalman.displace(track.state, before, flow.of(track.segment), self._config)
+                track.state = kalman.correct_by_flow(track.state, before, flow.of_segment(track.segment), self._config)
         self._stamp_ns, self._size = stamp_ns, size
         return removed
 
@@ -239,7 +238,7 @@ class Tracker:
         """Cut blobs that no track explains at their constrictions."""
         for segment in tuple(frame.unexplained):
             if segment.mask is not None and segment.score >= self._config.start_share:
-                parts = split(segment, ratios.of(segment.class_id), self._config)
+                parts = split_at_constrictions(segment, ratios.of(segment.class_id), self._config)
                 if len(parts) > 1:
                     frame.split(segment, parts)
 
@@ -255,7 +254,7 @@ class Tracker:
 
 
 def _appearances(tracks: Sequence[LiveTrack], size: tuple[int, int]) -> Appearances:
-    """Tracks as one side of the association: as much of them as the image, (height, width), can show."""
+    """Return tracks as one side of the association; their boxes are clipped to the image, (height, width)."""
     boxes: F64 = np.array([t.state.box_px for t in tracks], np.float64).reshape(-1, 4)
     boxes = np.clip(boxes, 0, np.tile(size[::-1], 2))
     known = next((t.colors for t in tracks if t.colors is not None), None)
@@ -265,8 +264,8 @@ def _appearances(tracks: Sequence[LiveTrack], size: tuple[int, int]) -> Appearan
     return Appearances(boxes, np.array([t.class_id for t in tracks], np.int64), colors)
 
 
-def _fitting(image: U8 | None, size: tuple[int, int]) -> U8 | None:
-    """The image at the size of the masks."""
+def _resized(image: U8 | None, size: tuple[int, int]) -> U8 | None:
+    """Return the image at the size of the masks."""
     if image is None:
         return None
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:

@@ -1,7 +1,7 @@
-"""What a segment does not show: sides hidden by something in front or cut off by the image's border.
+"""Visibility of boxes: sides that are hidden by an object in front or cut off by the image's border.
 
-A hidden side is not a measurement of the object's edge. Taken for one, an object that is covered
-from one side seems to shrink and to slow down, and is then looked for at the wrong place.
+A hidden side is not a measurement of the object's edge. If it were used as one, an object that is being covered from
+one side would seem to shrink and slow down, and its position would be predicted wrongly.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.structures import F64, Box
 
 Flags = npt.NDArray[np.bool_]
@@ -21,7 +21,7 @@ MIN_SHARE = 0.5
 
 
 def hidden_sides(boxes: F64, size: tuple[int, int]) -> Flags:
-    """Which sides of each box are not the object's own edge.
+    """Find the sides of each box that are not the object's own edge.
 
     Of two segments that touch, the one that reaches further down stands nearer (on the ground in
     front of the camera) and hides the other.
@@ -49,8 +49,8 @@ def hidden_sides(boxes: F64, size: tuple[int, int]) -> Flags:
     return hidden
 
 
-def complete(visible: Box, hidden: Flags, predicted: Box, whole_px: F64) -> Box:
-    """Box of the whole object from what is visible of it.
+def complete_box(visible: Box, hidden: Flags, predicted: Box, whole_px: F64) -> Box:
+    """Estimate the box of the whole object from the visible box.
 
     A hidden side is put where the object's known size says; with both sides of an axis hidden, the
     visible part is taken to be where the prediction has it. The result is used only if it agrees with
@@ -60,7 +60,7 @@ def complete(visible: Box, hidden: Flags, predicted: Box, whole_px: F64) -> Box:
         visible: left, top, right, bottom in pixels.
         hidden: (4,) bool, a row of :func:`hidden_sides`.
         predicted: box the object is expected to have.
-        whole_px: (2,) float64, width and height when last seen whole, pixels; 0 where not known.
+        whole_px: (2,) float64, width and height when last fully visible, pixels; 0 where not known.
 
     Returns:
         The completed box, or ``visible``.
@@ -74,7 +74,7 @@ def complete(visible: Box, hidden: Flags, predicted: Box, whole_px: F64) -> Box:
 
 
 def _complete_span(visible: Box, hidden: Flags, predicted: Box, whole_px: float, axis: int) -> tuple[float, float]:
-    """Both ends along one axis (0 = x, 1 = y)."""
+    """Return both ends along one axis (0 = x, 1 = y)."""
     low, high = visible[axis], visible[axis + 2]
     missing = max(whole_px - (high - low), 0.0)
     if hidden[axis] and hidden[axis + 2]:

@@ -9,18 +9,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
 
 from cmt_seg_ros.errors import DatasetError, SourceError
 from cmt_seg_ros.images.files import list_files, read_image
-from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.labels import IGNORE_ID, LabelSet, class_entries, classes_file
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8
-
-KNOWN_CLASSES = Path(__file__).parent / "classes"
-EXAMPLE = """classes:
-- {id: 0, name: Road, color: [128, 64, 128]}
-- {id: 1, name: Car, color: [64, 0, 128], is_object: true}"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +42,6 @@ class DataSet:
     sets: tuple[tuple[int, ...], ...]
 
 
-def read_classes(root: Path) -> LabelSet:
-    """Read the classes of a data set: ``root/classes.yaml``, or those known by the folder's name.
-
-    Raises:
-        DatasetError: no such file, or not one of classes.
-    """
-    path, values = _classes_file(root)
-    return LabelSet.from_list(_rows(path, values, "classes"))
-
-
 def read_unions(root: Path, labels: LabelSet) -> tuple[tuple[int, ...], ...]:
     """Read which of the network's classes each id of a data set stands for.
 
@@ -69,8 +53,8 @@ def read_unions(root: Path, labels: LabelSet) -> tuple[tuple[int, ...], ...]:
     Raises:
         DatasetError: ids with gaps, or a name that the network does not have.
     """
-    path, values = _classes_file(root)
-    rows = _rows(path, values, "unions" if isinstance(values, dict) and "unions" in values else "classes")
+    path, values = classes_file(root)
+    rows = class_entries(path, values, "unions" if isinstance(values, dict) and "unions" in values else "classes")
     if [row.get("id") for row in rows] != list(range(len(rows))):
         raise DatasetError(f"{path}: ids are {[row.get('id') for row in rows]}; they must be 0, 1, 2, ... in order")
     return tuple(_union(path, row.get("is", [row.get("name")]), labels) for row in rows)
@@ -81,27 +65,6 @@ def _union(path: Path, names: Any, labels: LabelSet) -> tuple[int, ...]:
     if unknown:
         raise DatasetError(f"{path}: {unknown} is not among the network's classes {list(labels.names)}")
     return tuple(sorted(labels.names.index(name) for name in names))
-
-
-def _rows(path: Path, values: Any, key: str) -> list[dict[str, Any]]:
-    rows = values.get(key) if isinstance(values, dict) else None
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise DatasetError(f"{path} has no list `{key}` of entries; expected, for example:\n{EXAMPLE}")
-    return rows
-
-
-def _classes_file(root: Path) -> tuple[Path, Any]:
-    for path in (root / "classes.yaml", KNOWN_CLASSES / f"{root.name}.yaml"):
-        if path.is_file():
-            try:
-                return path, yaml.safe_load(path.read_text())
-            except yaml.YAMLError as error:
-                raise DatasetError(f"{path} is not YAML: {error}") from error
-    known = ", ".join(sorted(p.stem for p in KNOWN_CLASSES.glob("*.yaml")))
-    raise DatasetError(
-        f"{root / 'classes.yaml'} does not exist (known without one, by the folder's name: {known}). "
-        f"Write it, for example:\n{EXAMPLE}"
-    )
 
 
 def read_folder(root: Path, num_ids: int) -> list[Sample]:
@@ -142,7 +105,7 @@ def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 3
         if place == 0:
             scene = StreetScene(width, height, fps=15.0, frames=400, seed=first_seed + street)
         frame = scene.frame(street * 37 % 200 + place * 25)
-        assert frame.truth is not None and frame.truth.class_ids is not None  # a scene knows all
+        assert frame.truth is not None and frame.truth.class_ids is not None  # true of every synthetic scene
         yield Sample(f"scene{first_seed + street}_{frame.name}", frame.pixels, frame.truth.class_ids)
 
 

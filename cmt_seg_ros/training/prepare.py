@@ -7,13 +7,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cmt_seg_ros.errors import DatasetError
-from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelSet
+from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelSet, read_classes
 from cmt_seg_ros.training.batches import TrainingData
 from cmt_seg_ros.training.datasets import (
     DataSet,
     LabelSpace,
     Sample,
-    read_classes,
     read_folder,
     read_unions,
     render_scenes,

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cmt_seg_ros.errors import ConfigError, ModelError
+from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import EfficientNetLite0
@@ -91,8 +92,7 @@ def write_stage(
         "input": list(size),
         "scores": scores,
     }
-    (folder / "meta.tmp").write_text(yaml.safe_dump(meta, sort_keys=False))
-    (folder / "meta.tmp").replace(folder / "meta.yaml")
+    write_whole(folder / "meta.yaml", yaml.safe_dump(meta, sort_keys=False))
     (folder / "checkpoint.pt").unlink()
 
 
@@ -122,7 +122,6 @@ def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
     elif rank == 0:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            (out / "run.tmp").write_text(yaml.safe_dump(dict(record), sort_keys=False))
-            (out / "run.tmp").replace(path)  # a kill leaves no half of it
+            write_whole(path, yaml.safe_dump(dict(record), sort_keys=False))
         except OSError as error:
             raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error

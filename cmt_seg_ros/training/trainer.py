@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.files import replace_with
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.metrics.segmentation import MaskMeter
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh
@@ -204,8 +205,8 @@ class StageRun:
             "optimizer": self.optimizer.state_dict(),
             "history": self.history,
         }
-        torch.save(state, self.folder / "checkpoint.tmp")
-        (self.folder / "checkpoint.tmp").replace(self.folder / "checkpoint.pt")
+        with replace_with(self.folder / "checkpoint.pt") as fresh:
+            torch.save(state, fresh)
 
     def _resume(self) -> None:
         path = self.folder / "checkpoint.pt"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rosbags.rosbag2 import StoragePlugin
 from support.bag_writing import ROS1, ROS2, image, storage_file, write_bag
 
-from cmt_seg_ros.bags.topics import image_topics
+from cmt_seg_ros.bags.storage import image_topics
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources import BagSource

@@ -7,7 +7,8 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin
 from support.bag_writing import ROS1, ROS2, compressed, image, storage_file, write_bag
 
-from cmt_seg_ros.bags.topics import ImageTopic, bags_in, image_topics
+from cmt_seg_ros.bags.files import bags_in
+from cmt_seg_ros.bags.storage import BagTopic, image_topics
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.problems import Problems
 
@@ -33,10 +34,10 @@ def test_cameras_are_found_and_nothing_else(tmp_path: Path) -> None:
         "/text": [text],
     }
     assert image_topics(write_bag(tmp_path / "bag", topics)) == [
-        ImageTopic("/front/image_raw", RAW, 2),
-        ImageTopic("/image", RAW, 1),
-        ImageTopic("/rear/image_raw/compressed", COMPRESSED, 1),
-        ImageTopic("/tracking_camera/image", RAW, 1),
+        BagTopic("/front/image_raw", RAW, 2),
+        BagTopic("/image", RAW, 1),
+        BagTopic("/rear/image_raw/compressed", COMPRESSED, 1),
+        BagTopic("/tracking_camera/image", RAW, 1),
     ]
 
 
@@ -68,5 +69,7 @@ def test_all_bags_of_a_folder(tmp_path: Path) -> None:
     assert found == ["a", "b", "c", "crashed.bag.active", "lone/x.mcap", "lone/y.db3", "old", "w.mcap.zstd", "z.bag"]
     assert bags_in(drives / "a") == [drives / "a"] and bags_in(drives / "z.bag") == [drives / "z.bag"]
     assert bags_in(tmp_path / "drives" / "lone") == [drives / "lone" / "x.mcap", drives / "lone" / "y.db3"]
+    (drives / "b" / "mark").touch()
+    assert drives / "b" in bags_in(drives) and drives / "b" not in bags_in(drives, skip="mark")
     with pytest.raises(SourceError, match="not a folder"):
         bags_in(tmp_path / "none")

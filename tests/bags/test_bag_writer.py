@@ -10,8 +10,9 @@ from rosbags.interfaces import QosDurability
 from support import ROOT
 from support.waiting import DEADLINE_S
 
-from cmt_seg_ros.bags import writer
-from cmt_seg_ros.bags.writer import Arrival, BagFile, message_folder, message_types
+from cmt_seg_ros import files
+from cmt_seg_ros.bags.messages import message_folder, message_types
+from cmt_seg_ros.bags.writer import Arrival, BagFile
 from cmt_seg_ros.errors import SourceError
 
 TEXT = "std_msgs/msg/String"
@@ -67,7 +68,7 @@ def test_definitions_are_found_in_sourced_workspaces_and_this_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert message_folder() == ROOT / "msg"
-    monkeypatch.setattr(writer, "__file__", str(tmp_path / "lib" / "cmt_seg_ros" / "bags" / "writer.py"))
+    monkeypatch.setattr(files, "_CHECKOUT", tmp_path / "lib")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "workspace"))
     with pytest.raises(SourceError, match=r"are in none of .*install cmt_seg_ros again"):
@@ -83,7 +84,7 @@ def test_no_ros_is_needed() -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(('rclpy', 'ament_index_python', 'cmt_seg_ros.msg')))\n"
         "from cmt_seg_ros.evaluation.annotated.bag import AnnotatedBag\n"
-        "from cmt_seg_ros.bags.writer import message_types\n"
+        "from cmt_seg_ros.bags.messages import message_types\n"
         "assert 'cmt_seg_ros/msg/Track' in message_types().types"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=DEADLINE_S)

@@ -45,9 +45,9 @@ def test_a_broken_limit_is_status_1_with_a_line_that_says_which(runs: Path, caps
     assert main(["compare", "new", "old", *limits, *QUICK]) == 0
 
 
-def test_unknown_figures_and_missing_files_are_explained(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_scores_and_missing_files_are_explained(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "old", "new", "--fail-below", "miou=-1"]) == 1
-    assert "there is no figure 'miou'; allowed: mean_iou, " in capsys.readouterr().err
+    assert "there is no score 'miou'; allowed: mean_iou, " in capsys.readouterr().err
     assert main(["compare", "old", "nowhere"]) == 1
     assert "nowhere/summary.json is missing" in capsys.readouterr().err
     assert main(["compare", "old", "new", "--level", "2"]) == 1

@@ -12,10 +12,10 @@ pytest.importorskip("torch", reason="torch is not installed: make test installs 
 
 from cmt_seg_ros.cli import export
 from cmt_seg_ros.cli.main import main
+from cmt_seg_ros.labels import KNOWN_CLASSES
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.training.curriculum import RECIPES
-from cmt_seg_ros.training.datasets import KNOWN_CLASSES
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_train_then_export(
                  "--threads", "2"]) == 0  # fmt: skip
     out_text = capsys.readouterr().out
     assert (run / "curves.png").stat().st_size > 5000 and "mIoU" in out_text
-    assert "501 data: 3 labelled, 3 partly labelled, 4 synthetic images for training, 2 for scores" in out_text
+    assert "501 data: 3 labelled, 3 partly labelled, 4 synthetic images for training, 2 for validation" in out_text
     export_arguments = ["export", "--run", str(run), "--data", str(data), "--out", str(out)]
     # After four batches many scores are nearly equal, and fp16 decides otherwise here and there: refused ...
     monkeypatch.setattr(export, "PARITY", 1.0)

@@ -12,8 +12,8 @@ from support.clips import scene
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.evaluation.replay import Replay
-from cmt_seg_ros.evaluation.result import Result
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.structures import Frame
 
@@ -23,7 +23,7 @@ def pipeline(tiny: str) -> Pipeline:
     return Pipeline(SegmentationConfig(model=tiny, device="CPU", drop_policy="none", num_requests=2))
 
 
-def replay(pipeline: Pipeline, frames: Sequence[Frame], start: int = 0) -> tuple[list[Result], dict[int, str]]:
+def replay(pipeline: Pipeline, frames: Sequence[Frame], start: int = 0) -> tuple[list[FrameResult], dict[int, str]]:
     refused: dict[int, str] = {}
 
     def note(index: int, error: FrameError) -> None:

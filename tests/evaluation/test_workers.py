@@ -17,12 +17,11 @@ import pytest
 from support.clips import job
 from support.waiting import DEADLINE_S
 
-from cmt_seg_ros.bags.topics import RESULTS_MARK
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation import workers
 from cmt_seg_ros.evaluation.combine import combine
-from cmt_seg_ros.evaluation.folder import SEVERAL, claimed
+from cmt_seg_ros.evaluation.folder import RESULTS_MARK, SEVERAL, claimed
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.workers import Outcome, in_processes, in_turn, on_cluster
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmt_seg_ros.metrics.calibration import BINS, calibration_bins, expected_calibration_error
+from cmt_seg_ros.metrics.calibration import BINS, calibration_bins
+from cmt_seg_ros.metrics.scores import expected_calibration_error
 from cmt_seg_ros.structures import U8
 
 CLASSES = 11

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cmt_seg_ros.errors import TrackingError
-from cmt_seg_ros.sources.motchallenge import MAX_FRAME, Results, read_detections, result_row
+from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.sources.motchallenge import MAX_FRAME, TrackRows, read_detections, row_of
 from cmt_seg_ros.structures import Track, TrackState
 
 GOOD = "1,-1,10,20,30,40,0.5,-1,-1,-1"
@@ -50,7 +50,7 @@ def test_boxes_come_by_frame_with_corners_and_scores_as_in_the_file(tmp_path: Pa
 )
 def test_a_malformed_line_is_named_with_its_value(line: str, words: str, tmp_path: Path) -> None:
     path = write(tmp_path / "det.txt", GOOD, line)
-    with pytest.raises(TrackingError, match=rf"det.txt, line 2.*{words}"):
+    with pytest.raises(SourceError, match=rf"det.txt, line 2.*{words}"):
         read_detections(path)
 
 
@@ -58,13 +58,13 @@ def test_what_is_no_detections_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x81")
     write(tmp_path / "empty", "")
     for name, words in (("none", "cannot be read"), ("binary", "cannot be read"), ("empty", "has no boxes")):
-        with pytest.raises(TrackingError, match=words):
+        with pytest.raises(SourceError, match=words):
             read_detections(tmp_path / name)
 
 
 def test_results_have_confirmed_tracks_from_their_first_frame_on_and_only_where_they_are_seen() -> None:
     tentative, confirmed, occluded, lost = TrackState
-    results = Results()
+    results = TrackRows()
     for states in (
         {1: tentative, 2: tentative},
         {1: tentative},
@@ -78,4 +78,4 @@ def test_results_have_confirmed_tracks_from_their_first_frame_on_and_only_where_
 
 
 def test_a_row_has_left_top_width_height_and_two_decimals() -> None:
-    assert result_row(12, track(TrackState.CONFIRMED)) == "12,3,1.00,2.00,3.50,8.00,0.88,-1,-1,-1\n"
+    assert row_of(12, 3, (1.0, 2.0, 3.504, 8.0), 0.876) == "12,3,1.00,2.00,3.50,8.00,0.88,-1,-1,-1\n"

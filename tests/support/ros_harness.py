@@ -35,6 +35,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from cmt_seg_ros.node_processes import domain_id
 from cmt_seg_ros.ros.common.images import NS, image_from_array, stamp_ns
 from support.waiting import DEADLINE_S
 
@@ -47,13 +48,13 @@ TRANSITIONS = {
     "deactivate": Transition.TRANSITION_DEACTIVATE,
     "cleanup": Transition.TRANSITION_CLEANUP,
 }
-_domains = itertools.count(os.getpid())
+_domains = itertools.count()
 N = TypeVar("N", bound=Node)
 
 
 def free_domain() -> int:
-    """A ROS domain for one test; 0 is a user's, and above 101 ports collide with the system's."""
-    return 1 + next(_domains) % 101
+    """A ROS domain for one test."""
+    return domain_id(next(_domains))
 
 
 class Bench:

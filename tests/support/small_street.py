@@ -12,19 +12,21 @@ import numpy as np
 
 from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.folder import RECORDS
-from cmt_seg_ros.evaluation.result import Result
-from cmt_seg_ros.evaluation.scores.frame_records import Recorder
-from cmt_seg_ros.evaluation.scores.summary import Facts, Summary, plain, summarise
+from cmt_seg_ros.evaluation.job import FrameResult
+from cmt_seg_ros.evaluation.report.history import HistoryBuilder, RunHistory
+from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
+from cmt_seg_ros.evaluation.scores.frame_scores import scored_frame
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary, plain, summarise
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import Frame, GroundTruth, Segmentation, Track, TrackState
 
 START_NS, PERIOD_NS = 1_700_000_000_000_000_000, 100_000_000
-FACTS = Facts(
+INFO = RunInfo(
     "a <clip> & more", "offline", "some-model", {"source": {"frames": 10}}, device="CPU", wall_s=2.0, cpu_s=3.0
 )
 
 
-def street(frames: int = 10) -> list[Result]:
+def street(frames: int = 10) -> list[FrameResult]:
     """Two cars of 5 x 4 pixels and a speck of one pixel; the left one changes its track half way.
 
     The masks call a sixteenth of the road pavement, miss the speck and leave the last frame out.
@@ -50,7 +52,7 @@ def images(left_id: int) -> tuple[np.ndarray, ...]:
     return classes, objects, mask, np.where(mask == 8, 255, 0).astype(np.uint8), tracked
 
 
-def _result(index: int, left_id: int) -> Result:
+def _result(index: int, left_id: int) -> FrameResult:
     classes, objects, mask, objectness, tracked = images(left_id)
     confidence = np.full((16, 16), 230, np.uint8)
     truth = GroundTruth(classes, np.where(classes == 8, 255, 0).astype(np.uint8), objects)
@@ -62,11 +64,11 @@ def _result(index: int, left_id: int) -> Result:
         _track(98, (0, 0, 1, 1), TrackState.LOST),
         _track(99, (0, 0, 2, 2), TrackState.TENTATIVE),
     ]
-    return Result(index, frame, segmentation, tracks, tracked, timing_ms={"read": 1.0, "infer": 20.0 + index})
+    return FrameResult(index, frame, segmentation, tracks, tracked, timing_ms={"read": 1.0, "infer": 20.0 + index})
 
 
-def _lost(index: int) -> Result:
-    return Result(index, _frame(index, None), lost="malformed", timing_ms={"read": 1.0})
+def _lost(index: int) -> FrameResult:
+    return FrameResult(index, _frame(index, None), lost="malformed", timing_ms={"read": 1.0})
 
 
 def _frame(index: int, truth: GroundTruth | None) -> Frame:
@@ -79,20 +81,29 @@ def _track(track_id: int, box: tuple[float, float, float, float], state: TrackSt
     return Track(track_id, 8, box, (0.0, 0.0), 1.0, state, 1.0, 0.0)
 
 
-def records_of(results: Iterable[Result], sequence: str = "street") -> list[dict[str, Any]]:
+def records_of(results: Iterable[FrameResult], sequence: str = "street") -> list[dict[str, Any]]:
     """Their records, with times that are the same on every machine."""
-    recorder = Recorder(sequence, CAMVID, CAMVID)
-    records = [plain(recorder.record(result)) for result in results]
+    builder = RecordBuilder(sequence, CAMVID, CAMVID)
+    records = [plain(builder.record(result)) for result in results]
     return [{**r, "timing": {**r["timing"], "score_ms": 3.0, "memory_mb": 200.0}} for r in records]
 
 
-def without_truth(results: Iterable[Result]) -> list[Result]:
+def without_truth(results: Iterable[FrameResult]) -> list[FrameResult]:
     """The same, but nothing is known of what is true."""
     return [replace(r, frame=replace(r.frame, truth=None)) for r in results]
 
 
-def write_records(folder: Path, records: Iterable[dict[str, Any]], facts: Facts = FACTS) -> Summary:
-    """Write frames.jsonl; returns the summary."""
+def write_records(folder: Path, records: Iterable[dict[str, Any]], info: RunInfo = INFO) -> tuple[Summary, RunHistory]:
+    """Write frames.jsonl; returns the summary and the history."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RECORDS).write_text("".join(json.dumps(record) + "\n" for record in records))
-    return summarise(read_records(folder), CAMVID, facts)
+    history = HistoryBuilder()
+    return summarise(read_records(folder), CAMVID, info, [history]), history.history()
+
+
+def history_of(records: Iterable[dict[str, Any]]) -> RunHistory:
+    """The history of records."""
+    builder = HistoryBuilder()
+    for record in records:
+        builder.add(scored_frame(record, len(CAMVID)))
+    return builder.history()

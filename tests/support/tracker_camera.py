@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from cmt_seg_ros.msg import ClassMap, TrackArray
+from cmt_seg_ros.msg import ClassInfo, ClassMap, TrackArray
 from rclpy.logging import LoggingSeverity
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.labels import CAMVID, LabelSet
 from cmt_seg_ros.ros.common.images import image_from_array
-from cmt_seg_ros.ros.common.messages import class_map
 from cmt_seg_ros.ros.tracker.camera_tracking import CameraTracking
 from cmt_seg_ros.ros.tracker_node import TrackerNode
 from support.ros_harness import LATCHED, Bench, header
@@ -46,11 +45,11 @@ class Camera:
     def __init__(self, ros: Bench, name: str = "", labels: LabelSet = CAMVID) -> None:
         self.ros, self.name = ros, name
         self.tracks: list[TrackArray] = ros.listen(TrackArray, f"{name}/tracking/tracks")
-        self.legend(labels)
+        self.publish_classes(labels)
 
-    def legend(self, labels: LabelSet) -> None:
+    def publish_classes(self, labels: LabelSet) -> None:
         """Say what the numbers in the masks mean."""
-        message = class_map(labels, "test", header(0).stamp)
+        message = labels.to_class_map("test", header(0), ClassMap, ClassInfo)
         self.ros.publisher(ClassMap, f"{self.name}/segmentation/label_info", LATCHED).publish(message)
 
     def send(self, mask: Image | None, objectness: Image | None, mask_first: bool = False) -> None:

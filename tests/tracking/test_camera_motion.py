@@ -36,7 +36,7 @@ def test_flow_finds_how_far_the_background_moved(shift: tuple[int, int]) -> None
     assert estimator.update(view(0, 0), NOTHING) is None
     flow = estimator.update(view(*shift), NOTHING)
     assert flow is not None
-    assert flow.behind((100, 60, 130, 120)) == pytest.approx(shift, abs=0.5)
+    assert flow.of_background((100, 60, 130, 120)) == pytest.approx(shift, abs=0.5)
 
 
 @pytest.mark.parametrize("scale", [1, 3])
@@ -52,8 +52,8 @@ def test_an_object_and_what_is_behind_it_move_apart(scale: int) -> None:
     assert flow is not None
     segment = rectangle(100 * scale, 60 * scale, 140 * scale, 120 * scale)
     # The flow is smooth, so each takes a little of the other.
-    assert flow.of(segment) == pytest.approx((-4 * scale, 0), abs=2.0 * scale)
-    assert flow.behind(segment.box_px) == pytest.approx((5 * scale, 0), abs=2.0 * scale)
+    assert flow.of_segment(segment) == pytest.approx((-4 * scale, 0), abs=2.0 * scale)
+    assert flow.of_background(segment.box_px) == pytest.approx((5 * scale, 0), abs=2.0 * scale)
 
 
 def test_there_is_flow_between_neighbours_of_one_size_only() -> None:
@@ -87,6 +87,6 @@ for _ in range(3):
     image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)
     flow = estimator.update(image, np.ones(size, np.uint8))
 for box in ((0, 0, 1, 1), (-500, -500, -400, -400), (900, 900, 950, 950), (-5, -5, 600, 600)):
-    assert np.isfinite(flow.behind(box)).all()
-    assert np.isfinite(flow.of(Segment(8, box, (0, 0), 1, 1.0))).all()
+    assert np.isfinite(flow.of_background(box)).all()
+    assert np.isfinite(flow.of_segment(Segment(8, box, (0, 0), 1, 1.0))).all()
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cmt_seg_ros.tracking.visibility import complete, hidden_sides
+from cmt_seg_ros.tracking.visibility import complete_box, hidden_sides
 
 SIZE = (100, 200)
 NONE = np.zeros(4, bool)
@@ -46,11 +46,11 @@ def test_border_hides() -> None:
 )
 def test_completes_hidden_sides(visible: tuple[float, ...], flags: list[int], expected: tuple[float, ...]) -> None:
     predicted = (52.0, 40.0, 82.0, 60.0)
-    assert complete(visible, np.array(flags, bool), predicted, WHOLE) == pytest.approx(expected)  # type: ignore[arg-type]
+    assert complete_box(visible, np.array(flags, bool), predicted, WHOLE) == pytest.approx(expected)  # type: ignore[arg-type]
 
 
 def test_leaves_alone_what_is_whole_unknown_or_disagrees() -> None:
     part, right = (50.0, 40.0, 70.0, 60.0), np.array([0, 0, 1, 0], bool)
-    assert complete(part, NONE, (52.0, 40.0, 82.0, 60.0), WHOLE) == part
-    assert complete(part, right, (52.0, 40.0, 82.0, 60.0), np.zeros(2)) == part
-    assert complete(part, right, (50.0, 40.0, 71.0, 60.0), WHOLE) == part  # predicted to be this small
+    assert complete_box(part, NONE, (52.0, 40.0, 82.0, 60.0), WHOLE) == part
+    assert complete_box(part, right, (52.0, 40.0, 82.0, 60.0), np.zeros(2)) == part
+    assert complete_box(part, right, (50.0, 40.0, 71.0, 60.0), WHOLE) == part  # predicted to be this small

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from cmt_seg_ros.errors import ConfigError, DatasetError
-from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.training.datasets import DataSet, LabelSpace, Sample, read_classes, read_folder, read_unions
+from cmt_seg_ros.labels import CAMVID, read_classes
+from cmt_seg_ros.training.datasets import DataSet, LabelSpace, Sample, read_folder, read_unions
 
 MINE = """classes:
 - {id: 0, name: Road, color: [1, 2, 3]}

@@ -1,4 +1,4 @@
-"""A bag to look at: the images of a run with what was found in them and how good it was, for Foxglove and ROS.
+"""Annotated bag: the images of a run with what was found in them and how good it was, for Foxglove and ROS.
 
 The topics are those of the live nodes; config/foxglove.json is a layout for them.
 """
@@ -13,7 +13,8 @@ from typing import Any
 from rosbags.interfaces import Connection, QosDurability
 from rosbags.rosbag2 import Reader
 
-from cmt_seg_ros.bags.writer import Arrival, BagFile, message_types
+from cmt_seg_ros.bags.messages import message_types
+from cmt_seg_ros.bags.writer import Arrival, BagFile
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import FrameError, SourceError
@@ -86,11 +87,6 @@ class AnnotatedBag:
                 self._write(f"/evaluation/{name}", make, make.number(value))
         self._write("/evaluation/lost", make, make.text(lost))
 
-    def add_lost(self, stamp_ns: int, reason: str) -> None:
-        """Write that a frame was lost, of which there is no more than a stamp (ns), and why."""
-        make = self._messages(stamp_ns, "")
-        self._write("/evaluation/lost", make, make.text(reason))
-
     def close(self) -> None:
         """Finish the file; without that it cannot be read."""
         self._bag.close()
@@ -104,7 +100,7 @@ class AnnotatedBag:
     def _add_masks(
         self, make: Messages, segmentation: Segmentation, picture: U8 | None, tracks: Sequence[Track]
     ) -> None:
-        """The masks, and the picture with masks and tracks drawn over it."""
+        """Write the masks, and the picture with masks and tracks drawn over it."""
         self._write("segmentation/mask", make, make.image(segmentation.class_ids))
         if segmentation.objectness is not None:
             self._write("segmentation/objectness", make, make.image(segmentation.objectness))
@@ -162,7 +158,7 @@ def _copy(part: Path, bag: BagFile) -> None:
 
 
 def _messages(reader: Reader, part: Path) -> Iterator[tuple[Connection, int, bytes]]:
-    """Messages in the order of the file.
+    """Yield the messages in the order of the file.
 
     The reader's own way sorts by time: where all stamps are the same it would hold the whole bag in memory.
     """
@@ -178,7 +174,7 @@ def _latched(connection: Connection) -> bool:
 
 
 def _picture(frame: Frame) -> U8 | None:
-    """(H, W, 3) uint8, blue, green, red; None if the pixels are not what the frame says."""
+    """Return (H, W, 3) uint8, blue, green, red; None if the pixels are not what the frame says."""
     try:
         check_pixels(frame)
         return to_bgr(frame)
@@ -187,6 +183,6 @@ def _picture(frame: Frame) -> U8 | None:
 
 
 def _size(picture: U8 | None, segmentation: Segmentation | None) -> tuple[int, int]:
-    """(height, width) of what is known of a frame, pixels; zeros if nothing is."""
+    """Return (height, width) of what is known of a frame, pixels; zeros if nothing is."""
     shown = picture if segmentation is None else segmentation.class_ids
     return (0, 0) if shown is None else (shown.shape[0], shown.shape[1])

@@ -1,4 +1,4 @@
-"""Frames, masks and tracks as messages of rosbags: what `AnnotatedBag` writes, without ROS."""
+"""Messages of the annotated bag: frames, masks and tracks as rosbags has them, without ROS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from rosbags.typesys.store import Typestore
 
 from cmt_seg_ros.images.messages import file_format
-from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import U8, Frame, Track, TrackState
 from cmt_seg_ros.tracking.track_message import track_fields
 
@@ -20,7 +20,7 @@ IMAGE, JPEG, TEXT, NUMBER = (
     "std_msgs/msg/String",
     "std_msgs/msg/Float64",
 )
-CLASS_MAP, TRACKS = "cmt_seg_ros/msg/ClassMap", "cmt_seg_ros/msg/TrackArray"
+CLASS_MAP, CLASS_INFO, TRACKS = (f"cmt_seg_ros/msg/{name}" for name in ("ClassMap", "ClassInfo", "TrackArray"))
 ANNOTATIONS = "foxglove_msgs/msg/ImageAnnotations"
 
 # Fields as in the ROS package foxglove_msgs. Newer definitions have more of them, which Foxglove does not need.
@@ -87,40 +87,38 @@ class Messages:
         self._header = self._make("std_msgs/msg/Header", self._stamp, frame_id)
 
     def image(self, pixels: U8) -> Any:
-        """A (H, W) uint8 mask as mono8."""
+        """Return a (H, W) uint8 mask as mono8."""
         height, width = pixels.shape
         return self._make(IMAGE, self._header, height, width, "mono8", 0, width, np.ascontiguousarray(pixels).ravel())
 
     def picture(self, picture: U8) -> Any:
-        """A (H, W, 3) uint8 blue-green-red picture, as jpeg."""
+        """Return a (H, W, 3) uint8 blue-green-red picture, as jpeg."""
         data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
         return self._make(JPEG, self._header, "bgr8; jpeg compressed bgr8", data.ravel())
 
     def file(self, frame: Frame) -> Any:
-        """The bytes of a frame that is still jpeg or png, as they are."""
+        """Return the bytes of a frame that is still jpeg or png, as they are."""
         return self._make(JPEG, self._header, file_format(frame.encoding), np.ascontiguousarray(frame.pixels))
 
     def text(self, text: str) -> Any:
-        """A sentence or a key."""
+        """Return a sentence or a key."""
         return self._make(TEXT, text)
 
     def number(self, value: float) -> Any:
-        """A score."""
+        """Return a score."""
         return self._make(NUMBER, float(value))
 
     def class_map(self, labels: LabelSet, model: str) -> Any:
-        """What the numbers of a mask mean."""
-        kind = "cmt_seg_ros/msg/ClassInfo"
-        classes = [self._make(kind, c.id, c.name, *c.color, c.is_object) for c in labels.classes]
-        return self._make(CLASS_MAP, self._header, model, IGNORE_ID, classes)
+        """Return what the numbers of a mask mean."""
+        return labels.to_class_map(model, self._header, self._types[CLASS_MAP], self._types[CLASS_INFO])
 
     def tracks(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int]) -> Any:
-        """All tracks of a frame of (height, width) pixels, as the live tracker publishes them."""
+        """Return all tracks of a frame of (height, width) pixels, as the live tracker publishes them."""
         made = [self._types["cmt_seg_ros/msg/Track"](**track_fields(track, labels)) for track in tracks]
         return self._make(TRACKS, self._header, size[1], size[0], made)
 
     def annotations(self, tracks: Sequence[Track], labels: LabelSet, size: tuple[int, int]) -> Any:
-        """Boxes of confirmed and, fainter, of occluded tracks, with class and id, for an image of this size."""
+        """Return boxes of confirmed and, fainter, of occluded tracks, with class and id, for an image of this size."""
         shown = [t for t in tracks if t.state in (TrackState.CONFIRMED, TrackState.OCCLUDED)]
         unit = max(1.0, min(size) / 400)  # lines and letters can be seen in large images too
         boxes = [self._box(track, labels, 2 * unit) for track in shown]

@@ -1,7 +1,7 @@
-"""How sure a difference of two runs over the same frames is: the paired block bootstrap.
+"""Paired block bootstrap: confidence intervals for the difference of two runs over the same frames.
 
 Efron and Tibshirani, "An Introduction to the Bootstrap", 1993: draw frames again, with replacement, and see how far the
-figure moves. Frames of a video are alike from one to the next, so blocks of neighbours are drawn rather than
+score moves. Frames of a video are alike from one to the next, so blocks of neighbours are drawn rather than
 single frames: Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics
 1989; circular blocks (Politis and Romano, 1992) give every frame the same chance. The same draw serves both
 runs: what is hard in a frame is hard for both, and cancels out of the difference.
@@ -29,7 +29,7 @@ _MOST_WEIGHTS = 4_000_000
 
 
 def block_length(frames: int) -> int:
-    """The usual length of a block in a sequence of so many frames: it grows with the cube root, as the error is least.
+    """Return the usual length of a block in a sequence of so many frames: about twice the cube root of it.
 
     Twice the cube root, because blocks that are too long cost little, and too short ones make chance look real.
     """
@@ -37,14 +37,14 @@ def block_length(frames: int) -> int:
 
 
 def count_blocks(lengths: Sequence[int], block: int = 0) -> int:
-    """How many blocks make up one draw of sequences of these lengths; ``block`` as in :func:`resampled_sums`."""
+    """Return how many blocks make up one draw of sequences of these lengths."""
     return sum(-(-length // (block or block_length(length))) for length in lengths)
 
 
 def resampled_sums(
     statistics: Sequence[F64], lengths: Sequence[int], resamples: int, block: int = 0, seed: int = SEED
 ) -> list[F64]:
-    """Sums of every statistic over frames drawn again and again.
+    """Sum every statistic over frames that are drawn with replacement.
 
     Args:
         statistics: of each run, (n, K) float64, what each frame contributes to each of K sums; frames of one sequence
@@ -63,7 +63,7 @@ def resampled_sums(
 
 
 def _weights(lengths: Sequence[int], resamples: int, block: int, rng: np.random.Generator) -> Iterator[F64]:
-    """(b, n) float64, how often each draw takes each frame, a batch of draws at a time."""
+    """Yield (b, n) float64, how often each draw takes each frame, a batch of draws at a time."""
     at_once = max(1, _MOST_WEIGHTS // max(1, sum(lengths)))
     for first in range(0, resamples, at_once):
         count = min(at_once, resamples - first)
@@ -71,7 +71,7 @@ def _weights(lengths: Sequence[int], resamples: int, block: int, rng: np.random.
 
 
 def _draw(length: int, block: int, count: int, rng: np.random.Generator) -> F64:
-    """(count, length) float64 of one sequence: blocks from anywhere, over its end to its start, cut to its length."""
+    """Return (count, length) float64 of one sequence: blocks from anywhere, wrapping around, cut to its length."""
     starts = rng.integers(0, length, (count, -(-length // block)))
     frames = (starts[:, :, None] + np.arange(block)).reshape(count, -1)[:, :length] % length
     codes = frames + length * np.arange(count)[:, None]
@@ -79,7 +79,7 @@ def _draw(length: int, block: int, count: int, rng: np.random.Generator) -> F64:
 
 
 def interval(differences: F64, level: float, blocks: int) -> tuple[float, float]:
-    """The expanded percentile interval of (B,) float64 differences; draws where it is not known (nan) are left out.
+    """Return the expanded percentile interval of (B,) float64 differences; draws without one (nan) are left out.
 
     Args:
         differences: of the draws.

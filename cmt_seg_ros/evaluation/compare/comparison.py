@@ -1,8 +1,8 @@
-"""Two runs over the same frames: by how much each figure differs, and whether the difference is real."""
+"""Comparison of two runs over the same frames: by how much each score differs, and whether the difference is real."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,18 +10,27 @@ import numpy as np
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.bootstrap import count_blocks, interval, resampled_sums
 from cmt_seg_ros.evaluation.compare.pairs import Pairs, pair, warnings
-from cmt_seg_ros.evaluation.compare.runs import FrameName, Run
-from cmt_seg_ros.evaluation.compare.scores import CLASS_IOU, FRAME_SCORES, MS, PER_S, Figure, figures
+from cmt_seg_ros.evaluation.compare.runs import EvaluatedRun, FrameName
+from cmt_seg_ros.metrics.scores import CLASS_IOU, Score, Sums, all_scores, hota, mean_iou
 from cmt_seg_ros.structures import F64
 
 BETTER, WORSE, SAME = "better", "worse", "no difference seen"
 FEW, MISSING, NOT_JUDGED = "too few frames", "not in both", "not judged"
 
 MIN_BLOCKS = 5
-"""Draws of fewer blocks, or of fewer frames that have a figure, repeat each other: their spread tells nothing."""
+"""Draws of fewer blocks, or of fewer frames that have a score, repeat each other: their spread tells nothing."""
 
 TIMES = ("infer_p50_ms", "infer_mean_ms", "frames_per_s")
-"""Figures of speed. They have no interval: that of the frames would say nothing of the noise between two runs."""
+"""Measures of speed. They have no interval: that of the frames would say nothing of the noise between two runs."""
+
+MS, PER_S = "ms", "/s"
+"""Units of the times, as they are shown."""
+
+FRAME_SCORES: dict[str, tuple[str, Callable[[Sums], F64]]] = {"mean_iou": ("pixels", mean_iou), "hota": ("hota", hota)}
+"""Scores that are given frame by frame, too: statistic, and the score of what one frame contributes to it.
+
+HOTA of a single frame: how well tracks fit over the whole sequence counts where they are matched.
+"""
 
 _NAN = float("nan")
 
@@ -48,17 +57,17 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure of two runs. Shares are 0-1; nan where not known.
+class ComparedScore:
+    """One score of two runs. Shares are 0-1; nan where not known.
 
     Attributes:
-        name: of the figure, as in summary.json where it is there.
+        name: of the score, as in summary.json where it is there.
         title: in words.
         unit: SHARE, COUNT, MS or PER_S.
         higher_is_better: or else lower is.
         baseline, value: of the two runs, over the frames that both have.
         low, high: the interval of the difference.
-        frames: how many frames the figure was computed of.
+        frames: how many frames the score was computed from.
         verdict: BETTER, WORSE, SAME, FEW, MISSING or NOT_JUDGED.
     """
 
@@ -85,7 +94,7 @@ class Row:
 
     @property
     def of_class(self) -> bool:
-        """Whether it is the figure of one class."""
+        """Whether it is the score of one class."""
         return self.name.startswith(CLASS_IOU)
 
 
@@ -97,7 +106,7 @@ class Comparison:
         baseline, run: names.
         frames: the N frames that both have, sequence after sequence.
         lengths: number of frames of each sequence.
-        rows: of each figure that one of the two has: main figures, times, classes.
+        rows: of each score that one of the two has: main scores, times, classes.
         per_frame: by name of :data:`FRAME_SCORES` (N,) float64, difference in each frame; nan where not known.
         warnings: a sentence on each thing that makes the comparison less fair.
     """
@@ -106,17 +115,17 @@ class Comparison:
     run: str
     frames: tuple[FrameName, ...]
     lengths: tuple[int, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedScore, ...]
     per_frame: dict[str, F64]
     warnings: tuple[str, ...]
 
 
-def figure_names(classes: Sequence[str]) -> list[str]:
-    """Names of all figures of runs with these classes."""
-    return [*(figure.name for figure in figures(())), *TIMES, *(CLASS_IOU + name for name in classes)]
+def score_names(classes: Sequence[str]) -> list[str]:
+    """Return the names of all scores of runs with these classes."""
+    return [*(score.name for score in all_scores(())), *TIMES, *(CLASS_IOU + name for name in classes)]
 
 
-def compare(baseline: Run, run: Run, settings: Settings) -> Comparison:
+def compare(baseline: EvaluatedRun, run: EvaluatedRun, settings: Settings) -> Comparison:
     """Compare two runs over the frames that both have.
 
     Tracks are matched with true objects over each run as a whole; the draws then weigh what each frame contributed, of
@@ -134,7 +143,7 @@ def compare(baseline: Run, run: Run, settings: Settings) -> Comparison:
     parts, lengths = pairs.parts, pairs.lengths
     draws = _draws(parts, lengths, settings)
     blocks = count_blocks(lengths, settings.block)
-    rows = [_judge(figure, pairs, parts, draws, settings.level, blocks) for figure in figures(run.classes)]
+    rows = [_judge(score, pairs, parts, draws, settings.level, blocks) for score in all_scores(run.classes)]
     rows = [*(r for r in rows if not r.of_class), *_times(pairs), *(r for r in rows if r.of_class)]
     return Comparison(
         baseline=baseline.name,
@@ -148,7 +157,7 @@ def compare(baseline: Run, run: Run, settings: Settings) -> Comparison:
 
 
 def _draws(parts: Sequence[dict[str, F64]], lengths: Sequence[int], settings: Settings) -> list[dict[str, F64]]:
-    """For each run, by statistic (B, ...) float64: its sums in each draw."""
+    """Return for each run, by statistic (B, ...) float64, its sums in each draw."""
     flat = [np.concatenate([v.reshape(len(v), -1) for v in of_run.values()], axis=1) for of_run in parts]
     names, shapes = list(parts[0]), [values.shape[1:] for values in parts[0].values()]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
@@ -160,27 +169,27 @@ def _draws(parts: Sequence[dict[str, F64]], lengths: Sequence[int], settings: Se
 
 
 def _judge(
-    figure: Figure, pairs: Pairs, parts: Sequence[dict[str, F64]], draws: Sequence[dict[str, F64]],
+    score: Score, pairs: Pairs, parts: Sequence[dict[str, F64]], draws: Sequence[dict[str, F64]],
     level: float, blocks: int,
-) -> Row:  # fmt: skip
-    name, low, high = figure.statistic, _NAN, _NAN
+) -> ComparedScore:  # fmt: skip
+    name, low, high = score.statistic, _NAN, _NAN
     frames = int(pairs.known[name].sum())
     if frames:
-        values = [float(figure.score(of_run[name].sum(axis=0))) for of_run in parts]
+        values = [float(score.score(of_run[name].sum(axis=0))) for of_run in parts]
     else:  # shown, but not compared
-        values = [_of_all_frames(figure, run) for run in (pairs.baseline, pairs.run)]
+        values = [_of_all_frames(score, run) for run in (pairs.baseline, pairs.run)]
     if not frames or np.isnan(values).any():
         verdict = MISSING
     elif min(blocks, frames) < MIN_BLOCKS:
         verdict = FEW
     else:
-        low, high = interval(figure.score(draws[1][name]) - figure.score(draws[0][name]), level, min(blocks, frames))
-        verdict = _verdict(low, high, figure.higher_is_better)
-    return Row(
-        figure.name,
-        figure.title,
-        figure.unit,
-        figure.higher_is_better,
+        low, high = interval(score.score(draws[1][name]) - score.score(draws[0][name]), level, min(blocks, frames))
+        verdict = _verdict(low, high, score.higher_is_better)
+    return ComparedScore(
+        score.name,
+        score.title,
+        score.unit,
+        score.higher_is_better,
         values[0],
         values[1],
         low,
@@ -190,9 +199,9 @@ def _judge(
     )
 
 
-def _of_all_frames(figure: Figure, run: Run) -> float:
-    known = run.known[figure.statistic].any()
-    return float(figure.score(run.statistics[figure.statistic].sum(axis=0))) if known else _NAN
+def _of_all_frames(score: Score, run: EvaluatedRun) -> float:
+    known = run.known[score.statistic].any()
+    return float(score.score(run.statistics[score.statistic].sum(axis=0))) if known else _NAN
 
 
 def _verdict(low: float, high: float, higher_is_better: bool) -> str:
@@ -203,8 +212,8 @@ def _verdict(low: float, high: float, higher_is_better: bool) -> str:
     return BETTER if (low > 0) == higher_is_better else WORSE
 
 
-def _times(pairs: Pairs) -> list[Row]:
-    """Times of the frames that both have, and the rate of the runs as a whole."""
+def _times(pairs: Pairs) -> list[ComparedScore]:
+    """Return times of the frames that both have, and the rate of the runs as a whole."""
     infer_ms = [run.infer_ms[rows] for run, rows in zip((pairs.baseline, pairs.run), pairs.rows, strict=True)]
     both = ~np.isnan(infer_ms).any(axis=0)
     rates = [(run.summary.get("timing") or {}).get("frames_per_s") for run in (pairs.baseline, pairs.run)]
@@ -218,7 +227,7 @@ def _times(pairs: Pairs) -> list[Row]:
         one, other = values.get(name, (_NAN, _NAN))
         if not np.isnan([one, other]).any():
             count = len(pairs.frames) if unit == PER_S else int(both.sum())
-            found.append(Row(name, title, unit, unit == PER_S, one, other, _NAN, _NAN, count, NOT_JUDGED))
+            found.append(ComparedScore(name, title, unit, unit == PER_S, one, other, _NAN, _NAN, count, NOT_JUDGED))
     return found
 
 

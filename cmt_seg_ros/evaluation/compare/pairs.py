@@ -1,4 +1,4 @@
-"""Which frames two runs have in common, and what makes comparing them less fair."""
+"""Pairs of frames that two runs have in common, and warnings of what makes comparing the runs less fair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.evaluation.compare.runs import FrameName, Run
+from cmt_seg_ros.evaluation.compare.runs import EvaluatedRun, FrameName
 from cmt_seg_ros.structures import F64
 
 _Key = tuple[str, int]
@@ -28,8 +28,8 @@ class Pairs:
         known: by statistic (N,) bool, where both runs have it.
     """
 
-    baseline: Run
-    run: Run
+    baseline: EvaluatedRun
+    run: EvaluatedRun
     rows: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
     known: dict[str, npt.NDArray[np.bool_]]
 
@@ -60,7 +60,7 @@ def _beside(known: npt.NDArray[np.bool_], values: F64) -> npt.NDArray[np.bool_]:
     return known.reshape(-1, *[1] * (values.ndim - 1))
 
 
-def pair(baseline: Run, run: Run) -> Pairs:
+def pair(baseline: EvaluatedRun, run: EvaluatedRun) -> Pairs:
     """Find the frames that both runs have: of the same sequence and stamp; or number, in sequences whose stamps repeat.
 
     Raises:
@@ -86,8 +86,8 @@ def pair(baseline: Run, run: Run) -> Pairs:
     return Pairs(baseline, run, (rows[0], rows[1]), known)
 
 
-def _keys(baseline: Run, run: Run) -> tuple[list[_Key], list[_Key]]:
-    """What identifies each frame of the one and of the other."""
+def _keys(baseline: EvaluatedRun, run: EvaluatedRun) -> tuple[list[_Key], list[_Key]]:
+    """Return what identifies each frame of the one and of the other."""
     one, other = list(baseline.frames), list(run.frames)
     # A clip that was moved or renamed is still the same clip, if it is the only one.
     alone = all(len({frame.sequence for frame in frames}) == 1 for frames in (one, other))
@@ -104,22 +104,25 @@ def _keys(baseline: Run, run: Run) -> tuple[list[_Key], list[_Key]]:
 
 
 def warnings(pairs: Pairs) -> tuple[str, ...]:
-    """A sentence on each thing that makes the comparison less fair."""
+    """Return a sentence on each thing that makes the comparison less fair."""
     return (*_other_settings(pairs), *_other_truth(pairs), *_left_out(pairs))
 
 
 def _other_settings(pairs: Pairs) -> Iterator[str]:
     one, other = pairs.baseline.summary, pairs.run.summary
-    for key, what in (("clip", "clips"), ("mode", "modes")):
-        if one.get(key) != other.get(key):
-            yield f"The runs are of other {what}: {one.get(key)!r} and {other.get(key)!r}."
-    truths = [(summary.get("tracks") or {}).get("truth") for summary in (one, other)]
-    if None not in truths and truths[0] != truths[1]:
-        yield f"Tracks were matched with true {truths[0]} and with true {truths[1]}: their figures do not compare."
+    for what, name, value in (("clips", one["clip"], other["clip"]), ("modes", one["mode"], other["mode"])):
+        if name != value:
+            yield f"The runs are of other {what}: {name!r} and {value!r}."
+    tracks, others = one["tracks"], other["tracks"]
+    if tracks and others and tracks["truth"] != others["truth"]:
+        yield (
+            f"Tracks were matched with true {tracks['truth']} and with true {others['truth']}: "
+            "their scores do not compare."
+        )
 
 
 def _other_truth(pairs: Pairs) -> Iterator[str]:
-    counts = [(one.summary.get("frames") or {}).get("with_truth") for one in (pairs.baseline, pairs.run)]
+    counts = [one.summary["frames"]["with_truth"] for one in (pairs.baseline, pairs.run)]
     if counts[0] != counts[1]:
         yield f"Frames with ground truth: {counts[0]} in the baseline, {counts[1]} in the run."
     one, other = pairs.parts

@@ -1,4 +1,4 @@
-"""A run as `cmt-seg compare` needs it: summary.json, and from frames.jsonl what each frame adds to each sum."""
+"""Evaluated run as `cmt-seg compare` reads it: summary.json, and from frames.jsonl what each frame adds to each sum."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.checkpoint import read_records
-from cmt_seg_ros.evaluation.compare.scores import shapes
 from cmt_seg_ros.evaluation.folder import SUMMARY
 from cmt_seg_ros.evaluation.scores.frame_records import Record
+from cmt_seg_ros.evaluation.scores.frame_scores import (
+    confirmed_ids,
+    frame_match,
+    frame_statistics,
+    track_statistics,
+)
 from cmt_seg_ros.evaluation.scores.summary import SCHEMA_VERSION, Summary
-from cmt_seg_ros.evaluation.scores.totals import confusion_of
 from cmt_seg_ros.metrics.matching import confirmed_only
-from cmt_seg_ros.metrics.tracking import FrameMatch, clear_parts, hota_parts, identity_parts
-from cmt_seg_ros.structures import F64, TrackState
+from cmt_seg_ros.metrics.scores import statistic_shapes
+from cmt_seg_ros.metrics.tracking import FrameMatch
+from cmt_seg_ros.structures import F64
 
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError)
 
@@ -37,7 +42,7 @@ class FrameName:
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class EvaluatedRun:
     """One evaluated run of F frames.
 
     Attributes:
@@ -45,7 +50,7 @@ class Run:
         summary: the content of summary.json.
         classes: names.
         frames: sequence after sequence, each in order.
-        statistics: by name (F, ...) float64, shapes as of :func:`shapes`; zeros where not known.
+        statistics: by name (F, ...) float64, shapes as in :mod:`cmt_seg_ros.metrics.scores`; zeros where not known.
         known: by name (F,) bool, in which frames it is.
         infer_ms: (F,) float64, ms; nan where not known.
     """
@@ -59,7 +64,7 @@ class Run:
     infer_ms: F64
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: Path) -> EvaluatedRun:
     """Read a run.
 
     Args:
@@ -79,7 +84,7 @@ def load_run(path: Path) -> Run:
         statistics, known = _statistics(records, len(classes))
     except _MALFORMED as error:
         raise SourceError(f"{file.parent}: summary.json and frames.jsonl do not fit: {error!r}; {_AGAIN}") from error
-    return Run(str(file.parent), summary, classes, frames, statistics, known, infer_ms)
+    return EvaluatedRun(str(file.parent), summary, classes, frames, statistics, known, infer_ms)
 
 
 _AGAIN = "make the run again with `cmt-seg evaluate`"
@@ -96,7 +101,7 @@ def _read_summary(path: Path) -> Summary:
     version = summary.get("schema_version") if isinstance(summary, dict) else None
     if version != SCHEMA_VERSION:
         raise SourceError(f"{path} has schema_version {version}; this version reads {SCHEMA_VERSION}: {_AGAIN}")
-    return dict(summary)
+    return cast(Summary, summary)
 
 
 def _number(value: float | None) -> float:
@@ -104,49 +109,22 @@ def _number(value: float | None) -> float:
 
 
 def _statistics(records: Sequence[Record], classes: int) -> tuple[dict[str, F64], dict[str, npt.NDArray[np.bool_]]]:
-    """Arrays over all frames, and in which frames each is known."""
-    arrays = {name: np.zeros((len(records), *shape)) for name, shape in shapes(classes).items()}
+    """Return arrays over all frames, and in which frames each is known."""
+    arrays = {name: np.zeros((len(records), *shape)) for name, shape in statistic_shapes(classes).items()}
     known: dict[str, npt.NDArray[np.bool_]] = {name: np.zeros(len(records), np.bool_) for name in arrays}
     for row, record in enumerate(records):
-        for name, value in _of_frame(record, classes).items():
+        for name, value in frame_statistics(record, classes).items():
             arrays[name][row], known[name][row] = value, True
     for _, group in groupby(range(len(records)), key=lambda row: records[row]["sequence"]):
         rows = list(group)
         matched = [row for row in rows if records[row]["match"] is not None]
-        matches = _confirmed_matches([records[row] for row in rows])
-        for name, parts in (("hota", hota_parts), ("clear", clear_parts), ("identity", identity_parts)):
-            arrays[name][matched], known[name][matched] = parts(matches), True
+        for name, parts in track_statistics(_confirmed_matches([records[row] for row in rows])).items():
+            arrays[name][matched], known[name][matched] = parts, True
     return arrays, known
 
 
-def _of_frame(record: Record, classes: int) -> dict[str, Any]:
-    """Statistics of one frame that need no other frame, where it has them."""
-    found: dict[str, Any] = {"result": (not record["lost"], 1)}
-    if record["confusion"] is not None:
-        matrix = confusion_of(record, classes)
-        found["pixels"] = np.diagonal(matrix), matrix.sum(axis=1), matrix[:, :classes].sum(axis=0)
-    if record["boundary_f"] is not None:
-        scores = np.array(record["boundary_f"], np.float64)  # None becomes nan
-        found["boundary"] = np.nan_to_num(scores), ~np.isnan(scores)
-    if record["objects"] is not None:
-        (_, wrong, _), (missed, right, unused) = record["objects"]
-        found["objects"] = right, missed + right + unused, wrong + right
-    if record["panoptic"] is not None:
-        found["panoptic"] = np.zeros((4, classes))
-        for class_id, *parts in record["panoptic"]:
-            found["panoptic"][:, class_id] = parts
-    return found | {name: record[name] for name in ("calibration", "temporal") if record[name] is not None}
-
-
 def _confirmed_matches(records: Sequence[Record]) -> list[FrameMatch]:
-    """Of one sequence, the frames that were compared, without tracks that were never confirmed."""
-    confirmed = {row[0] for record in records for row in record["tracks"] or () if row[2] == TrackState.CONFIRMED}
-    matches = [record["match"] for record in records if record["match"] is not None]
-    sizes = [(len(match["truth"]), len(match["tracks"])) for match in matches]
-    return confirmed_only(
-        [
-            (m["truth"], m["tracks"], np.array(m["iou"], np.float64).reshape(size))
-            for m, size in zip(matches, sizes, strict=True)
-        ],
-        confirmed,
-    )
+    """Return, of one sequence, the frames that were compared, without tracks that were never confirmed."""
+    confirmed = {track_id for record in records for track_id in confirmed_ids(record)}
+    matches = [frame_match(record["match"]) for record in records if record["match"] is not None]
+    return confirmed_only(matches, confirmed)

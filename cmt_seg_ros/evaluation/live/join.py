@@ -1,17 +1,16 @@
-"""A live run read back: what the nodes made of each frame of a clip, when it came, and what was dropped."""
+"""Join of a live run: what the nodes made of each frame of a clip, when it came, and what was dropped."""
 
 from __future__ import annotations
 
-import csv
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cmt_seg_ros.bags.run_tables import Arrivals, Sent, read_arrivals, read_sent
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.evaluation.job import FrameResult, lost_result
 from cmt_seg_ros.evaluation.live.recording import MASK, TRACKS, WINDOW, RecordedFrame, Recording
-from cmt_seg_ros.evaluation.result import Result, lost_result
 from cmt_seg_ros.sources.clip import Source, numbered
 from cmt_seg_ros.stamps import StampOrder
 from cmt_seg_ros.structures import Frame, Segmentation, Track, TrackEvent, TrackState
@@ -19,36 +18,23 @@ from cmt_seg_ros.structures import Frame, Segmentation, Track, TrackEvent, Track
 BAG, ARRIVALS, SENT, LOGS = "bag", "arrivals.csv", "sent.csv", "logs"
 LIVE_TIMES = ("age_ms", "tracks_age_ms")
 """What is known of a frame's time: how old its image was when its mask and its tracks arrived."""
-_SENT_COLUMNS = ("index", "clip_stamp_ns", "stamp_ns", "sent_ns")
-_ARRIVAL_COLUMNS = ("topic", "stamp_ns", "received_ns")
-
-Arrivals = dict[str, dict[int, deque[int]]]
-"""By topic without its namespace, such as ``segmentation/mask``: when the messages of a stamp came; ns both."""
 
 
-@dataclass(frozen=True)
-class Sent:
-    """A frame that the source sent: its number among those it could read, its stamp on the topic, and when; ns."""
-
-    index: int
-    stamp_ns: int
-    sent_ns: int
-
-
-def joined(clip: Source, folder: Path) -> Iterator[Result]:
-    """The results of the frames that were sent, in their order, and of those between that could not be read.
+def joined(clip: Source, folder: Path) -> Iterator[FrameResult]:
+    """Yield the results of the frames that were sent, in their order, and of those between that could not be read.
 
     Args:
-        clip: what was played, with its ground truth.
+        clip: what was played, with its ground truth; its problems are told of damage to the bag.
         folder: where recorder_node and source_node wrote bag, arrivals.csv and sent.csv.
 
     Raises:
-        SourceError: one of the files is missing or damaged.
+        SourceError: one of the tables is missing or damaged, or nothing in the bag can be read.
     """
     sent = read_sent(folder / SENT)
     taken = _in_order(sent)
     due = Counter(one.stamp_ns for one, is_taken in zip(sent, taken, strict=True) if is_taken)
-    results, arrivals = _Results(Recording(folder / BAG), due), read_arrivals(folder / ARRIVALS)
+    recording = Recording(folder / BAG, problems=clip.problems)
+    results, arrivals = _ResultQueue(recording, due), read_arrivals(folder / ARRIVALS)
     number, camera, before_ns = 0, "camera", -1
     for place, frame in numbered(clip):
         if isinstance(frame, str):
@@ -66,7 +52,7 @@ def joined(clip: Source, folder: Path) -> Iterator[Result]:
 
 
 def _in_order(sent: Iterable[Sent]) -> list[bool]:
-    """Which frames segmentation_node does not refuse for their stamps, by its own rule."""
+    """Return which frames segmentation_node accepts by their stamps, by its own rule."""
     order, taken = StampOrder(), []
     for one in sent:
         try:
@@ -77,8 +63,8 @@ def _in_order(sent: Iterable[Sent]) -> list[bool]:
     return taken
 
 
-class _Results:
-    """Finds the results of frames in the order of sending; each is given once, at most ``WINDOW`` are kept.
+class _ResultQueue:
+    """Results of frames in the order of sending; each is given once, at most ``WINDOW`` are kept.
 
     Args:
         recorded: in order of their stamps, and of their coming where a camera's clock was set back.
@@ -90,7 +76,7 @@ class _Results:
         self._ahead: list[RecordedFrame] = []
 
     def take(self, stamp_ns: int) -> RecordedFrame | None:
-        """The result of the next frame, which has this stamp, ns; None: it has none."""
+        """Return the result of the next frame, which has this stamp, ns; None: it has none."""
         for number, frame in enumerate(self._ahead):
             if frame.stamp_ns == stamp_ns:
                 return self._ahead.pop(number)
@@ -107,55 +93,19 @@ class _Results:
 
 
 def played_s(folder: Path) -> float:
-    """Seconds from the first frame that was sent to the last result; nan if nothing came."""
+    """Return the seconds from the first frame that was sent to the last result; nan if nothing came."""
     sent, arrivals = read_sent(folder / SENT), read_arrivals(folder / ARRIVALS)
     received = [time for stamps in arrivals.values() for times in stamps.values() for time in times]
     return (max(received) - sent[0].sent_ns) / 1e9 if received and sent else float("nan")
 
 
-def read_sent(path: Path) -> list[Sent]:
-    """Read source_node's ``sent_file``.
-
-    Raises:
-        SourceError: no such file, or not such a table.
-    """
-    rows = _rows(path, _SENT_COLUMNS, "the sent.csv that source_node writes")
-    return [Sent(int(index), int(stamp), int(sent)) for index, _, stamp, sent in rows]
-
-
-def read_arrivals(path: Path) -> Arrivals:
-    """Read recorder_node's ``arrivals.csv``.
-
-    Raises:
-        SourceError: no such file, or not such a table.
-    """
-    found: Arrivals = {}
-    for topic, stamp, received in _rows(path, _ARRIVAL_COLUMNS, "the arrivals.csv that recorder_node writes"):
-        times = found.setdefault("/".join(topic.split("/")[-2:]), {})
-        times.setdefault(int(stamp), deque()).append(int(received))
-    return found
-
-
-def _rows(path: Path, columns: tuple[str, ...], expected: str) -> list[list[str]]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
-        if not rows or tuple(rows[0]) != columns:
-            raise ValueError(f"its columns are {rows[:1]}")
-        for row in rows[1:]:
-            if len(row) != len(columns) or not all(v.lstrip("-").isdigit() for v in row[1:]):
-                raise ValueError(f"it has a row {row}")
-    except (OSError, ValueError) as error:
-        what = f"expected {expected}, with columns {', '.join(columns)}"
-        raise SourceError(f"{path} cannot be read: {error}; {what}") from error
-    return rows[1:]
-
-
-def _result(index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, lost: str, arrivals: Arrivals) -> Result:
-    """What became of one frame; ``lost``: why it has no result, if it has none. Arrivals are used up."""
+def _result(
+    index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, lost: str, arrivals: Arrivals
+) -> FrameResult:
+    """Return what became of one frame; ``lost``: why it has no result, if it has none. Arrivals are used up."""
     class_ids = None if found is None else found.class_ids
     if found is None or class_ids is None:
-        return Result(index, frame, lost=lost)
+        return FrameResult(index, frame, lost=lost)
     segmentation = Segmentation(
         frame.camera, frame.stamp_ns, class_ids, found.objectness, found.confidence, frame.frame_id, frame.name
     )
@@ -166,11 +116,11 @@ def _result(index: int, frame: Frame, sent: Sent, found: RecordedFrame | None, l
         if topic in found.messages and (times := arrivals.get(topic, {}).get(sent.stamp_ns))
     }
     tracks = None if found.tracks is None else [_track(message) for message in found.tracks]
-    return Result(index, frame, segmentation, tracks, found.instances, timing_ms=timing_ms)
+    return FrameResult(index, frame, segmentation, tracks, found.instances, timing_ms=timing_ms)
 
 
 def _track(message: Any) -> Track:
-    """A track from its message; which pixels are its own is in the instance image."""
+    """Return a track from its message; which pixels are its own is in the instance image."""
     left, top = float(message.left_px), float(message.top_px)
     return Track(
         track_id=int(message.id),

@@ -1,29 +1,27 @@
-"""Evaluates a clip through the real nodes: plays it at its own pace, records, then scores what came out."""
+"""Live evaluation: a clip is played through the real nodes at its own pace, recorded, and scored."""
 
 from __future__ import annotations
 
 import importlib.util
 import math
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cmt_seg_ros.config.fields import changed
-from cmt_seg_ros.errors import CmtSegError, ConfigError, SourceError
+from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation.checkpoint import RunState
 from cmt_seg_ros.evaluation.folder import LIVE, claimed, clear
 from cmt_seg_ros.evaluation.inputs import absolute
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.live.join import ARRIVALS, BAG, LIVE_TIMES, LOGS, SENT, joined, played_s
 from cmt_seg_ros.evaluation.live.recording import Header, Recording
-from cmt_seg_ros.evaluation.result import Result
-from cmt_seg_ros.evaluation.results import facts_of, finish
-from cmt_seg_ros.evaluation.run_writer import RunFiles
-from cmt_seg_ros.evaluation.scores.frame_records import Recorder
-from cmt_seg_ros.evaluation.scores.summary import Summary
+from cmt_seg_ros.evaluation.results import run_info
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary
+from cmt_seg_ros.evaluation.sequence import ResultStream, score
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.node_processes import NodeGroup, NodeProcess, domain_id, wait_until
 from cmt_seg_ros.problems import Problems
@@ -42,7 +40,7 @@ Bar = Callable[[int, str], Any]
 
 
 def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
-    """Play, record and score.
+    """Play a clip through the nodes, record what they publish, and score it.
 
     Args:
         job: what to play; live, the model runs as its ``drop_policy`` says.
@@ -58,58 +56,63 @@ def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
     if importlib.util.find_spec("rclpy") is None:
         raise ConfigError("playing live needs ROS 2 (rclpy); run `make setup`, or source your ROS distribution")
     with claimed(job.folder, job.fingerprint(live=True)):
-        return checkpoint.finished(job.folder) or _evaluate(job, bar, video)
+        if summary := checkpoint.finished(job.folder):
+            return summary
+        problems, labels = Problems(), ModelPackage.load(job.segmentation.model).labels
+        clip = open_source(
+            job.source, legend=job.truth_labels or labels, problems=problems
+        )  # fails here, not in a node
+        clear(job.folder, claimed=True)
+        (job.folder / LIVE / LOGS).mkdir(parents=True)
+        used = _play(job, len(clip), bar, video)
+        state = checkpoint.resume(job.folder, job.fingerprint(live=True))
+        state.problems = problems
+        with bar(len(clip), "scoring") as shown:
+            return score(job, state, _recorded(job, clip, labels, used), lambda done, total: shown.update())
 
 
-def _evaluate(job: Job, bar: Bar, video: bool) -> Summary:
-    """See :func:`evaluate_live`; the folder is claimed and not finished."""
-    problems = Problems()
-    labels = ModelPackage.load(job.segmentation.model).labels
-    clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems)  # fails here, not in a node
-    clear(job.folder, claimed=True)
-    (job.folder / LIVE / LOGS).mkdir(parents=True)
-    used = _play(job, len(clip), bar, video)
-    return _score(job, clip, labels, problems, used, bar)
+def _recorded(job: Job, clip: Clip, labels: LabelSet, used: dict[str, dict[str, float]]) -> ResultStream:
+    """Read back what the nodes made of the clip.
 
+    Args:
+        job: as of :func:`evaluate_live`.
+        clip: what was played.
+        labels: of the model.
+        used: CPU time and memory of each node.
 
-def _score(
-    job: Job, clip: Clip, labels: LabelSet, problems: Problems, used: dict[str, dict[str, float]], bar: Bar
-) -> Summary:
-    """What the nodes made of it, against the truth."""
-    state = checkpoint.resume(job.folder, job.fingerprint(live=True))
-    header = Recording(job.folder / LIVE / BAG).header
+    Raises:
+        SourceError: the recording is missing, or of another model.
+    """
+    folder = job.folder / LIVE
+    header = Recording(folder / BAG, problems=clip.problems).header
     if header.labels is not None and header.labels != labels:
         raise SourceError("the recorded masks are of other classes than the model's; were other nodes running?")
-    recorder, state.problems = Recorder(job.name, labels, job.truth_labels or labels), problems
-    files = RunFiles(job.folder, state, labels, header.model, job.annotate)
-    with closing(files), bar(len(clip), "scoring") as shown:
-        for result in joined(clip, job.folder / LIVE):
-            record = recorder.record(result)
-            # Times of this process say nothing of the nodes.
-            record["timing"] = {name: record["timing"].get(name) for name in LIVE_TIMES}
-            files.add(result, record)
-            shown.update()
-        files.checkpoint()
     device = next((status["device"] for status in header.diagnostics.values() if "device" in status), "")
-    offline = facts_of(job, state, clip, header.model, device)
-    facts = replace(
-        offline,
-        mode="live",
-        wall_s=played_s(job.folder / LIVE),
-        cpu_s=math.nan,
-        dropped=_dropped(header),
-        nodes=used,
-        diagnostics=header.diagnostics,
+
+    def info(state: RunState) -> RunInfo:
+        return replace(
+            run_info(job, state, clip, header.model, device),
+            mode="live",
+            wall_s=played_s(folder),
+            cpu_s=math.nan,
+            dropped=_dropped(header),
+            nodes=used,
+            diagnostics=header.diagnostics,
+        )
+
+    return ResultStream(
+        clip,
+        labels,
+        header.model,
+        results=joined(clip, folder),
+        again=lambda wanted: (result for result in joined(clip, folder) if result.index in wanted),
+        info=info,
+        times=LIVE_TIMES,  # those of this process say nothing of the nodes
     )
-
-    def again(wanted: Collection[int]) -> Iterator[Result]:
-        return (result for result in joined(clip, job.folder / LIVE) if result.index in wanted)
-
-    return finish(job.folder, labels, job.truth_labels or labels, facts, state, again)
 
 
 def _dropped(header: Header) -> dict[str, int]:
-    """What segmentation_node says to have given up, by reason."""
+    """Read how many frames segmentation_node says it has dropped, by reason."""
     start = "dropped."
     found: dict[str, int] = {}
     for name, values in header.diagnostics.items():
@@ -119,7 +122,7 @@ def _dropped(header: Header) -> dict[str, int]:
 
 
 def _play(job: Job, total: int, bar: Bar, video: bool) -> dict[str, dict[str, float]]:
-    """Run the nodes until the clip is over; what each of them used, see NodeProcess.usage."""
+    """Run the nodes until the clip is over; return what each of them used, see ChildProcess.usage."""
     print(f"starting the nodes (ROS domain {domain_id()}, this machine only)", flush=True)
     lossless, folder = job.segmentation.drop_policy == "none", job.folder.resolve() / LIVE
     source = replace(job.source, drop_policy=job.segmentation.drop_policy, sent_file=str(folder / SENT))
@@ -136,9 +139,9 @@ def _play(job: Job, total: int, bar: Bar, video: bool) -> dict[str, dict[str, fl
         _watch(nodes, player, folder / ARRIVALS, total, bar)
         used = {node.name: node.usage() for node in first}
         if player.status != 0:
-            raise CmtSegError(f"source_node ended with status {player.status}; its last lines:\n{player.tail()}")
+            raise player.failure(f"ended with status {player.status}")
         for node in nodes.stop():
-            raise CmtSegError(f"{node.name} ended with status {node.status}; its last lines:\n{node.tail()}")
+            raise node.failure(f"ended with status {node.status}")
     return used
 
 
@@ -164,13 +167,13 @@ def _watch(nodes: NodeGroup, player: NodeProcess, arrivals: Path, total: int, ba
 
 
 class _Counter:
-    """Counts the recorder's rows as they are written."""
+    """Reader of arrivals.csv while it is written."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._read, self._masks, self._changed = path, 0, 0, time.monotonic()
 
     def masks(self) -> int:
-        """Masks recorded so far."""
+        """Return how many masks were recorded so far."""
         with self._path.open("rb") as file:
             file.seek(self._read)
             new = file.read()
@@ -182,5 +185,5 @@ class _Counter:
         return self._masks
 
     def quiet_s(self) -> float:
-        """Seconds since the last row."""
+        """Return the seconds since the last row."""
         return time.monotonic() - self._changed

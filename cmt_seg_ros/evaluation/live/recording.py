@@ -1,20 +1,19 @@
-"""A recording read back, frame by frame: what recorder_node wrote, or any bag with the same topics."""
+"""Recording: the results that recorder_node wrote, read back frame by frame; or any bag with the same topics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from rosbags.highlevel import AnyReader
-from rosbags.typesys import Stores, get_typestore
-
-from cmt_seg_ros.errors import CmtSegError, SourceError
-from cmt_seg_ros.labels import LabelClass, LabelSet
+from cmt_seg_ros.bags.storage import BagTopic, bag_messages, bag_topics
+from cmt_seg_ros.encodings import Pixels, view_pixels
+from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.images.messages import stamp_ns
+from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.structures import U8, U16
 
 MASK, OBJECTNESS, TRACKS = "segmentation/mask", "segmentation/objectness", "tracking/tracks"
@@ -41,22 +40,22 @@ class RecordedFrame:
     @property
     def class_ids(self) -> U8 | None:
         """(H, W) uint8, predicted class per pixel, 255 = unlabelled."""
-        return self._image(MASK, np.uint8)
+        return self._image(MASK, "mono8")
 
     @property
     def objectness(self) -> U8 | None:
         """(H, W) uint8, predicted, 0 = no object."""
-        return self._image(OBJECTNESS, np.uint8)
+        return self._image(OBJECTNESS, "mono8")
 
     @property
     def confidence(self) -> U8 | None:
         """(H, W) uint8, probability of the network's first choice, 0-255 for 0-1."""
-        return self._image(CONFIDENCE, np.uint8)
+        return self._image(CONFIDENCE, "mono8")
 
     @property
     def instances(self) -> U16 | None:
         """(H, W) uint16, track id per pixel, 0 = none."""
-        return self._image(INSTANCES, np.uint16)
+        return self._image(INSTANCES, "mono16")
 
     @property
     def tracks(self) -> list[Any] | None:
@@ -64,22 +63,21 @@ class RecordedFrame:
         message = self.messages.get(TRACKS)
         return None if message is None else list(message.tracks)
 
-    def _image(self, topic: str, dtype: type) -> npt.NDArray[Any] | None:
-        """A view of a mono8 or mono16 message.
+    def _image(self, topic: str, encoding: str) -> Pixels | None:
+        """View the pixels of an image.
 
         Raises:
-            SourceError: it is of another encoding, or too short.
+            SourceError: it is of another encoding, or malformed.
         """
         message = self.messages.get(topic)
         if message is None:
             return None
-        item, (height, width, step) = np.dtype(dtype).itemsize, (message.height, message.width, message.step)
-        size = step * (height - 1) + width * item
-        if message.encoding != f"mono{8 * item}" or not height or step < width * item or len(message.data) < size:
-            what = f"{width} x {height} {message.encoding} with step {step} and {len(message.data)} bytes"
-            raise SourceError(f"{topic} at {self.stamp_ns} ns is {what}; expected mono{8 * item} with all its pixels")
-        order = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
-        return np.ndarray((height, width), order, np.ascontiguousarray(message.data), strides=(step, item))
+        if message.encoding == encoding:
+            with suppress(FrameError):
+                return view_pixels(message)
+        what = f"{message.width} x {message.height} {message.encoding} with step {message.step}"
+        what += f" and {len(message.data)} bytes"
+        raise SourceError(f"{topic} at {self.stamp_ns} ns is {what}; expected {encoding} with all its pixels")
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ class Header:
     Attributes:
         model: name of the model package; empty where not recorded.
         labels: meaning of the class ids; None where not recorded.
-        counts: number of messages by topic, topics as in :data:`FRAME_TOPICS`.
+        counts: number of messages by topic, topics as in :data:`FRAME_TOPICS`; of a damaged bag those that are left.
         diagnostics: last values by status name.
     """
 
@@ -100,89 +98,73 @@ class Header:
 
 
 class Recording:
-    """Reads a bag; iterating gives its frames in order of their stamps, a few in memory at a time.
+    """Results in a bag; iterating gives them frame by frame in the order of stamps, a few in memory at a time.
+
+    A damaged bag is read as far as that is possible.
 
     Args:
-        path: a rosbag2 folder or an .mcap file.
+        path: a rosbag2 folder or a file of a bag.
         camera: namespace of the camera, such as ``/camera``; empty: that of the first mask topic.
+        problems: is told of each damage.
 
     Attributes:
         header: see :class:`Header`.
 
     Raises:
-        SourceError: no such bag, damaged, or without masks of that camera.
+        SourceError: no such bag, nothing in it can be read, or it has no masks of that camera.
     """
 
-    def __init__(self, path: str | Path, camera: str = "") -> None:
-        self._path = Path(path)
-        with self._open() as reader:
-            self._names = _topics_of(reader, camera, self._path)
-            self.header = self._read_header(reader)
+    def __init__(self, path: str | Path, camera: str = "", problems: Problems | None = None) -> None:
+        self._path, self._problems = Path(path), problems or Problems()
+        topics = bag_topics(self._path, self._problems)
+        self._names = _names(topics, camera, self._path)
+        self.header = self._read_header(topics)
 
     def __iter__(self) -> Iterator[RecordedFrame]:
-        with self._open() as reader:
-            expected = {name for name, count in self.header.counts.items() if count}
-            pending: dict[int, RecordedFrame] = {}
-            for topic, message in self._messages(reader, FRAME_TOPICS):
-                stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
-                pending.setdefault(stamp, RecordedFrame(stamp)).messages[topic] = message
-                while len(pending) > WINDOW or (pending and expected <= set(pending[min(pending)].messages)):
-                    yield pending.pop(min(pending))
-            for stamp in sorted(pending):
-                yield pending[stamp]
+        expected = {name for name, count in self.header.counts.items() if count}
+        pending: dict[int, RecordedFrame] = {}
+        for stamp, topic, message in self._messages(FRAME_TOPICS):
+            pending.setdefault(stamp, RecordedFrame(stamp)).messages[topic] = message
+            while len(pending) > WINDOW or (pending and expected <= set(pending[min(pending)].messages)):
+                yield pending.pop(min(pending))
+        for stamp in sorted(pending):
+            yield pending[stamp]
 
-    def _read_header(self, reader: AnyReader) -> Header:
+    def _read_header(self, topics: list[BagTopic]) -> Header:
         model, labels, diagnostics = "", None, {}
-        for topic, message in self._messages(reader, (LABEL_INFO, DIAGNOSTICS)):
+        for _, topic, message in self._messages((LABEL_INFO, DIAGNOSTICS)):
             if topic == LABEL_INFO:
-                model, labels = str(message.model), _labels(message)
+                model, labels = str(message.model), LabelSet.from_class_map(message)
             else:
                 for status in message.status:
                     diagnostics[str(status.name)] = {str(v.key): str(v.value) for v in status.values}
         counts = dict.fromkeys(FRAME_TOPICS, 0)
-        for connection in reader.connections:
-            name = self._names.get(connection.topic)
+        for found in topics:
+            name = self._names.get(found.name)
             if name in counts:
-                counts[name] += connection.msgcount
+                counts[name] += found.count
         return Header(model, labels, counts, diagnostics)
 
-    def _messages(self, reader: AnyReader, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        """(topic, message) in the order of recording."""
-        connections = [c for c in reader.connections if self._names.get(c.topic) in names]
-        if not connections:
-            return
-        try:
-            for connection, _, raw in reader.messages(connections):
-                yield self._names[connection.topic], reader.deserialize(raw, connection.msgtype)
-        except CmtSegError:
-            raise
-        except Exception as error:  # rosbags raises whatever a damaged bag makes numpy or struct raise
-            raise SourceError(f"bag {self._path} is damaged: {error}; record it again") from error
-
-    @contextmanager
-    def _open(self) -> Iterator[AnyReader]:
-        if not self._path.exists():
-            raise SourceError(f"bag {self._path} does not exist; give the folder that recorder_node wrote")
-        try:
-            reader = AnyReader([self._path], default_typestore=get_typestore(Stores.ROS2_KILTED))
-            reader.open()
-        except Exception as error:
-            raise SourceError(f"bag {self._path} cannot be read: {error}") from error
-        with closing(reader):
-            yield reader
+    def _messages(self, names: Collection[str]) -> Iterator[tuple[int, str, Any]]:
+        """Read (stamp in ns, topic, message) in the order of recording; what cannot be read is reported."""
+        topics = [topic for topic, name in self._names.items() if name in names]
+        for raw in bag_messages(self._path, topics, self._problems):
+            try:
+                message = raw.read()
+                found_ns = stamp_ns(message.header)
+            except Exception as error:  # rosbags lets through whatever a damaged message makes numpy or struct raise
+                text = f"a message is skipped: {error or type(error).__name__}"
+                self._problems.add("damaged_message", f"bag {self._path}, topic {raw.topic}: {text}")
+                continue
+            yield found_ns, self._names[raw.topic], message
 
 
-def _topics_of(reader: AnyReader, camera: str, path: Path) -> dict[str, str]:
-    """Full topic name -> name without the camera's namespace."""
-    topics = sorted({c.topic for c in reader.connections})
+def _names(found: list[BagTopic], camera: str, path: Path) -> dict[str, str]:
+    """Map names of topics to those without the camera's namespace."""
+    topics = [topic.name for topic in found]
     spaces = [t[: -len(MASK)] for t in topics if t.endswith(f"/{MASK}")]
     space = f"/{camera.strip('/')}/".replace("//", "/") if camera else (spaces[0] if spaces else "")
     if space not in spaces:
         raise SourceError(f"bag {path} has no topic {space}{MASK}; cameras in it: {', '.join(spaces) or 'none'}")
     names = {f"{space}{name}": name for name in (*FRAME_TOPICS, LABEL_INFO)}
     return {t: n for t, n in {**names, DIAGNOSTICS: DIAGNOSTICS}.items() if t in topics}
-
-
-def _labels(message: Any) -> LabelSet:
-    rows = ((c.id, c.name, (c.red, c.green, c.blue), c.is_object) for c in message.classes)
-    return LabelSet(tuple(LabelClass(int(i), str(n), tuple(int(v) for v in rgb), bool(o)) for i, n, rgb, o in rows))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Pictures of single frames for the report: what was found, what is true, where they differ."""
+"""Example pictures of the report: what was found in a frame, what is true, where they differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.evaluation.result import Result
+from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
@@ -28,7 +28,7 @@ _RED, _WHITE = (60, 50, 225), (255, 255, 255)
 
 
 def draw_examples(
-    results: Iterable[Result], labels: LabelSet, truth_lut: U8 | None, wanted: Mapping[str, int]
+    results: Iterable[FrameResult], labels: LabelSet, truth_lut: U8 | None, wanted: Mapping[str, int]
 ) -> dict[str, bytes]:
     """Draw frames; ``results`` are only read as far as needed.
 
@@ -68,7 +68,7 @@ def save_examples(folder: Path, pictures: Mapping[str, bytes]) -> None:
 
 
 def load_examples(folder: Path) -> dict[str, list[bytes]]:
-    """The pictures of each frame by its name, in the order of PANELS; of nothing drawn, nothing."""
+    """Return the pictures of each frame by its name, in the order of PANELS; of nothing drawn, nothing."""
     paths = {path.stem: path for path in (folder / EXAMPLES).glob("*.jpg")}
     ends = tuple(end for end in PANELS if end)
     names = sorted((name for name in paths if not name.endswith(ends)), key=_order)
@@ -76,13 +76,13 @@ def load_examples(folder: Path) -> dict[str, list[bytes]]:
 
 
 def _order(name: str) -> tuple[int, str]:
-    """Frame 9 comes before frame 10."""
+    """Return a key that sorts frame 9 before frame 10."""
     digits = "".join(c for c in name if c.isdigit())
     return int(digits or 0), name
 
 
-def _panels(result: Result, labels: LabelSet, truth_lut: U8 | None) -> Iterator[tuple[str, U8]]:
-    """(end of its name, picture) of what is known of a frame."""
+def _panels(result: FrameResult, labels: LabelSet, truth_lut: U8 | None) -> Iterator[tuple[str, U8]]:
+    """Yield (end of its name, picture) of what is known of a frame."""
     image, masks, truth = to_bgr(result.frame), result.segmentation, result.frame.truth
     picture = image if masks is None else draw_masks(image, masks.class_ids, masks.objectness, labels, _ALPHA)
     seen = [track for track in result.tracks or () if track.state in (TrackState.CONFIRMED, TrackState.OCCLUDED)]

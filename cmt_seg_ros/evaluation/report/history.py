@@ -1,18 +1,16 @@
-"""What happened over the time of a clip: one pass over its records, kept as plain numbers for the report's pictures."""
+"""RunHistory: what happened over the time of a clip, frame by frame, as plain numbers for the report's plots."""
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.evaluation.scores.frame_records import Record, is_compared
-from cmt_seg_ros.evaluation.scores.frame_scores import SCORES, TIMES, frame_scores
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.evaluation.scores.frame_scores import SCORES, TIMES, ScoredFrame
 from cmt_seg_ros.structures import F64, TrackState
 
 MAX_LISTED = 50
@@ -21,7 +19,7 @@ _LONGEST_PAUSE = 20  # clips that last so many times their frames have stamps th
 
 
 @dataclass
-class Span:
+class TrackSpan:
     """When one track was seen.
 
     Attributes:
@@ -39,7 +37,7 @@ class Span:
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class RunHistory:
     """A row for each frame.
 
     Attributes:
@@ -51,7 +49,8 @@ class Course:
         untrue_lines: the first frames without ground truth by name.
         spans: of confirmed tracks by their ids; empty for several sequences.
         starts: first row of each sequence.
-        moments: name and second of the frames asked for, by (sequence, index).
+        sequences: names of the sequences.
+        names, indexes, stamps_ns: of the frames.
     """
 
     x: F64
@@ -60,53 +59,49 @@ class Course:
     lost: list[int]
     lost_lines: list[str]
     untrue_lines: list[str]
-    spans: dict[int, Span]
+    spans: dict[int, TrackSpan]
     starts: list[int]
-    moments: dict[tuple[str, int], tuple[str, float]]
+    sequences: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    indexes: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    stamps_ns: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def frame_time(self, sequence: str, index: int) -> tuple[str, float]:
+        """Return the name of a frame and its time after the first one of its sequence, s."""
+        place = self.sequences.index(sequence)
+        first, end = [*self.starts, len(self.names)][place : place + 2]
+        row = first + int(np.argmax(self.indexes[first:end] == index))
+        return self.names[row], int(self.stamps_ns[row] - self.stamps_ns[first]) / 1e9
 
 
-def read_course(records: Iterable[Record], labels: LabelSet, wanted: Iterable[tuple[str, int]] = frozenset()) -> Course:
-    """Read the records of one or several sequences once.
+class HistoryBuilder:
+    """Makes the history of one or several sequences, all frames of a sequence in a row."""
 
-    Args:
-        records: all frames of a sequence in a row.
-        labels: the predicted classes.
-        wanted: (sequence, index) of frames whose names and times are needed.
-    """
-    reader, wanted = _Reader(labels), frozenset(wanted)
-    for record in records:
-        reader.add(record, (record["sequence"], record["index"]) in wanted)
-    return reader.course()
-
-
-class _Reader:
-    def __init__(self, labels: LabelSet) -> None:
-        self._labels = labels
+    def __init__(self) -> None:
         self._columns = {name: array("d") for name in (*SCORES, *TIMES)}
-        self._stamps_ns = array("q")
+        self._stamps_ns, self._indexes = array("q"), array("q")
+        self._names: list[str] = []
         self._lost: list[int] = []
         self._lost_lines: list[str] = []
         self._untrue_lines: list[str] = []
-        self._spans: dict[int, Span] = {}
+        self._spans: dict[int, TrackSpan] = {}
         self._starts: list[int] = []
-        self._sequence: str | None = None
-        self._moments: dict[tuple[str, int], tuple[str, float]] = {}
+        self._sequences: list[str] = []
 
-    def add(self, record: Record, wanted: bool) -> None:
-        """Take the next record."""
-        row, sequence = len(self._stamps_ns), record["sequence"]
-        if sequence != self._sequence:
+    def add(self, frame: ScoredFrame) -> None:
+        """Take the next frame."""
+        row, record = len(self._names), frame.record
+        if self._sequences[-1:] != [record["sequence"]]:
             self._starts.append(row)
-            self._sequence, self._first_ns = sequence, record["stamp_ns"]
+            self._sequences.append(record["sequence"])
         self._stamps_ns.append(record["stamp_ns"])
-        values = {**frame_scores(record, self._labels), **record["timing"]}
+        self._indexes.append(record["index"])
+        self._names.append(record["name"])
+        values = {**frame.scores, **record["timing"]}
         for name, column in self._columns.items():
             value = values.get(name)
             column.append(float("nan") if value is None else value)
         self._list(row, record)
-        if wanted:
-            seconds = (record["stamp_ns"] - self._first_ns) / 1e9
-            self._moments[sequence, record["index"]] = record["name"], seconds
         if len(self._starts) == 1:  # ids of tracks start anew in the next sequence
             self._add_tracks(row, record)
 
@@ -123,34 +118,37 @@ class _Reader:
     def _add_tracks(self, row: int, record: Record) -> None:
         for track_id, class_id, state, *_ in record["tracks"] or ():
             if state == TrackState.CONFIRMED:
-                span = self._spans.setdefault(track_id, Span())
+                span = self._spans.setdefault(track_id, TrackSpan())
                 span.classes[class_id] += 1
                 if span.pieces and row - span.pieces[-1][1] <= _MAX_GAP + 1:
                     span.pieces[-1][1] = row
                 else:
                     span.pieces.append([row, row])
 
-    def course(self) -> Course:
-        """All that was read."""
+    def history(self) -> RunHistory:
+        """Return what was taken so far."""
         columns = {name: np.array(column) for name, column in self._columns.items()}
-        several = len(self._starts) > 1
-        x = None if several else _seconds(np.array(self._stamps_ns, np.int64), self._lost)
+        stamps_ns, several = np.array(self._stamps_ns, np.int64), len(self._starts) > 1
+        x = None if several else _seconds(stamps_ns, self._lost)
         x_name = "time, s" if x is not None else "frame"
-        return Course(
-            np.arange(len(self._stamps_ns), dtype=np.float64) if x is None else x,
-            f"{x_name} of all sequences, one after the other" if several else x_name,
-            {name: column for name, column in columns.items() if not np.isnan(column).all()},
-            self._lost,
-            self._lost_lines,
-            self._untrue_lines,
-            {} if several else self._spans,
-            self._starts,
-            self._moments,
+        return RunHistory(
+            x=np.arange(len(stamps_ns), dtype=np.float64) if x is None else x,
+            x_name=f"{x_name} of all sequences, one after the other" if several else x_name,
+            columns={name: column for name, column in columns.items() if not np.isnan(column).all()},
+            lost=self._lost,
+            lost_lines=self._lost_lines,
+            untrue_lines=self._untrue_lines,
+            spans={} if several else self._spans,
+            starts=self._starts,
+            sequences=self._sequences,
+            names=self._names,
+            indexes=np.array(self._indexes, np.int64),
+            stamps_ns=stamps_ns,
         )
 
 
 def _seconds(stamps_ns: npt.NDArray[np.int64], lost: list[int]) -> F64 | None:
-    """(N,) float64, seconds after the first frame; None where the stamps are no time that runs."""
+    """Return (N,) float64, seconds after the first frame; None where the stamps do not advance like time."""
     good = np.ones(len(stamps_ns), bool)
     good[lost] = False
     steps = np.diff(stamps_ns[good])

@@ -1,4 +1,4 @@
-"""The report's pictures of the figures of a whole clip: which classes are mixed up, how sure, how fast."""
+"""Plots of the scores of a whole clip: confusion matrix, reliability diagram, times of the stages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BARS = 40
 
 
 def confusion_matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Where the pixels of each true class went, in % of its pixels; of many classes the most frequent ones.
+    """Plot where the pixels of each true class went, in % of them; of many classes the most frequent ones.
 
     Args:
         names: of the C classes.
@@ -51,7 +51,7 @@ def confusion_matrix(names: Sequence[str], counts: Sequence[Sequence[int]]) -> s
 
 
 def _shares(names: Sequence[str], counts: F64) -> tuple[list[str], list[str], F64]:
-    """Names of rows and columns, and their cells in %, nan in rows without pixels."""
+    """Return names of rows and columns, and their cells in %, nan in rows without pixels."""
     pixels = counts[:, :-1].sum(axis=0) + counts.sum(axis=1)
     used = np.sort(np.argsort(-pixels, kind="stable")[: min(MAX_CLASSES, max(1, np.count_nonzero(pixels)))])
     total = counts[used].sum(axis=1, keepdims=True)
@@ -77,7 +77,7 @@ def _number_cells(axes: Any, shares: F64) -> None:
 
 
 def reliability(bins: Sequence[Mapping[str, Any]], ece: float) -> str:
-    """How often the network is right when it is so sure, and how often it is so sure.
+    """Plot accuracy against confidence, and how many pixels have which confidence.
 
     Args:
         bins: ``low``, ``high`` (0-1), ``pixels``, ``confidence`` and ``accuracy`` (0-1, or None) of each.
@@ -103,7 +103,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], ece: float) -> str:
 
 
 def stage_histograms(stages: Mapping[str, F64]) -> str:
-    """How long each stage took, one below the other, with the 50th and the 99th percentile.
+    """Plot how long each stage took, one below the other, with the 50th and the 99th percentile.
 
     Args:
         stages: (N,) float64 ms by name of the stage, without nan.

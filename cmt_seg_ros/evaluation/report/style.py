@@ -1,4 +1,4 @@
-"""How the report's pictures look: SVG text; no display, no global state of matplotlib, the same bytes on every run."""
+"""Style of the report's plots: SVG text; no display, no global state of matplotlib, the same bytes on every run."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ _MAX_POINTS = 800
 
 
 def new_figure(width_in: float, height_in: float, rows: int = 1, **options: Any) -> tuple[Figure, list[Any]]:
-    """A figure with axes below each other; call within ``matplotlib.rc_context(STYLE)``."""
+    """Return a figure with axes below each other; call within ``matplotlib.rc_context(STYLE)``."""
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     FigureCanvasSVG(figure)
     return figure, figure.subplots(rows, 1, squeeze=False, **options)[:, 0].tolist()
 
 
 def styled() -> Any:
-    """The context in which figures are made and drawn."""
+    """Return the context in which figures are made and drawn."""
     return mpl.rc_context(STYLE)
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG text."""
+    """Return the figure as SVG text."""
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     return text.getvalue()
 
 
 def thinned(x: F64, y: F64, points: int = _MAX_POINTS) -> tuple[F64, F64]:
-    """A line of few points that looks the same: the least and the greatest value of each of equal parts.
+    """Return a line of few points that looks the same: least and greatest value of each of equal parts.
 
     Args:
         x: (N,) places, never falling.

@@ -1,18 +1,22 @@
-"""The scores of single frames: frames.csv, the plots of the annotated bag, and which frames were best and worst."""
+"""Scores of single frames: what a record adds to the sums of a run, its own scores, and the rows of frames.csv."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from cmt_seg_ros.evaluation.scores.frame_records import Record
-from cmt_seg_ros.evaluation.scores.totals import confusion_of
+from cmt_seg_ros.evaluation.scores.frame_records import Match, Record
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.metrics.calibration import expected_calibration_error
-from cmt_seg_ros.metrics.segmentation import I64, iou_per_class, mean_iou, mean_known, pixel_accuracy
+from cmt_seg_ros.metrics import scores
+from cmt_seg_ros.metrics.scores import Sums
+from cmt_seg_ros.metrics.segmentation import I64, class_pixels
+from cmt_seg_ros.metrics.tracking import FrameMatch, clear_parts, hota_parts, identity_parts
+from cmt_seg_ros.structures import TrackState
 
 SCORES = (
     *("mean_iou", "pixel_accuracy", "boundary_f", "objectness_iou", "ece", "temporal_agreement"),
@@ -22,48 +26,130 @@ TIMES = ("read_ms", "infer_ms", "track_ms", "score_ms", "age_ms", "tracks_age_ms
 _FOUND_IOU = 0.5
 
 
-def frame_scores(record: Record, labels: LabelSet) -> dict[str, float | None]:
-    """Scores of one frame by the names of :data:`SCORES`; shares are 0-1, None where unknown.
+@dataclass(frozen=True, eq=False)
+class ScoredFrame:
+    """A record and what comes of it alone.
 
-    ``objects_found`` are the true objects of which a track covers half (IoU).
+    Attributes:
+        record: of the frame.
+        statistics: what it adds to the sums, as of :func:`frame_statistics`.
+        scores: by the names of :data:`SCORES`; shares are 0-1, None where unknown. ``objects_found`` are the true
+            objects of which a track covers half (IoU).
     """
-    scores: dict[str, float | None] = dict.fromkeys(SCORES)
-    if record["confusion"]:
-        confusion = confusion_of(record, len(labels))
-        scores["mean_iou"], scores["pixel_accuracy"] = mean_iou(confusion), pixel_accuracy(confusion)
-        scores["boundary_f"] = mean_known(np.array(record["boundary_f"], np.float64))
-    if record["objects"] is not None:
-        objects: I64 = np.array(record["objects"], np.int64)
-        scores["objectness_iou"] = float(iou_per_class(objects)[1])
-    if record["calibration"] is not None:
-        scores["ece"] = expected_calibration_error(np.array(record["calibration"], np.float64))
-    if record["temporal"] is not None and record["temporal"][1]:
-        scores["temporal_agreement"] = record["temporal"][0] / record["temporal"][1]
+
+    record: Record
+    statistics: dict[str, Sums]
+    scores: dict[str, float | None]
+
+
+class Sink(Protocol):
+    """Takes the frames of one or several sequences, all frames of a sequence in a row."""
+
+    def add(self, frame: ScoredFrame) -> None:
+        """Take the next frame."""
+
+
+def scored_frame(record: Record, num_classes: int) -> ScoredFrame:
+    """Score one frame."""
+    statistics = frame_statistics(record, num_classes)
+    found: dict[str, float | None] = dict.fromkeys(SCORES)
+    if "pixels" in statistics:
+        found["mean_iou"] = float(scores.mean_iou(statistics["pixels"]))
+        found["pixel_accuracy"] = float(scores.pixel_accuracy(statistics["pixels"]))
+        found["boundary_f"] = float(scores.mean_boundary_f(statistics["boundary"]))
+    if "objects" in statistics:
+        found["objectness_iou"] = float(scores.class_iou(statistics["objects"])[1])
+    if "calibration" in statistics:
+        found["ece"] = float(scores.expected_calibration_error(statistics["calibration"]))
+    if "temporal" in statistics:
+        found["temporal_agreement"] = float(scores.share(statistics["temporal"]))
     if record["match"] is not None:
         rows = [max(row, default=0.0) for row in record["match"]["iou"]]
-        scores["true_objects"] = float(len(record["match"]["truth"]))
-        scores["objects_found"] = float(sum(iou >= _FOUND_IOU for iou in rows))
+        found["true_objects"] = float(len(record["match"]["truth"]))
+        found["objects_found"] = float(sum(iou >= _FOUND_IOU for iou in rows))
     if record["tracks"] is not None:
-        scores["tracks"] = float(len(record["tracks"]))
-    return {name: None if value is None or np.isnan(value) else value for name, value in scores.items()}
+        found["tracks"] = float(len(record["tracks"]))
+    known = {name: None if value is None or np.isnan(value) else value for name, value in found.items()}
+    return ScoredFrame(record, statistics, known)
 
 
-def write_csv(path: Path, records: Iterable[Record], labels: LabelSet) -> None:
-    """Write a row a frame: what it is, its scores, the IoU of each class, and its times.
+def frame_statistics(record: Record, num_classes: int) -> dict[str, Sums]:
+    """Return what a frame adds to each statistic that needs no other frame, where it is known.
+
+    Names and shapes are those of :mod:`cmt_seg_ros.metrics.scores`; "hota", "clear" and "identity" are not among them.
+    """
+    found: dict[str, Sums] = {"result": np.array([not record["lost"], 1], np.float64)}
+    if record["confusion"] is not None:
+        found["pixels"] = class_pixels(confusion_of(record, num_classes))
+    if record["boundary_f"] is not None:
+        values = np.array(record["boundary_f"], np.float64)  # None becomes nan
+        found["boundary"] = np.stack([np.nan_to_num(values), ~np.isnan(values)])
+    if record["objects"] is not None:
+        found["objects"] = class_pixels(np.array(record["objects"], np.int64))
+    if record["calibration"] is not None:
+        found["calibration"] = np.array(record["calibration"], np.float64)
+    if record["temporal"] is not None:
+        found["temporal"] = np.array(record["temporal"], np.float64)
+    if record["panoptic"] is not None:
+        found["panoptic"] = np.zeros((num_classes, 4))
+        for class_id, *parts in record["panoptic"]:
+            found["panoptic"][class_id] = parts
+    return found
+
+
+def track_statistics(matches: Sequence[FrameMatch]) -> dict[str, Sums]:
+    """Return what each frame of one sequence adds to the statistics of tracks, by name: (F, shape of the statistic)."""
+    return {"hota": hota_parts(matches), "clear": clear_parts(matches), "identity": identity_parts(matches)}
+
+
+def frame_match(match: Match) -> FrameMatch:
+    """Return the match of a record as arrays."""
+    truth, tracks = np.array(match["truth"], np.int64), np.array(match["tracks"], np.int64)
+    return truth, tracks, np.array(match["iou"], np.float64).reshape(len(truth), len(tracks))
+
+
+def confirmed_ids(record: Record) -> set[int]:
+    """Return the ids of the tracks that are confirmed in a frame."""
+    return {row[0] for row in record["tracks"] or () if row[2] == TrackState.CONFIRMED}
+
+
+def confusion_of(record: Record, num_classes: int) -> I64:
+    """Return (C, C + 1) int64, the confusion matrix of a record."""
+    matrix = np.zeros((num_classes, num_classes + 1), np.int64)
+    for row, column, count in record["confusion"] or ():
+        matrix[row, column] = count
+    return matrix
+
+
+class FrameTable:
+    """Writes frames.csv: a row a frame with what it is, its scores, the IoU of each class, and its times.
+
+    Args:
+        path: of the file.
+        labels: the predicted classes.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; also while writing.
     """
-    classes = [f"iou_{name}" for name in labels.names]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["sequence", "index", "name", "stamp_ns", "lost", *SCORES, *classes, *TIMES])
-        for record in records:
-            scores = frame_scores(record, labels)
-            ious = iou_per_class(confusion_of(record, len(labels)))
-            what = [record[key] for key in ("sequence", "index", "name", "stamp_ns", "lost")]
-            numbers = [*(scores[name] for name in SCORES), *ious.tolist(), *(record["timing"].get(t) for t in TIMES)]
-            table.writerow([*what, *(_text(number) for number in numbers)])
+
+    def __init__(self, path: Path, labels: LabelSet) -> None:
+        self._no_ious = [float("nan")] * len(labels)
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._table = csv.writer(self._file)
+        classes = [f"iou_{name}" for name in labels.names]
+        self._table.writerow(["sequence", "index", "name", "stamp_ns", "lost", *SCORES, *classes, *TIMES])
+
+    def add(self, frame: ScoredFrame) -> None:
+        """Write the next row."""
+        record, pixels = frame.record, frame.statistics.get("pixels")
+        what = record["sequence"], record["index"], record["name"], record["stamp_ns"], record["lost"]
+        ious = self._no_ious if pixels is None else scores.class_iou(pixels).tolist()
+        numbers = [*frame.scores.values(), *ious, *(record["timing"].get(name) for name in TIMES)]
+        self._table.writerow([*what, *(_text(number) for number in numbers)])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def _text(number: float | None) -> str:

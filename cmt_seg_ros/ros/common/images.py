@@ -77,7 +77,7 @@ def attach(message: Image | CompressedImage, pixels: Pixels) -> None:
 
 @functools.cache
 def _takes_buffers() -> bool:
-    """Whether images can be published from a buffer in the private field behind ``data``: tried once.
+    """Tell whether images can be published from a buffer in the private field behind ``data``: tried once.
 
     The setter of ``data`` copies whatever it is given; the generated code that serializes takes any buffer.
     """
@@ -87,9 +87,9 @@ def _takes_buffers() -> bool:
     expected.data = array.array("B", range(5))
     message._data = np.arange(5, dtype=np.uint8).data
     try:
-        # Not the serialized bytes are compared: those that only pad are random.
+        # The serialized bytes are not compared: padding bytes are random.
         return bool(deserialize_message(serialize_message(message), Image) == expected)
-    except Exception:  # whatever it is, the way that copies remains
+    except Exception:  # whatever it is, copying still works
         return False
 
 
@@ -112,7 +112,7 @@ def _by_cv_bridge(message: Image) -> U8:
 
 @functools.cache
 def _cv_bridge() -> tuple[Any, str]:
-    """imgmsg_to_cv2 of a CvBridge, or None and why there is none; looked for at the first frame that needs it."""
+    """Return imgmsg_to_cv2 of a CvBridge, or None and why; imported at the first frame that needs it."""
     try:
         return importlib.import_module("cv_bridge").CvBridge().imgmsg_to_cv2, ""
     except Exception as error:  # one that was built for another NumPy fails in other ways than ImportError

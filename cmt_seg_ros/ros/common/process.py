@@ -6,40 +6,24 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import rclpy
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
 
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.ros.common.fastdds import profile_to_set
 from cmt_seg_ros.ros.common.shared_memory import clean_stale
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
-def fastdds_profile() -> Path | None:
-    """The shipped Fast DDS profile: in the source tree, or in the installed share folder."""
-    source = Path(__file__).parents[3] / "config" / "fastdds.xml"
-    try:
-        installed = Path(get_package_share_directory("cmt_seg_ros")) / "config" / "fastdds.xml"
-    except (PackageNotFoundError, LookupError, OSError):
-        installed = source
-    return next((p for p in (source, installed) if p.is_file()), None)
-
-
 def prepare_process() -> None:
     """Choose the shipped Fast DDS profile, unless the user chose one, and keep freed image memory."""
-    profile = fastdds_profile()
-    if profile is not None:
-        # Fast DDS 3 (Kilted and later) reads one name and warns of the other, the one that Fast DDS 2 reads.
-        old = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
-        name = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
-        os.environ.setdefault(name, str(profile))
+    os.environ.update(profile_to_set())
     # glibc would return the megabytes of every image to the kernel and request them again: 3x the CPU time.
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):

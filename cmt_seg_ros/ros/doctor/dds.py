@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+from cmt_seg_ros.node_processes import domain_id
+from cmt_seg_ros.ros.common.fastdds import profile_to_set, profile_variable
 from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY, clean_stale, find_segments
 from cmt_seg_ros.runtime.doctor import ERROR, OK, WARNING, CheckResult
 
@@ -26,13 +28,9 @@ SHM_SIZE = "in Docker: docker run --shm-size=1g or --ipc=host; else enlarge /dev
 
 def check_profile() -> CheckResult:
     """Which Fast DDS profile nodes will use, and whether images fit through it."""
-    from cmt_seg_ros.ros.common.process import prepare_process
-
-    # As in prepare_process: the one name that the Fast DDS of this distribution reads.
-    old = os.environ.get("ROS_DISTRO", "") in ("humble", "iron", "jazzy")
-    variable = "FASTRTPS_DEFAULT_PROFILES_FILE" if old else "FASTDDS_DEFAULT_PROFILES_FILE"
+    variable = profile_variable()
     whose = f"from {variable}" if variable in os.environ else "shipped"
-    prepare_process()
+    os.environ.update(profile_to_set())  # also for the processes of the loop-back
     if not os.environ.get(variable):
         return CheckResult(
             "DDS profile", WARNING, "none: images are lost", "install the package with its config folder"
@@ -109,7 +107,7 @@ def check_loop_back() -> CheckResult:
     environment = {
         **os.environ,
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "ROS_DOMAIN_ID": str(1 + os.getpid() % 101),
+        "ROS_DOMAIN_ID": str(domain_id()),
     }
     environment.pop("ROS_LOCALHOST_ONLY", None)
     command = [sys.executable, "-m", "cmt_seg_ros.ros.doctor.loop_back"]

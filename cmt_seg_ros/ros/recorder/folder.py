@@ -1,7 +1,8 @@
-"""The folder of a recording: all its files, written together."""
+"""RecordingFolder: bag, table of arrivals, video and status of a recording, written together."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,11 +11,13 @@ from pathlib import Path
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
+from cmt_seg_ros.bags.messages import raw_stamp_ns
+from cmt_seg_ros.bags.run_tables import ArrivalTable
+from cmt_seg_ros.bags.writer import Arrival, BagFile
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.images.video import VideoFile
 from cmt_seg_ros.ros.common.images import frame_from_message
-from cmt_seg_ros.ros.recorder.files import Arrival, ArrivalTable, BagFile, stamp_ns
-from cmt_seg_ros.ros.recorder.status import StatusFile
 from cmt_seg_ros.ros.recorder.thread import TopicCount
 from cmt_seg_ros.ros.recorder.topics import Topic
 
@@ -41,7 +44,7 @@ class RecordingFolder:
             for name, topic in topics.items():
                 self._bag.add_topic(name, topic.type_name, topic.latched)
             self._arrivals = ArrivalTable(out / "arrivals.csv")
-            self._status = StatusFile(out / "recording.json")
+            self._status = _StatusFile(out / "recording.json")
             self._status.write({}, finished=False)
         except OSError as error:
             raise SourceError(f"folder {out} cannot be written: {error}; give another folder") from error
@@ -60,7 +63,7 @@ class RecordingFolder:
         if topic is None:
             return
         if topic.timed:
-            self._arrivals.write(arrival)
+            self._arrivals.add(arrival)
         self._bag.write(arrival)
 
     def film(self, arrival: Arrival) -> None:
@@ -71,7 +74,7 @@ class RecordingFolder:
         """
         assert self._video is not None  # open_video was called
         frame = frame_from_message(deserialize_message(arrival.raw, Image), "overlay")
-        stamp = stamp_ns(arrival.raw)
+        stamp = raw_stamp_ns(arrival.raw)
         if frame.encoding != "bgr8" or stamp is None:
             raise FrameError(f"overlay is {frame.encoding}; overlays are bgr8", "bad_encoding")
         self._video.write(frame.pixels, stamp)
@@ -99,3 +102,31 @@ class RecordingFolder:
     def _save(self, counts: Mapping[str, TopicCount], finished: bool) -> None:
         with suppress(OSError):  # a full disk: what cannot be written is counted
             self._status.write(counts, finished)
+
+
+class _StatusFile:
+    """recording.json: how much was recorded and lost, for the process that started the recorder.
+
+    ``{"finished": bool, "messages": n, "bytes": n, "lost": n, "failed": n, "topics": {name: the same four}}``;
+    ``finished`` is true once all files of the recording are complete. Lost: the queue was full, or sent but never
+    delivered; failed: could not be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._text = path, ""
+
+    def write(self, counts: Mapping[str, TopicCount], finished: bool) -> None:
+        """Replace the file, if anything has changed; readers never see half of it.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        topics = {
+            name: {"messages": count.written, "bytes": count.size, "lost": count.lost, "failed": count.failed}
+            for name, count in list(counts.items())
+        }
+        totals = {key: sum(row[key] for row in topics.values()) for key in ("messages", "bytes", "lost", "failed")}
+        text = json.dumps({"finished": finished, **totals, "topics": topics}, indent=1) + "\n"
+        if text != self._text:
+            write_whole(self._path, text)
+            self._text = text

@@ -1,4 +1,4 @@
-"""The thread between the recorder's callbacks and its files: a callback never waits for a disk."""
+"""RecordingThread: the queue between the recorder's callbacks and its files; no callback waits for a disk."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cmt_seg_ros.ros.recorder.files import Arrival
+from cmt_seg_ros.bags.writer import Arrival
 
 QUEUE_BYTES = 64 << 20
 QUEUE_MESSAGES = 4096
@@ -39,7 +39,7 @@ class TopicCount:
 
 
 class RecordingThread:
-    """Hands arrivals one by one to ``write``; what does not fit into its queue is lost and counted.
+    """Queue of arrivals that a thread hands one by one to ``write``; what does not fit into it is lost and counted.
 
     Args:
         write: takes one arrival; whatever it raises is counted and reported, and the next one is tried.
@@ -83,7 +83,7 @@ class RecordingThread:
         return sum(count.failed for count in list(self.counts.values()))
 
     def count(self, topic: str) -> TopicCount:
-        """The counts of one topic."""
+        """Return the counts of one topic."""
         return self.counts.setdefault(topic, TopicCount())
 
     def put(self, arrival: Arrival) -> bool:
@@ -131,7 +131,7 @@ class RecordingThread:
             return bool(self._queue) or not self._closing
 
     def _next(self) -> Arrival | None:
-        """The next arrival; None if there is none now."""
+        """Take the next arrival; None if there is none now."""
         with self._changed:
             if not self._queue:
                 return None

@@ -1,4 +1,4 @@
-"""What the recorder can record: message classes and how to subscribe; no files here."""
+"""Topics that the recorder can record: their message classes and how they are subscribed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ TOPICS = {
 
 
 def wanted(config: RecorderConfig) -> dict[str, Topic]:
-    """What a configuration asks for, by name relative to the node's namespace."""
+    """Return the topics that a configuration asks for, by name relative to the node's namespace."""
     topics = {name: TOPICS[name] for name in config.topics if name}
     if config.input:
         kind, name = image_source(config.image_topic, config.transport)

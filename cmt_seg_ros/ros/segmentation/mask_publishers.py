@@ -13,10 +13,9 @@ from std_msgs.msg import Header
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.msg import ClassMap
+from cmt_seg_ros.msg import ClassInfo, ClassMap
 from cmt_seg_ros.ros.common import qos, vision
 from cmt_seg_ros.ros.common.images import NS, attach, image_from_array
-from cmt_seg_ros.ros.common.messages import class_map
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 
 
@@ -47,7 +46,8 @@ class MaskPublishers:
         self.camera_info = make(CameraInfo, "camera_info")
         # Latched, so that it need not wait for the node to become active: a plain publisher.
         self.label_info = node.create_publisher(ClassMap, topic("segmentation/label_info"), qos.LATCHED)
-        self.label_info.publish(class_map(labels, model, node.get_clock().now().to_msg()))
+        header = Header(stamp=node.get_clock().now().to_msg())
+        self.label_info.publish(labels.to_class_map(model, header, ClassMap, ClassInfo))
         self.vision_info: Any = None
         if vision.AVAILABLE:
             self.vision_info = node.create_publisher(vision.LabelInfo, topic("segmentation/vision_info"), qos.LATCHED)

@@ -11,10 +11,10 @@ from sensor_msgs.msg import Image
 
 from cmt_seg_ros.config import TrackerConfig, TrackingSettings
 from cmt_seg_ros.errors import CmtSegError, ConfigError, FrameError, TrackingError
+from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common.cameras import CameraSettings
 from cmt_seg_ros.ros.common.images import mask_from_image
-from cmt_seg_ros.ros.common.messages import label_set
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 from cmt_seg_ros.ros.tracker.image_store import ImageStore
 from cmt_seg_ros.ros.tracker.mask_input import MaskInput
@@ -110,7 +110,7 @@ class CameraTracking:
 
     def _on_class_map(self, message: ClassMap) -> None:
         try:
-            labels = label_set(message)
+            labels = LabelSet.from_class_map(message)
         except ConfigError as error:
             self._on_error(self._camera.name, "classes", error)
             return

@@ -1,4 +1,4 @@
-"""Where ground truth comes from: a topic of the bag, a folder of label images, a MOTChallenge file."""
+"""Feeds of ground truth: a topic of the bag, a folder of label images, a MOTChallenge file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from cmt_seg_ros.images.messages import stamp_ns
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import Source
 from cmt_seg_ros.sources.masks import MASK_SUFFIXES
+from cmt_seg_ros.sources.motchallenge import read_boxes
 from cmt_seg_ros.sources.truth.images import LabelImage, message_labels
 from cmt_seg_ros.sources.truth.matching import ByKey, ByStamp, Matcher, file_stamp_ns
-from cmt_seg_ros.sources.truth.motchallenge import read_boxes
 from cmt_seg_ros.structures import Box
 
 T_co = TypeVar("T_co", covariant=True)
@@ -105,7 +105,7 @@ class FolderFeed:
         return ByStamp(lambda: labels, self._tolerance_ns, window=len(self._stamps))
 
     def _probe(self, source: Source) -> bool:
-        """Whether more frames are matched by stamp than by name."""
+        """Say whether more frames are matched by stamp than by name."""
         names, stamps, matcher = 0, 0, self._stamp_matcher()
         for index, frame in enumerate(islice(source, _MOST_PROBED)):
             names += frame.name in self._files

@@ -1,4 +1,4 @@
-"""Which truth belongs to which frame: by stamp, by name, or by number. Each truth is used once."""
+"""Matching of ground truth to frames: by stamp, by name, or by number. Each truth is used once."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _SECONDS = re.compile(r"(\d+)(?:([._])(\d{1,9})\d*)?")
 
 
 class Matcher(Protocol[T_co]):
-    """Gives the truth of one frame after the other, in one pass over a clip."""
+    """One pass over a clip, which gives the truth of one frame after the other."""
 
     def find(self, frame: Frame, number: int) -> T_co | None:
-        """The truth of a frame; ``number`` is its place in the clip, 0 and up, damaged frames counted."""
+        """Return the truth of a frame; ``number`` is its place in the clip, 0 and up, damaged frames counted."""
 
     def unused(self) -> Iterator[str]:
-        """Names of the truth that no frame had, once the clip has ended."""
+        """Name the truth that no frame had, once the clip has ended."""
 
 
 class ByKey(Generic[K, T]):
@@ -61,17 +61,23 @@ class ByKey(Generic[K, T]):
 
 
 class ByStamp(Generic[T]):
-    """Truth with stamps, read as far ahead as the frames need: the nearest to a frame's stamp is its truth.
+    """Truth with stamps: that with the stamp nearest to a frame's is the frame's.
 
-    Truth is read up to the frame's stamp. Once ``window`` of it waits, the oldest is given up for the next, but only
+    Truth is read up to the frame's stamp; what no frame has had so far waits, at most ``window`` of it. With a window
+    of 2 and truth at 10, 20, 30, 40, 50, 60:
 
-    - for a frame whose own truth is still to come: no other frame's loss would help one that has none, and
-    - if it is not after the last frame that was read up to. If it is, this frame lies far ahead, and one frame does not
-      show why: its stamp may be odd. It gets nothing. If the next frame is far ahead too, frames are missing, and what
-      lies between is given up.
+    ======================  =======================  ===========================================================
+    stamps of the frames    truth that they get      why
+    ======================  =======================  ===========================================================
+    10, 20, 30, 40, 50      10, 20, 30, 40, 50       each is read when its frame comes
+    10, 20, 900, 40, 50     10, 20, none, 40, 50     there is no truth for 900, so nothing is given up for it
+    10, 50, 60              10, none, 60             50 is more than the window ahead: it may be an odd stamp, and
+                                                     gets nothing; as 60 is ahead, too, frames are missing, and 20
+                                                     to 50 are given up
+    ======================  =======================  ===========================================================
 
-    So an odd stamp costs one frame, and of those after a gap of more than ``window`` the first has no truth. The first
-    frame of all, and one after the clock was set back, need no second one.
+    So an odd stamp costs one frame, and of the frames after a gap of more than ``window`` the first has no truth. The
+    first frame of all, and the first one after the clock was set back, may be ahead: truth is given up at once.
 
     Args:
         truth: begins to read it: stamp in ns, name, truth; in about the order of stamps. It is read a second time, for
@@ -115,7 +121,7 @@ class ByStamp(Generic[T]):
         yield from (name for _, name, _ in self._coming)
 
     def _read_to(self, stamp_ns: int, second: bool) -> bool:
-        """Let truth wait up to a frame's stamp as the class says; False: the frame is far ahead."""
+        """Read up to a frame's stamp as the class says; False: the frame is more than the window ahead."""
         near = True
         while self._read_ns < stamp_ns:
             if len(self._waiting) >= self._window:
@@ -128,7 +134,7 @@ class ByStamp(Generic[T]):
         return near
 
     def _read(self) -> bool:
-        """Let one more wait; False: there is none."""
+        """Read one more; False: there is none."""
         truth = next(self._coming, None)
         if truth is None:
             return False
@@ -144,7 +150,7 @@ class ByStamp(Generic[T]):
         return True
 
     def _is_coming(self, stamp_ns: int) -> bool:
-        """Whether truth for this stamp is among what is not read yet."""
+        """Say whether truth for this stamp is among what is not read yet."""
         if self._coming_ns is None:
             self._coming_ns = sorted(stamp for stamp, _, _ in islice(self._truth(), self._count, None))
         place = bisect_left(self._coming_ns, stamp_ns - self._tolerance_ns)
@@ -152,13 +158,13 @@ class ByStamp(Generic[T]):
 
 
 def nearest(stamps: Sequence[int], stamp_ns: int, tolerance_ns: int) -> int | None:
-    """Index of the stamp nearest to another one; None if none is within the tolerance."""
+    """Find the index of the stamp nearest to another one; None if none is within the tolerance."""
     place = min(range(len(stamps)), key=lambda i: abs(stamps[i] - stamp_ns), default=None)
     return None if place is None or abs(stamps[place] - stamp_ns) > tolerance_ns else place
 
 
 def file_stamp_ns(path: Path) -> int | None:
-    """The stamp in a file's name, ns: nanoseconds, seconds with a point, or seconds_nanoseconds; None: it is none."""
+    """Read the stamp in a file's name, ns: nanoseconds, seconds with a point, or seconds_nanoseconds; else None."""
     match = _SECONDS.fullmatch(path.stem)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Finds the ground truth of a clip: what the user named, or what lies beside the clip by its usual name."""
+"""Places of ground truth: what the user named, or what lies beside the clip under its usual name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABEL_FOLDER, INSTANCE_FOLDER = "labels", "instances"
 
 
 def with_truth(source: Source, config: SourceConfig, legend: LabelSet) -> WithTruth | None:
-    """A clip with its ground truth; None where none is named and none lies in its usual place.
+    """Give a clip its ground truth; None where none is named and none lies in its usual place.
 
     Args:
         source: the clip that ``config`` names.
@@ -43,7 +43,7 @@ def with_truth(source: Source, config: SourceConfig, legend: LabelSet) -> WithTr
 
 
 def _images(source: Source, config: SourceConfig, named: str, topic: str, folder: str) -> FolderFeed | TopicFeed | None:
-    """Label images of the place that is named or, as none is, of the usual topic or folder."""
+    """Open the label images of the place that is named or, if none is, of the usual topic or folder."""
     tolerance_ns = round(config.tolerance_ms * 1e6)
     if named and Path(named).is_dir():
         return FolderFeed(Path(named), source, tolerance_ns)
@@ -60,13 +60,13 @@ def _images(source: Source, config: SourceConfig, named: str, topic: str, folder
 
 
 def _usual_topic(source: BagSource, topic: str) -> str:
-    """The topic in the camera's namespace or in none; empty: it is not there."""
+    """Find the topic in the camera's namespace or in none; empty: it is not there."""
     camera = source.topic.removesuffix("/compressed").rpartition("/")[0]
     return next((name for name in (f"{camera}/{topic}", f"/{topic}") if name in source.image_topics), "")
 
 
 def _usual_folder(config: SourceConfig, folder: str) -> Path | None:
-    """The folder beside ``images``, if it has label images."""
+    """Find the folder beside ``images``, if it has label images."""
     images = Path(config.images).resolve()
     beside = images.parent / folder
     if not config.images or images.name != "images" or not beside.is_dir():

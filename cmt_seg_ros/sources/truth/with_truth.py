@@ -1,4 +1,4 @@
-"""Frames with ground truth from elsewhere: label images, instance ids, boxes."""
+"""WithTruth: the frames of a clip with ground truth from elsewhere: label images, instance ids, boxes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_LISTED = 1000
 
 
 class WithTruth:
-    """The frames of a clip, each with its ground truth where there is some.
+    """Clip whose frames have ground truth, where there is some.
 
     A frame's stamps, names and pixels stay as they are; truth that the clip has of its own is replaced.
 
@@ -115,7 +115,7 @@ class WithTruth:
             return None
 
     def _counted(self, frame: Frame, truth: GroundTruth) -> GroundTruth | None:
-        """The truth; None, and noted, if nothing is in it."""
+        """Return the truth and count it; None, and noted, if nothing is in it."""
         if truth.class_ids is not None or truth.instance_ids is not None or truth.boxes_px is not None:
             self.frames_with_truth += 1
             return truth

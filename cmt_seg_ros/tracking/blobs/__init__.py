@@ -1,1 +1,1 @@
-"""Blobs that hold several objects: which pixels belong to which."""
+"""Merged blobs: segments that hold several objects, and which pixels belong to which."""

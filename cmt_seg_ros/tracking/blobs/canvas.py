@@ -1,6 +1,6 @@
-"""A blob and its surroundings at a small size, where silhouettes are cheap to shift about.
+"""Canvas: a blob and its surroundings at a small size, on which silhouettes are cheap to shift.
 
-Coordinates on the canvas are those of the image minus its corner, times its scale.
+Canvas coordinates are image coordinates minus the canvas's corner, times its scale.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ I32 = npt.NDArray[np.int32]
 Point = tuple[float, float]
 
 WORK_PX = 40
-"""Blobs are scaled down to this size: a silhouette is then placed to about 2 % of the blob's size."""
+"""Blobs are scaled down to this size: a silhouette is then positioned to about 2 % of the blob's size."""
 MARGIN = 3
-"""Room around everything for rounding, canvas pixels."""
+"""Margin for rounding, canvas pixels."""
 REACH_SIGMAS = 2.5
-"""Farthest that a silhouette is shifted, standard deviations."""
+"""Largest shift of a silhouette, standard deviations."""
 MAX_REACH = 12
-"""And in canvas pixels."""
+"""Largest shift of a silhouette, canvas pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Silhouette:
-    """What a track predicts of its object for this frame.
+    """Prediction of an object's shape and position in this frame.
 
     Attributes:
-        box_px: where the object should be.
-        shape: (h, w) uint8 0/1 of any size, how it last looked when nothing touched it; stretched to the box.
-        sigma_px: (2,) float64, standard deviation of its place, x and y.
+        box_px: predicted box.
+        shape: (h, w) uint8 0/1 of any size, its last mask when nothing touched it; stretched to the box.
+        sigma_px: (2,) float64, standard deviation of its position, x and y.
     """
 
     box_px: Box
@@ -44,17 +44,17 @@ class Silhouette:
 
 
 class Canvas:
-    """The blob, and what filling each pixel is worth.
+    """A blob at canvas size, and the gain of covering each pixel.
 
     Attributes:
         scale: canvas pixels per image pixel, at most 1.
         blob: (h, w) uint8 0/1.
-        gain: (h, w) float32: 1 in the blob, -1 on the background, 0 where nothing can be known, because another
-            object or the image's border hides it.
+        gain: (h, w) float32: 1 in the blob, -1 on the background, 0 where another object or the image's border may
+            hide the object.
     """
 
     def __init__(self, blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, growth: float) -> None:
-        """``growth``: most that a silhouette becomes larger than predicted, share of its size."""
+        """Draw the canvas; ``growth``: most by which a silhouette is larger than predicted, share of its size."""
         assert blob.mask is not None
         sigma = np.array([np.zeros(2), *(s.sigma_px for s in silhouettes)])
         boxes = np.array([blob.box_px, *(s.box_px for s in silhouettes)], np.float64)
@@ -79,25 +79,25 @@ class Canvas:
             window(into, (x, y), small)[small != 0] = value
 
     def centre(self, silhouette: Silhouette) -> Point:
-        """(x, y) of a silhouette at its predicted place."""
+        """Return the predicted centre of a silhouette, (x, y)."""
         left, top, right, bottom = silhouette.box_px
         x, y = (np.array([left + right, top + bottom]) / 2 - self._corner) * self.scale
         return float(x), float(y)
 
     def reach(self, silhouette: Silhouette) -> tuple[int, int]:
-        """How far it may be shifted, x and y."""
+        """Return how far a silhouette may be shifted, x and y."""
         x, y = (min(max(int(REACH_SIGMAS * s * self.scale), 1), MAX_REACH) for s in silhouette.sigma_px)
         return x, y
 
     def stretched(self, silhouette: Silhouette, growth: float) -> U8:
-        """Its shape (h, w) uint8 0/1 at ``growth`` times the size predicted."""
+        """Return its shape, (h, w) uint8 0/1, at ``growth`` times the predicted size."""
         left, top, right, bottom = silhouette.box_px
         factor = self.scale * growth
         size = max(round((right - left) * factor), 1), max(round((bottom - top) * factor), 1)
         return resized(silhouette.shape, size)
 
     def cut(self, blob: Segment, owners: I32, count: int) -> list[Segment | None]:
-        """The blob's pixels by owner 1 ... ``count``; None for one without any."""
+        """Return the blob's pixels of each owner 1 ... ``count``; None for one without any."""
         assert blob.mask is not None
         axes = []
         for axis, start, length in zip((0, 1), blob.corner_px, blob.mask.shape[::-1], strict=True):
@@ -108,29 +108,29 @@ class Canvas:
 
 
 def window(array: npt.NDArray[np.generic], place: tuple[int, int], shape: npt.NDArray[np.generic]) -> npt.NDArray:  # type: ignore[type-arg]
-    """The view of an array that a shape covers with its corner (x, y) at ``place``."""
+    """Return the view of an array that a shape covers with its corner (x, y) at ``place``."""
     return array[place[1] : place[1] + shape.shape[0], place[0] : place[0] + shape.shape[1]]
 
 
 def resized(mask: U8, size: tuple[int, int]) -> U8:
-    """A 0/1 mask at another (width, height): 1 where most of what it stands for was 1."""
+    """Resize a 0/1 mask to (width, height): 1 where most of the pixels were 1."""
     if mask.shape == size[::-1]:
         return mask
     small: U8 = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    if not small.any():  # too thin to be most of any pixel
+    if not small.any():  # too thin to fill most of any pixel
         small = cv2.dilate(mask, np.ones((3, 3), np.uint8))
         small = cv2.resize(small, size, interpolation=cv2.INTER_NEAREST)
     return small
 
 
 def shrunk(mask: U8, scale: float) -> U8:
-    """A 0/1 mask at ``scale`` times its size; at least one pixel wide and high."""
+    """Scale a 0/1 mask; the result is at least one pixel wide and high."""
     height, width = mask.shape
     return resized(mask, (max(round(width * scale), 1), max(round(height * scale), 1)))
 
 
 def part_of(blob: Segment, own: npt.NDArray[np.bool_]) -> Segment | None:
-    """Some of a blob's pixels, (h, w) bool, as a segment; None if there are none."""
+    """Return the pixels ``own`` of a blob, (h, w) bool, as a segment; None if there are none."""
     mask = own.view(np.uint8)
     x, y, w, h = cv2.boundingRect(mask)
     if not w:

@@ -1,7 +1,7 @@
-"""Silhouettes shifted and stretched until together they fill a blob.
+"""Fitting of silhouettes: they are shifted and scaled until together they cover a blob.
 
-One after the other each is moved downhill to where it fills most that no other one fills, until none moves
-any more: coordinate descent, as in deformable template matching (Jain, Zhong and Lakshmanan 1996).
+In turn each silhouette is moved to where it covers most of what no other one covers, until none moves any more:
+coordinate descent, as in deformable template matching (Jain, Zhong and Lakshmanan 1996).
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from cmt_seg_ros.structures import U8
 from cmt_seg_ros.tracking.blobs.canvas import F32, Canvas, Point, Silhouette, window
 
 SWEEPS = 2
-"""How often every silhouette is moved, given the places of the others."""
+"""Number of passes over the silhouettes."""
 STRIDE = 4
-"""The first steps are that long, canvas pixels."""
+"""Length of the first steps, canvas pixels."""
 AROUND = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 """Directions of a step."""
 GROWTH_WEIGHT = 0.01
-"""What another size than the predicted one must gain, share of the silhouette."""
+"""Cost of a size that differs from the predicted one, share of the silhouette."""
 MIN_SIGMA = 0.5
-"""Least doubt about a place, canvas pixels."""
+"""Least standard deviation of a position, canvas pixels."""
 
 
 class Fit:
-    """One silhouette on the canvas.
+    """Position and size of one silhouette on the canvas.
 
     Attributes:
-        start: (x, y) of its predicted centre.
-        step: (x, y) from there to its centre now, whole canvas pixels.
-        growth: its size now over the predicted one.
+        start: predicted centre, (x, y).
+        step: shift from there, (x, y), whole canvas pixels.
+        growth: its size over the predicted one.
         shape: (h, w) uint8 0/1 of that size.
-        place: (x, y) of the pixel where its first pixel lies.
+        place: (x, y) of its first pixel on the canvas.
     """
 
     def __init__(self, canvas: Canvas, silhouette: Silhouette, config: TrackerConfig) -> None:
@@ -48,39 +48,39 @@ class Fit:
         area = max(int(np.count_nonzero(self._shapes[0])), 1)
         self._weights = [shape / np.float32(area) for shape in self._shapes]
         self._corners = [_corner(self.start, shape) for shape in self._shapes]
-        self._size = 0  # which of them it has
+        self._size = 0  # index of the current one
 
     @property
     def growth(self) -> float:
-        """As above."""
+        """See above."""
         return self._growths[self._size]
 
     @property
     def shape(self) -> U8:
-        """As above."""
+        """See above."""
         return self._shapes[self._size]
 
     @property
     def place(self) -> tuple[int, int]:
-        """As above."""
+        """See above."""
         x, y = self._corners[self._size]
         return x + self.step[0], y + self.step[1]
 
     def improve(self, worth: F32) -> bool:
-        """Find the best place and size anew; says whether they are others than before.
+        """Find the best position and size; return whether they changed.
 
         Args:
-            worth: (h, w) float32 of the canvas, what filling each pixel is worth.
+            worth: (h, w) float32 of the canvas, gain of covering each pixel.
         """
         before = self.step, self._size
         x, y = self._descend(worth)
-        # An object stands on the ground: it grows upwards, so with another size another place is best.
+        # An object stands on the ground and grows upwards, so another size has another best position.
         options = [(size, (x + dx, y + dy)) for size in range(len(self._shapes)) for dx, dy in AROUND]
         self._size, self.step = max(options, key=lambda option: self._value(worth, *option))
         return (self.step, self._size) != before
 
     def _descend(self, worth: F32) -> tuple[int, int]:
-        """The best place at the size predicted: downhill with shrinking steps, so that few places are tried."""
+        """Find the best position at the predicted size, with steps that shrink so that few positions are tried."""
         known: dict[tuple[int, int], float] = {}
         here, stride = (0, 0), STRIDE
         while stride:
@@ -97,7 +97,7 @@ class Fit:
         return here
 
     def _value(self, worth: F32, size: int, step: tuple[int, int]) -> float:
-        """What it fills there, share of the silhouette, less what it costs to be there."""
+        """Return the gain at a position, share of the silhouette, less the cost of the shift and of the size."""
         dx, dy = step
         if abs(dx) > self._reach[0] or abs(dy) > self._reach[1]:
             return -np.inf
@@ -108,7 +108,7 @@ class Fit:
 
 
 def fit_all(canvas: Canvas, silhouettes: Sequence[Silhouette], config: TrackerConfig) -> list[Fit]:
-    """Places and sizes of the silhouettes that fill the blob best, each near what was predicted."""
+    """Fit the silhouettes to the blob, each near its prediction."""
     fits = [Fit(canvas, silhouette, config) for silhouette in silhouettes]
     cover = np.zeros(canvas.blob.shape, np.int32)
     for one in fits:
@@ -117,7 +117,7 @@ def fit_all(canvas: Canvas, silhouettes: Sequence[Silhouette], config: TrackerCo
         moved = False
         for one in fits:
             window(cover, one.place, one.shape)[:] -= one.shape
-            # Where another silhouette fills the blob already nothing is won.
+            # Where another silhouette covers the blob already, there is no gain.
             worth = np.where(canvas.blob & (cover != 0), np.float32(0), canvas.gain)
             moved |= one.improve(worth)
             window(cover, one.place, one.shape)[:] += one.shape
@@ -127,5 +127,5 @@ def fit_all(canvas: Canvas, silhouettes: Sequence[Silhouette], config: TrackerCo
 
 
 def _corner(centre: Point, shape: U8) -> tuple[int, int]:
-    """(x, y) of the first pixel of a shape with that centre."""
+    """Return (x, y) of the first pixel of a shape with that centre."""
     return round(centre[0] - shape.shape[1] / 2), round(centre[1] - shape.shape[0] / 2)

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cmt_seg_ros.config import TrackerConfig
-from cmt_seg_ros.metrics.similarity import box_iou
+from cmt_seg_ros.metrics.matching import box_iou
 from cmt_seg_ros.structures import U8, Box, Segment
 from cmt_seg_ros.tracking.blobs.canvas import Silhouette, resized, shrunk
-from cmt_seg_ros.tracking.blobs.constrictions import split
-from cmt_seg_ros.tracking.blobs.splitting import Part, explain
+from cmt_seg_ros.tracking.blobs.constrictions import split_at_constrictions
+from cmt_seg_ros.tracking.blobs.splitting import Part, divide_blob
 from cmt_seg_ros.tracking.live_track import LiveTrack
 
 MIDDLE = 0.7
@@ -22,12 +22,12 @@ MIDDLE = 0.7
 SHAPE_PX = 32
 """Shapes are compared at this size."""
 MAX_GROWTH = 1.5
-"""Most that an object's area changes against what was predicted."""
+"""Largest ratio of an object's area to its predicted area."""
 MIN_LIKE_BOX = 0.3
-"""Least IoU with the blob's box of an object that could be all that the blob shows."""
+"""Least IoU of an object's box with that of the blob, for the blob to show only this object."""
 
 Matches = dict[Segment, LiveTrack]
-"""Each segment in which one track is seen, and that track."""
+"""Each segment that shows exactly one track, and that track."""
 
 
 def find_merged(
@@ -41,12 +41,12 @@ def find_merged(
     Args:
         unmatched: tracks without a segment.
         matched: segments that have a track.
-        segments: of the frame; of two that cover a track equally the first one counts.
+        segments: of the frame; of two that cover a track equally, the first one counts.
         config: ``min_cover``.
 
     Returns:
-        For each of these blobs, in the order of the segments, the tracks in it by id: the unmatched ones, and the
-        one that is matched with the blob.
+        For each of these blobs, in the order of the segments, the tracks in it, by id: the unmatched ones and the one
+        that is matched with the blob.
     """
     merged: dict[Segment, list[LiveTrack]] = {}
     boxes = np.array([s.box_px for s in segments], np.float64).reshape(-1, 4)
@@ -73,37 +73,39 @@ def share_blob(
         config: of the tracker.
 
     Returns:
-        the track that is all that the blob shows, if the blob has its shape, otherwise None; and the parts of all
-        others.
+        The track that is the only visible one, if the blob has its shape, otherwise None; and the parts of the other
+        tracks.
     """
     silhouettes = [track.silhouette for track in tracks]
     visible = _only_visible(blob, silhouettes, config)
     if visible is None:
-        return None, dict(zip(tracks, explain(blob, silhouettes, occupied, config), strict=True))
+        return None, dict(zip(tracks, divide_blob(blob, silhouettes, occupied, config), strict=True))
     hidden = {t: Part(s.box_px, None, 0.0) for t, s in zip(tracks, silhouettes, strict=True)}
     del hidden[tracks[visible]]
     return tracks[visible], hidden
 
 
 def separate(track: LiveTrack, segment: Segment, aspect: float, config: TrackerConfig) -> list[Segment]:
-    """Cut a matched segment at its constrictions: another object comes out from behind the track's.
+    """Cut a matched segment at its constrictions, where another object emerges from behind the track's.
 
     Args:
-        track: its box says which part is its own.
+        track: its predicted box decides which part is its own.
         segment: matched with it, with a mask.
         aspect: usual height over width of the objects of its class.
-        config: see constrictions.split.
+        config: see constrictions.split_at_constrictions.
 
     Returns:
-        The track's own part first; only the segment if it is not to be cut.
+        The track's own part, then the others; only the segment if it has no constriction.
     """
-    parts = split(segment, aspect, config)
+    parts = split_at_constrictions(segment, aspect, config)
+    if len(parts) == 1:
+        return parts
     overlap = box_iou([track.state.box_px], [part.box_px for part in parts])[0]
     return [parts.pop(int(np.argmax(overlap))), *parts]
 
 
 def _only_visible(blob: Segment, silhouettes: Sequence[Silhouette], config: TrackerConfig) -> int | None:
-    """Index of the silhouette whose shape the blob has, if any: the others are hidden behind that one."""
+    """Return the index of the silhouette that alone has the blob's shape, if any: the others are hidden behind it."""
     if len(silhouettes) < 2 or blob.mask is None:
         return None
     overlap = box_iou([s.box_px for s in silhouettes], [blob.box_px])[:, 0]
@@ -119,13 +121,13 @@ def _only_visible(blob: Segment, silhouettes: Sequence[Silhouette], config: Trac
 
 
 def _expected_area(silhouette: Silhouette) -> float:
-    """Pixels that an object should have."""
+    """Return the predicted number of an object's pixels."""
     left, top, right, bottom = silhouette.box_px
     return float((right - left) * (bottom - top) * silhouette.shape.mean())
 
 
 def _cover(segment: Segment, box: Box) -> float:
-    """Share of the middle of a box that a segment's pixels cover."""
+    """Return the share of the middle of a box that a segment's pixels cover."""
     if segment.mask is None:
         return 0.0
     left, top, right, bottom = box

@@ -1,9 +1,8 @@
-"""Objects of one class that touch are one blob in a mask: whose pixel is which?
+"""Splitting of blobs: the pixels of a merged blob, divided among the objects in it.
 
-Each live track knows how its object looked when nothing touched it, and about where it must be now. The
-silhouettes are shifted and stretched until together they fill the blob: a pixel of the blob that only one
-fills counts for its place, a pixel of the background against it. Pixels that no silhouette fills go
-to the nearest.
+Each track knows the shape of its object when nothing touched it, and predicts its position. These silhouettes are
+shifted and scaled until together they cover the blob: a pixel of the blob that only one silhouette covers is a gain for
+its position, a pixel of the background a loss. Pixels that no silhouette covers belong to the nearest one.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from cmt_seg_ros.tracking.blobs.fitting import Fit, fit_all
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One object's share in a blob.
+    """The part of a blob that one object has.
 
     Attributes:
-        box_px: of the whole object, with what others hide.
-        segment: the pixels that are its own; None if it has none.
-        visible: share of its silhouette that fills what no other one fills, 0-1.
+        box_px: of the whole object, including what others hide.
+        segment: its own pixels; None if it has none.
+        visible: share of its silhouette that covers what no other one covers, 0-1.
     """
 
     box_px: Box
@@ -35,13 +34,13 @@ class Part:
     visible: float
 
 
-def explain(blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, config: TrackerConfig) -> list[Part]:
-    """Divide a blob among the objects that are expected in it.
+def divide_blob(blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, config: TrackerConfig) -> list[Part]:
+    """Divide a blob among the objects that are predicted in it.
 
     Args:
         blob: with a mask.
         silhouettes: at least one.
-        occupied: (H, W) uint8, not 0 where any object of the frame is: these may hide one another.
+        occupied: (H, W) uint8, not 0 where any object of the frame is: objects may hide one another.
         config: see TrackerConfig.
 
     Returns:
@@ -53,15 +52,15 @@ def explain(blob: Segment, silhouettes: Sequence[Silhouette], occupied: U8, conf
     visible = _visible(canvas.blob, fits, config.min_visible)
     owners = np.zeros(canvas.blob.shape, np.int32)
     for i in sorted(range(len(boxes)), key=lambda i: (boxes[i][3], boxes[i])):
-        # The one that reaches further down stands nearer and hides the others.
+        # The object that reaches further down is nearer and hides the others.
         window(owners, fits[i].place, fits[i].shape)[fits[i].shape != 0] = i + 1
     owners[canvas.blob == 0] = 0
-    segments = canvas.cut(blob, nearest(owners), len(boxes))
+    segments = canvas.cut(blob, assign_to_nearest(owners), len(boxes))
     return [Part(*part) for part in zip(boxes, segments, visible, strict=True)]
 
 
-def nearest(owners: I32) -> I32:
-    """Each pixel of (h, w) to the nearest owner; 0 = nobody's."""
+def assign_to_nearest(owners: I32) -> I32:
+    """Give each pixel of (h, w) int32 without an owner (0) the nearest one."""
     if not owners.any():
         return owners
     free = np.equal(owners, 0).view(np.uint8)
@@ -73,10 +72,10 @@ def nearest(owners: I32) -> I32:
 
 
 def _visible(blob: U8, fits: Sequence[Fit], least: float) -> list[float]:
-    """Share of each silhouette that fills what no other one fills.
+    """Compute the share of each silhouette that covers what no other one covers.
 
-    The least needed ones are left out one by one until each fills at least the share ``least``: of two that
-    fill the same, one is needed.
+    Silhouettes with the smallest shares are left out one by one until each share is at least ``least``: of two that
+    cover the same pixels, one remains.
     """
     cover = np.where(blob != 0, 0, 100).astype(np.int32)
     for fit in fits:
@@ -98,7 +97,7 @@ def _visible(blob: U8, fits: Sequence[Fit], least: float) -> list[float]:
 
 
 def _box(box: Box, fit: Fit, scale: float) -> Box:
-    """A predicted box in the image after its silhouette was fitted."""
+    """Return the box in the image after the silhouette was fitted."""
     x = (box[0] + box[2]) / 2 + fit.step[0] / scale
     y = (box[1] + box[3]) / 2 + fit.step[1] / scale
     w, h = (box[2] - box[0]) * fit.growth / 2, (box[3] - box[1]) * fit.growth / 2

@@ -156,7 +156,7 @@ def test_scores_that_are_not_known_are_left_out_and_lost_frames_say_why(tmp_path
     writer.add(frame(0), masks(0), None, {"mean_iou": None, "infer_ms": 3.0})
     writer.add(frame(1), None, None, {}, lost="out_of_order")
     writer.add(frame(2, pixels=np.zeros((4, 4), np.uint8)), None, None, {}, lost="bad_encoding")
-    writer.add_lost(START_NS + 3 * PERIOD_NS, "malformed")
+    writer.add(frame(3, pixels=np.zeros((0, 0, 3), np.uint8)), None, None, {}, lost="malformed")
     writer.close()
     assert [m.data for m in of_topic(path, "/evaluation/lost")] == ["", "out_of_order", "bad_encoding", "malformed"]
     assert [m.data for m in of_topic(path, "/evaluation/infer_ms")] == [3.0]

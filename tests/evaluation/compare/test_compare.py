@@ -13,6 +13,7 @@ import pytest
 from support.evaluated_runs import CLASSES, PERIOD_NS, write_run
 
 from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.compare.comparison import (
     BETTER,
     FEW,
@@ -20,15 +21,16 @@ from cmt_seg_ros.evaluation.compare.comparison import (
     NOT_JUDGED,
     SAME,
     WORSE,
+    ComparedScore,
     Comparison,
-    Row,
     Settings,
 )
 from cmt_seg_ros.evaluation.compare.comparison import compare as compare_runs
-from cmt_seg_ros.evaluation.compare.limits import broken_limits, parse_limits
 from cmt_seg_ros.evaluation.compare.page import most_changed, write_comparison
 from cmt_seg_ros.evaluation.compare.runs import load_run
-from cmt_seg_ros.evaluation.compare.text import difference_text, interval_text, value_text
+from cmt_seg_ros.evaluation.compare.text import broken_limits, difference_text, interval_text, parse_limits, value_text
+from cmt_seg_ros.evaluation.scores.summary import RunInfo, summarise
+from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics.segmentation import iou_per_class, mean_iou, pixel_accuracy
 from cmt_seg_ros.metrics.tracking import clear_mot, combine_hota, hota, identity
 
@@ -39,7 +41,7 @@ def compare(baseline: Path, run: Path, settings: Settings = QUICK) -> Comparison
     return compare_runs(load_run(baseline), load_run(run), settings)
 
 
-def rows_of(comparison: Comparison) -> dict[str, Row]:
+def rows_of(comparison: Comparison) -> dict[str, ComparedScore]:
     return {row.name: row for row in comparison.rows}
 
 
@@ -120,6 +122,25 @@ def test_values_are_those_of_the_metrics(tmp_path: Path) -> None:
     ids = [identity(m) for m in matches.values()]
     idtp, wrong = sum(i.idtp for i in ids), sum(i.idfn + i.idfp for i in ids)
     assert found["idf1"].value == pytest.approx(idtp / (idtp + wrong / 2))
+
+
+def test_evaluate_and_compare_find_the_same(tmp_path: Path) -> None:
+    folder = write_run(tmp_path, error=0.2, noise=0.05, sequences=("a", "b"), frames=50)
+    labels = LabelSet.from_list(json.loads((folder / "summary.json").read_text())["classes"])
+    summary = summarise(read_records(folder), labels, RunInfo("clip", "offline", "some-model", {}))
+    masks, objects, tracks = summary["masks"], summary["objectness"], summary["tracks"]
+    assert masks and objects and tracks and summary["panoptic"] and summary["calibration"] and summary["temporal"]
+    expected = {
+        **{name: masks[name] for name in ("mean_iou", "pixel_accuracy", "mean_boundary_f")},
+        **{f"objectness_{name}": objects[name] for name in ("iou", "precision", "recall")},
+        **{name: tracks[name] for name in ("hota", "idf1", "mota", "id_switches")},
+        **{f"class_iou.{name}": value for name, value in masks["class_iou"].items()},
+        "pq": summary["panoptic"]["pq"],
+        "ece": summary["calibration"]["ece"],
+        "temporal_agreement": summary["temporal"]["agreement"],
+    }
+    found = rows_of(compare(folder, folder))
+    assert {name: found[name].value for name in expected} == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_other_figures_by_hand(tmp_path: Path) -> None:
@@ -284,10 +305,10 @@ def test_limits_are_checked(text: str) -> None:
 
 
 def test_numbers_as_people_read_them() -> None:
-    row = Row("ece", "Calibration error", "%", False, 0.1, 0.0876, -0.02, 1e-9, 60, SAME)
+    row = ComparedScore("ece", "Calibration error", "%", False, 0.1, 0.0876, -0.02, 1e-9, 60, SAME)
     assert (value_text(row, row.baseline), difference_text(row)) == ("10.0 %", "-1.24")
     assert interval_text(row) == "[-2.00, 0.00]"
-    row = Row("id_switches", "Identity switches", "", False, 3.0, 5.0, float("nan"), float("nan"), 60, FEW)
+    row = ComparedScore("id_switches", "Identity switches", "", False, 3.0, 5.0, float("nan"), float("nan"), 60, FEW)
     assert (value_text(row, 3.0), difference_text(row), interval_text(row)) == ("3", "+2", "")
     assert value_text(row, float("nan")) == "-"
 

@@ -12,9 +12,9 @@ import pytest
 from support.recorded import PERIOD_NS, START_NS, Bag
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.evaluation.live.join import _Results, joined, played_s
+from cmt_seg_ros.evaluation.job import FrameResult
+from cmt_seg_ros.evaluation.live.join import _ResultQueue, joined, played_s
 from cmt_seg_ros.evaluation.live.recording import WINDOW, RecordedFrame
-from cmt_seg_ros.evaluation.result import Result
 from cmt_seg_ros.sources.images import ImageFolderSource
 
 AGE_MS = 20.0
@@ -37,7 +37,7 @@ def write_sent(folder: Path, stamps: list[int]) -> None:
     (folder / "sent.csv").write_text("\n".join(["index,clip_stamp_ns,stamp_ns,sent_ns", *lines]) + "\n")
 
 
-def results(tmp_path: Path, sent: list[int], recorded: list[int], damaged: tuple[int, ...] = ()) -> list[Result]:
+def results(tmp_path: Path, sent: list[int], recorded: list[int], damaged: tuple[int, ...] = ()) -> list[FrameResult]:
     """Join frames of these stamps with masks of these, in periods; the n-th mask is all n, its age AGE_MS + n."""
     bag = Bag(tmp_path)
     for number, stamp in enumerate(recorded):
@@ -48,7 +48,7 @@ def results(tmp_path: Path, sent: list[int], recorded: list[int], damaged: tuple
     return list(joined(clip(tmp_path / "clip", len(sent) + len(damaged), damaged), tmp_path))
 
 
-def outcomes(found: list[Result]) -> list[int | str]:
+def outcomes(found: list[FrameResult]) -> list[int | str]:
     """Of each frame the number of its mask, or why it has none."""
     return [r.lost if r.segmentation is None else int(r.segmentation.class_ids[0, 0]) for r in found]
 
@@ -108,7 +108,7 @@ def test_few_results_are_kept(stamps: Sequence[int]) -> None:
             yield RecordedFrame(stamp)
 
     sent = range(1000) if 9000 not in stamps else stamps
-    results, given = _Results(recorded(), Counter(sent)), 0
+    results, given = _ResultQueue(recorded(), Counter(sent)), 0
     for stamp in sent:
         found = results.take(stamp)
         assert found is None or found.stamp_ns == stamp

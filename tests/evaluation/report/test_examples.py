@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from support.small_street import street, without_truth
 
+from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.evaluation.report.examples import draw_difference, draw_examples, load_examples, save_examples
-from cmt_seg_ros.evaluation.result import Result
 from cmt_seg_ros.labels import CAMVID
 
 SAME = np.arange(256, dtype=np.uint8)
@@ -18,7 +18,7 @@ SAME = np.arange(256, dtype=np.uint8)
 def test_three_pictures_of_each_frame_and_no_more_frames_than_needed() -> None:
     read: list[int] = []
 
-    def results() -> Iterator[Result]:
+    def results() -> Iterator[FrameResult]:
         for result in street():
             read.append(result.index)
             yield result

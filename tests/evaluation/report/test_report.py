@@ -11,9 +11,10 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
-from support.small_street import FACTS, records_of, street, without_truth, write_records
+from support.small_street import INFO, records_of, street, without_truth, write_records
 
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.report.examples import draw_examples, save_examples
 from cmt_seg_ros.evaluation.report.report import write_report
 from cmt_seg_ros.labels import CAMVID
@@ -49,18 +50,18 @@ class Page(HTMLParser):
             self.words.append(data)
 
 
-def page(folder: Path, records: list[dict[str, Any]], **facts: Any) -> Page:
-    write_report(folder, write_records(folder, records, replace(FACTS, **facts)))
+def page(folder: Path, records: list[dict[str, Any]], **info: Any) -> Page:
+    write_report(folder, *write_records(folder, records, replace(INFO, **info)))
     return Page(folder)
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    summary = write_records(folder, records_of(street()))
+    summary, history = write_records(folder, records_of(street()))
     wanted = {name: one["index"] for name, one in summary["examples"].items()}
     save_examples(folder, draw_examples(street(), CAMVID, np.arange(256, dtype=np.uint8), wanted))
-    write_report(folder, summary)
+    write_report(folder, summary, history)
     return folder
 
 
@@ -85,7 +86,7 @@ def test_the_pictures_in_it_can_be_decoded(out: Path) -> None:
 
 def test_the_same_records_give_the_same_bytes(out: Path) -> None:
     before = (out / "report.html").read_bytes()
-    write_report(out, write_records(out, records_of(street())))
+    write_report(out, *write_records(out, records_of(street())))
     assert (out / "report.html").read_bytes() == before
 
 
@@ -119,7 +120,7 @@ def test_what_was_wrong_with_the_input_is_listed(tmp_path: Path) -> None:
 
 def test_several_sequences_have_a_table_with_links(tmp_path: Path) -> None:
     records = [*records_of(street(), "drive/front"), *records_of(street(), "drive/rear left")]
-    summary = write_records(tmp_path, records)
+    summary, history = write_records(tmp_path, records)
     figures = {part: summary[part] for part in PARTS}
     summary["sequences"] = [
         {"name": "drive/front", "error": "", **figures},
@@ -129,7 +130,7 @@ def test_several_sequences_have_a_table_with_links(tmp_path: Path) -> None:
     last = summary["examples"]["best"]
     (tmp_path / last["sequence"]).mkdir(parents=True)
     save_examples(tmp_path / last["sequence"], draw_examples(street(), CAMVID, None, {"best": last["index"]}))
-    write_report(tmp_path, summary)
+    write_report(tmp_path, summary, history)
     found = Page(tmp_path)
     assert f"Best: frame {last['index']} of {last['sequence']}" in found.text
     assert {"drive/front/report.html", "drive/rear%20left/report.html"} <= set(found.refers)
@@ -171,4 +172,4 @@ def test_runs_of_which_little_is_known_have_a_page_too(tmp_path: Path) -> None:
 
 def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"frames\.jsonl cannot be read"):
-        write_report(tmp_path, write_records(tmp_path / "other", records_of(street())))
+        list(read_records(tmp_path))

@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 from support.small_street import records_of, street, write_records
 
-from cmt_seg_ros.evaluation.scores.page_tables import class_rows, tiles
 from cmt_seg_ros.evaluation.scores.summary import Summary
-from cmt_seg_ros.evaluation.scores.tables import number, percent, result_rows, stage_rows
+from cmt_seg_ros.evaluation.scores.tables import class_rows, number, percent, result_rows, stage_rows, tiles
 
 
 @pytest.fixture
 def summary(tmp_path: Path) -> Summary:
-    return write_records(tmp_path, records_of(street()))
+    return write_records(tmp_path, records_of(street()))[0]
 
 
 def test_the_summary_has_the_known_numbers(summary: Summary) -> None:
@@ -65,3 +64,14 @@ def test_stages_and_numbers(summary: Summary) -> None:
     assert [name for name, *_ in stage_rows(summary)] == ["read", "infer", "score"]
     assert [number(v) for v in (None, 0.123, 12.34, 1234.5)] == ["?", "0.12", "12.3", "1234"]
     assert (percent(None), percent(0.5)) == ("not defined", "50.0 %")
+
+
+def test_without_true_objects_mota_is_not_defined(tmp_path: Path) -> None:
+    records = [
+        {**record, "match": record["match"] and {"kind": "masks", "truth": [], "tracks": [12], "iou": []}}
+        for record in records_of(street())
+    ]
+    summary, _ = write_records(tmp_path, records)
+    tracks = summary["tracks"]
+    assert tracks["mota"] is None and tracks["hota"] == tracks["idf1"] == 0.0 and tracks["true_objects"] == 0
+    assert {row.name: row.value for row in result_rows(summary)}["MOTA"] == "not defined"

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: make test installs it")
 
-from cmt_seg_ros.ros.common.process import fastdds_profile
+from cmt_seg_ros.ros.common.fastdds import shipped_profile
 from cmt_seg_ros.ros.doctor import checks, dds
 from cmt_seg_ros.ros.doctor.dds import MB, check_profile, check_shared_memory, segment_bytes
 from cmt_seg_ros.runtime.doctor import ERROR, OK, WARNING
@@ -27,7 +27,7 @@ SEGMENT = "fastdds_0123456789abcdef"
 
 
 def test_segment_size_is_that_of_the_default_participant(tmp_path: Path) -> None:
-    shipped, path = fastdds_profile(), tmp_path / "profile.xml"
+    shipped, path = shipped_profile(), tmp_path / "profile.xml"
     assert shipped is not None and segment_bytes(shipped) == 32 * MB
     for size, default, expected in (
         ("<segment_size>16777216</segment_size>", "true", 16 * MB),
@@ -64,7 +64,7 @@ def test_the_users_profile_is_looked_at(
 def test_without_a_profile_of_the_user_it_is_the_shipped_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE)
     finding = check_profile()
-    assert finding.state == OK and f"{fastdds_profile()} (shipped)" in finding.found
+    assert finding.state == OK and f"{shipped_profile()} (shipped)" in finding.found
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from support.ros_harness import LATCHED, Bench, Process, bench, free_domain, header, image
 
+from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.config import RECORDABLE, RecorderConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
-from cmt_seg_ros.ros.recorder.files import Arrival
 from cmt_seg_ros.ros.recorder.thread import RecordingThread
 from cmt_seg_ros.ros.recorder.topics import TOPICS
 from cmt_seg_ros.ros.recorder_node import RecorderNode

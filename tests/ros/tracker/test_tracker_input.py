@@ -1,10 +1,10 @@
-"""Masks and legends of whoever publishes them, good and bad ones."""
+"""Masks and class maps of other publishers, valid and invalid ones."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from cmt_seg_ros.msg import ClassMap, Track, TrackArray
+from cmt_seg_ros.msg import ClassInfo, ClassMap, Track, TrackArray
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from support.ros_harness import LATCHED, Bench, array, header
@@ -12,7 +12,6 @@ from support.tracker_camera import CAR, ROAD, SIDE, SIZE, STATUS, Camera, masks,
 
 from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
 from cmt_seg_ros.ros.common.images import image_from_array
-from cmt_seg_ros.ros.common.messages import class_map
 from cmt_seg_ros.ros.tracker_node import TrackerNode
 
 
@@ -84,7 +83,7 @@ def padded(message: Image) -> Image:
     return message
 
 
-def test_masks_without_a_legend_wait_for_it_and_the_topic_to_look_at_is_said(ros: Bench) -> None:
+def test_masks_without_a_class_map_wait_for_it_and_the_topic_to_look_at_is_said(ros: Bench) -> None:
     ros.add(TrackerNode)
     for what, message in zip(("mask", "objectness"), masks(0), strict=True):
         ros.send(f"/segmentation/{what}", message)
@@ -95,14 +94,14 @@ def test_masks_without_a_legend_wait_for_it_and_the_topic_to_look_at_is_said(ros
     assert ros.errors() == []
 
 
-def test_masks_of_4k_from_a_best_effort_publisher_with_a_legend_that_is_not_latched(ros: Bench) -> None:
+def test_masks_of_4k_from_a_best_effort_publisher_with_a_class_map_that_is_not_latched(ros: Bench) -> None:
     node = ros.add(TrackerNode)
     best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     for what in ("mask", "objectness"):
         ros.publisher(Image, f"/segmentation/{what}", best_effort)  # returns once the tracker hears it
-    legend = ros.publisher(ClassMap, "/segmentation/label_info", QoSProfile(depth=1))
+    classes = ros.publisher(ClassMap, "/segmentation/label_info", QoSProfile(depth=1))
     tracks, instances = ros.listen(TrackArray, "/tracking/tracks"), ros.listen(Image, "/tracking/instances")
-    legend.publish(class_map(CAMVID, "foreign", header(0).stamp))
+    classes.publish(CAMVID.to_class_map("foreign", header(0), ClassMap, ClassInfo))
     ros.until(lambda: node._cameras[""]._session is not None, "the tracker knows the classes")
     ids = np.full((2160, 3840), ROAD, np.uint8)
     ids[1000:1400, 2000:2800] = CAR
@@ -121,36 +120,36 @@ def test_without_objectness_the_parameter_to_set_is_said(ros: Bench) -> None:
     ros.until(lambda: warned(ros, "nobody publishes /segmentation/objectness; publish it, or set use_objectness to"))
 
 
-def test_a_legend_without_objects_is_said(ros: Bench) -> None:
+def test_a_class_map_without_objects_is_said(ros: Bench) -> None:
     ros.add(TrackerNode)
     Camera(ros, labels=LabelSet((LabelClass(0, "Ground", (1, 2, 3)),)))
     ros.until(lambda: warned(ros, "none of the classes in segmentation/label_info is an object"))
 
 
-def test_another_legend_under_way_gives_other_names_new_tracks_and_new_ids(ros: Bench, camera: Camera) -> None:
+def test_another_class_map_under_way_gives_other_names_new_tracks_and_new_ids(ros: Bench, camera: Camera) -> None:
     for number in range(4):
         camera.track(number)
     camera.send(masks(99)[0], None)  # whoever knows what its numbers mean
     names = [LabelClass(i, f"class {i}", (i, i, i), is_object=i == CAR) for i in range(11)]
-    camera.legend(LabelSet(tuple(names)))
+    camera.publish_classes(LabelSet(tuple(names)))
     ros.until(lambda: ros.counts(STATUS).get("dropped.unpaired") == 1)
     (track,) = camera.track(4).tracks
     assert (track.class_name, track.id, track.state, track.age_s) == ("class 8", 2, Track.TENTATIVE, 0)
     camera.send(None, masks(99)[1])
-    assert camera.track(5).tracks[0].id == 2, "the mask of the old legend was not tracked"
+    assert camera.track(5).tracks[0].id == 2, "the mask of the old classes was not tracked"
 
 
-def test_the_same_legend_again_changes_nothing(ros: Bench, camera: Camera) -> None:
+def test_the_same_class_map_again_changes_nothing(ros: Bench, camera: Camera) -> None:
     names = ros.listen(ClassMap, "/segmentation/label_info")
     camera.track(0)
-    camera.legend(CAMVID)  # as a publisher that starts anew sends it
+    camera.publish_classes(CAMVID)  # as a publisher that starts anew sends it
     ros.until(lambda: names)
     (track,) = camera.track(1).tracks
     assert track.id == 1 and track.age_s > 0
 
 
-def test_legend_that_makes_no_sense_is_refused(ros: Bench, camera: Camera) -> None:
-    message = class_map(CAMVID, "test", header(0).stamp)
+def test_class_map_that_makes_no_sense_is_refused(ros: Bench, camera: Camera) -> None:
+    message = CAMVID.to_class_map("test", header(0), ClassMap, ClassInfo)
     message.classes = message.classes[1:]
     ros.publisher(ClassMap, "/segmentation/label_info", LATCHED).publish(message)
     ros.until(ros.errors)

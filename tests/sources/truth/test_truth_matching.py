@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.problems import Problems
+from cmt_seg_ros.sources.motchallenge import read_boxes
 from cmt_seg_ros.sources.truth.matching import ByStamp, file_stamp_ns
-from cmt_seg_ros.sources.truth.motchallenge import read_boxes
 from cmt_seg_ros.structures import Frame
 
 PIXELS = np.zeros((2, 2, 3), np.uint8)

@@ -10,7 +10,7 @@ from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.structures import U8, Segment
 from cmt_seg_ros.tracking.blobs.canvas import Silhouette
-from cmt_seg_ros.tracking.blobs.splitting import Part, explain
+from cmt_seg_ros.tracking.blobs.splitting import Part, divide_blob
 from cmt_seg_ros.tracking.segments import find_segments
 
 CONFIG = TrackerConfig()
@@ -35,7 +35,7 @@ def silhouette(place: Place, off: tuple[float, float] = (0.0, 0.0), sigma: float
 def divide(places: list[Place], offs: list[tuple[float, float]]) -> tuple[Segment, list[Part]]:
     (blob,) = segments(*places)
     expected = [silhouette(place, off) for place, off in zip(places, offs, strict=True)]
-    return blob, explain(blob, expected, people(places, 0.0, SIZE).class_ids // PEDESTRIAN, CONFIG)
+    return blob, divide_blob(blob, expected, people(places, 0.0, SIZE).class_ids // PEDESTRIAN, CONFIG)
 
 
 def painted(parts: list[Part]) -> U8:
@@ -80,7 +80,7 @@ def test_one_who_is_behind_another_is_hidden_and_keeps_the_place_expected() -> N
 def test_a_place_that_is_nearly_certain_is_kept() -> None:
     (blob,) = segments((100.0, 100.0, 60.0), (117.0, 100.0, 60.0))
     sure, unsure = silhouette((90.0, 100.0, 60.0), sigma=0.01), silhouette((117.0, 100.0, 60.0), (4, 0))
-    parts = explain(blob, [sure, unsure], np.zeros(SIZE, np.uint8), CONFIG)
+    parts = divide_blob(blob, [sure, unsure], np.zeros(SIZE, np.uint8), CONFIG)
     np.testing.assert_allclose(parts[0].box_px[:2], sure.box_px[:2], atol=4.0)
 
 
@@ -91,7 +91,7 @@ def test_a_part_that_something_else_hides_does_not_count_against_a_place() -> No
     class_ids[70:, :] = 8
     blob = next(s for s in find_segments(class_ids, class_ids, CAMVID, min_area_fraction=0.0) if s.class_id != 8)
     occupied = np.isin(class_ids, (8, PEDESTRIAN)).view(np.uint8)
-    parts = explain(blob, [silhouette(place) for place in places], occupied, CONFIG)
+    parts = divide_blob(blob, [silhouette(place) for place in places], occupied, CONFIG)
     for part, place in zip(parts, places, strict=True):
         np.testing.assert_allclose(part.box_px, silhouette(place).box_px, atol=5.0)
 
@@ -105,7 +105,7 @@ def test_every_pixel_of_any_blob_goes_to_at_most_one_also_at_the_border(seed: in
         silhouette((rng.uniform(30, 60), 90, rng.uniform(20, 70)), tuple(rng.uniform(-40, 10, 2)), rng.uniform(0.01, 9))
         for _ in range(int(rng.integers(1, 6)))
     ]
-    parts = explain(blob, expected, class_ids // PEDESTRIAN, CONFIG)
+    parts = divide_blob(blob, expected, class_ids // PEDESTRIAN, CONFIG)
     count = painted(parts)
     assert len(parts) == len(expected) and count.max() <= 1 and not count[class_ids != PEDESTRIAN].any()
     assert all(np.isfinite(p.box_px).all() and 0 <= p.visible <= 1 for p in parts)
@@ -127,4 +127,4 @@ def test_silhouettes_of_any_size_fit_on_the_canvas_however_much_they_may_grow(gr
             sigma = np.full(2, 2 * np.sqrt(half_w * half_h) * random.uniform(0.1, 0.5))
             box = x - half_w, y - half_h, x + half_w, y + half_h
             expected.append(Silhouette(box, occupied[:7, :5], sigma))
-        assert len(explain(blob, expected, occupied, config)) == len(expected)
+        assert len(divide_blob(blob, expected, occupied, config)) == len(expected)
