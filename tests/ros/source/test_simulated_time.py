@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from builtin_interfaces.msg import Time
 from cmt_seg_ros.msg import TrackArray
 from rosgraph_msgs.msg import Clock
@@ -19,6 +20,7 @@ NS = 1_000_000_000
 FRAMES = 6  # the tracker takes the third frame that goes back for a new round
 
 
+@pytest.mark.usefixtures("no_camera_is_silent")
 def test_nodes_survive_a_bag_that_begins_again(tmp_path: Path) -> None:
     with bench() as ros:
         node = ros.add(SegmentationNode, device="CPU", use_sim_time=True)
