@@ -56,7 +56,7 @@ class ParameterSpec:
     def allowed(self) -> str:
         """Allowed values in words; empty: any."""
         if self.low is not None:
-            return f"{self.low:g} to {self.high:g}"
+            return f"{self.low:.10g} to {self.high:.10g}"
         return ", ".join(self.choices) or ("not empty" if self.if_empty else "")
 
     def check(self, name: str, value: Any) -> None:
