@@ -73,15 +73,14 @@ def parameters_of_node(node: str, configs: Sequence[type]) -> Iterator[str]:
     for config in configs:
         if note := NOTES.get(config.__name__):
             yield f"{note}\n"
-        if read_when(config) != usual:
-            yield f"{read_when(config).capitalize()}.\n"
+        exception = f" ({read_when(config)})" * (read_when(config) != usual)
         rows: list[Sequence[str]] = []
         specs = {name: spec for name, spec in parameters_of(config).items() if not spec.instead}
         for name, spec in specs.items():
             if spec.group:
                 yield from parameter_table(rows)
                 rows = []
-                yield f"**{spec.group}**\n"
+                yield f"**{spec.group}**{exception}\n"
             rows.append(parameter_row(name, spec))
         yield from parameter_table(rows)
         if old_names := [f"`{old}` (now `{new}`)" for old, new in renames(config).items()]:

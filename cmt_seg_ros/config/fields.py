@@ -29,7 +29,7 @@ class ParameterSpec:
         unit: e.g. "ms"; empty: none.
         low: smallest value; None: no number.
         high: largest value.
-        choices: allowed texts; empty: any.
+        choices: allowed texts (of a list: of each of its items); empty: any.
         if_empty: what to do where the text is empty; empty: an empty text is allowed.
         live: it takes effect at once; otherwise when the class is read, see :func:`read_when`.
         group: heading of this field and of those that follow, up to the next one with a heading.
@@ -56,7 +56,7 @@ class ParameterSpec:
     def allowed(self) -> str:
         """Allowed values in words; empty: any."""
         if self.low is not None:
-            return f"{self.low:g} to {self.high:g}"
+            return f"{self.low:.10g} to {self.high:.10g}"
         return ", ".join(self.choices) or ("not empty" if self.if_empty else "")
 
     def check(self, name: str, value: Any) -> None:

@@ -110,7 +110,7 @@ def convert(name: str, value: object, wanted: type) -> object:
         items = tuple(value or ())
         if all(isinstance(item, str) for item in items):
             return items
-    expected = "a list of texts" if wanted is tuple else wanted.__name__
+    expected = "a list of texts (STRING_ARRAY)" if wanted is tuple else wanted.__name__
     if type(value) is not wanted or wanted is tuple:
         raise ConfigError(f"parameter {name} is {value!r} ({type(value).__name__}); expected {expected}")
     return value
