@@ -170,7 +170,7 @@ def classes_file(root: Path) -> tuple[Path, Any]:
     for path in (root / "classes.yaml", KNOWN_CLASSES / f"{root.name}.yaml"):
         if path.is_file():
             try:
-                return path, yaml.safe_load(path.read_text())
+                return path, yaml.safe_load(path.read_text(encoding="utf-8"))
             except yaml.YAMLError as error:
                 raise DatasetError(f"{path} is not YAML: {error}") from error
     known = ", ".join(sorted(p.stem for p in KNOWN_CLASSES.glob("*.yaml")))

@@ -83,8 +83,10 @@ class ChildProcess:
     def usage(self) -> dict[str, float]:
         """Measure since its start: CPU time ``cpu_s``, and ``memory_peak_mb`` (1e6 bytes); empty if it has ended."""
         try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-            peak = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+            fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            peak = re.search(
+                r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8"), re.MULTILINE
+            )
         except OSError:
             return {}
         ticks = int(fields[11]) + int(fields[12])  # user and system, see proc(5)

@@ -50,14 +50,14 @@ def test_segmentation(values: dict[str, object], message: str) -> None:
 
 def test_node_parameters_are_listed_with_their_defaults() -> None:
     path = ROOT / "config" / "segmentation.yaml"
-    listed = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    listed = yaml.safe_load(path.read_text(encoding="utf-8"))["/**"]["ros__parameters"]
     expected = {name: spec.default for name, spec in parameters_of(SegmentationConfig).items() if not spec.instead}
     assert {name: listed.get(name) for name in expected} == expected
     assert "top_k" not in listed
 
 
 def test_tracker_parameters_are_listed_in_their_groups() -> None:
-    text = (ROOT / "config" / "tracker.yaml").read_text().split("# Defaults, ranges and units")[1]
+    text = (ROOT / "config" / "tracker.yaml").read_text(encoding="utf-8").split("# Defaults, ranges and units")[1]
     found = [a or b for a, b in re.findall(r"^    # (?:(\w+):  .*|([A-Z].*))$", text, re.MULTILINE)]
     expected = []
     for name, spec in parameters_of(TrackerConfig).items():

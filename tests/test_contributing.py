@@ -32,7 +32,7 @@ def exists(path: str) -> bool:
 
 
 def test_paths_of_the_table_exist() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| .* \| (.*) \|$", text, re.MULTILINE)
     paths = named_paths("\n".join(rows), FOLDERS | ROOMS)
     assert len(rows) > 30 and len(paths) > 50
@@ -42,12 +42,12 @@ def test_paths_of_the_table_exist() -> None:
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS], ids=lambda path: path.name)
 def test_paths_in_the_docs_exist(page: Path) -> None:
     names = {path.name for folder in (PACKAGE, ROOT / "launch") for path in folder.rglob("*.py")}
-    paths = named_paths(page.read_text(), FOLDERS)
+    paths = named_paths(page.read_text(encoding="utf-8"), FOLDERS)
     # A page about one folder may name its files without it.
     assert [path for path in sorted(paths) if not exists(path) and path not in names] == []
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS], ids=lambda path: path.name)
 def test_links_in_the_docs_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []

@@ -14,8 +14,8 @@ def test_a_file_is_replaced_once_all_is_written(tmp_path: Path) -> None:
     path.write_text("old")
     with files.replace_with(path) as fresh:
         fresh.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+        assert path.read_text(encoding="utf-8") == "old"
+    assert path.read_text(encoding="utf-8") == "new" and list(tmp_path.iterdir()) == [path]
     files.write_whole(path, "é")
     assert path.read_bytes() == b"\xc3\xa9" and list(tmp_path.iterdir()) == [path]
 
@@ -27,7 +27,7 @@ def test_what_was_there_stays_if_writing_fails(error: type[BaseException], tmp_p
     with pytest.raises(error), files.replace_with(path) as fresh:
         fresh.write_text("half of i")
         raise error
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text(encoding="utf-8") == "old" and list(tmp_path.iterdir()) == [path]
 
 
 def test_nothing_is_left_where_the_file_cannot_be_replaced(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def run(command: list[str | Path], folder: Path, **variables: str) -> str:
     """Run without anything the tests' own environment has set: nothing sourced, nothing activated."""
     environment = {"PATH": os.defpath, "HOME": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     environment |= variables
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, encoding="utf-8")
     assert result.returncode == 0, f"{command}: {result.stdout[-3000:]}\n{result.stderr[-3000:]}"
     return result.stdout
 
@@ -128,7 +128,7 @@ def test_wheel(sources: Path, tmp_path: Path) -> None:
 
 
 def test_every_version_is_written_down_once() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lists = [project["build-system"]["requires"], project["project"]["dependencies"]]
     lists += project["project"]["optional-dependencies"].values()
     pins: dict[str, str] = {}
@@ -141,5 +141,5 @@ def test_every_version_is_written_down_once() -> None:
 
 
 def test_every_message_is_built() -> None:
-    built = re.findall(r'"msg/(\w+\.msg)"', (ROOT / "CMakeLists.txt").read_text())
+    built = re.findall(r'"msg/(\w+\.msg)"', (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
     assert built == sorted(path.name for path in (ROOT / "msg").iterdir())

@@ -19,7 +19,7 @@ def test_reference_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_reference_names_everything() -> None:
-    text = (ROOT / "docs" / "reference.md").read_text()
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     configs = [config for configs in NODE_PARAMETERS.values() for config in configs]
     specs = [item for config in configs for item in parameters_of(config).items()]
     names = [

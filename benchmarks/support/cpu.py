@@ -36,13 +36,13 @@ def thread_cpu_ms(pid: int) -> dict[str, float]:
     sums = {"main": 0.0, "dds": 0.0, "rest": 0.0}
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
-            name = (task / "comm").read_text()
+            name = (task / "comm").read_text(encoding="utf-8")
             part = "main" if task.name == str(pid) else "dds" if name.startswith("dds.") else "rest"
-            sums[part] += int((task / "schedstat").read_text().split()[0]) / 1e6
+            sums[part] += int((task / "schedstat").read_text(encoding="utf-8").split()[0]) / 1e6
     return sums
 
 
 def rss_mb(pid: int) -> float:
     """Resident memory of a process, shared memory included; 1e6 bytes."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

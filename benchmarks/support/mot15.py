@@ -55,7 +55,7 @@ class MotSequence:
         """
         try:
             parser = configparser.ConfigParser()
-            parser.read_string((folder / "seqinfo.ini").read_text())
+            parser.read_string((folder / "seqinfo.ini").read_text(encoding="utf-8"))
             info = parser["Sequence"]
             rows = np.loadtxt(folder / "gt" / "gt.txt", delimiter=",", ndmin=2)
             size = int(info["imHeight"]), int(info["imWidth"])

@@ -91,7 +91,9 @@ def _quick(frames: Sequence[list[Any]]) -> dict[str, float]:
 
 def _frames(sequence: MotSequence, path: Path) -> list[list[Any]]:
     """Ids and boxes of the truth, ids and boxes of a results file; each a list over the frames."""
-    rows = np.array([line.split(",") for line in path.read_text().splitlines()], np.float64).reshape(-1, 10)
+    rows = np.array([line.split(",") for line in path.read_text(encoding="utf-8").splitlines()], np.float64).reshape(
+        -1, 10
+    )
     sides: list[list[F64]] = [[], [], [], []]
     for frame in range(1, sequence.length + 1):
         for side, table in ((0, sequence.truth), (2, rows)):

@@ -84,7 +84,7 @@ def _ros_findings(keep: bool) -> list[CheckResult]:
     """Run the checks that import ROS in their own process; results before a crash count."""
     command = [sys.executable, "-m", "cmt_seg_ros.ros.doctor.checks", *(["--keep"] if keep else [])]
     trouble = ""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=ROS_DEADLINE_S)
             if done.returncode != 0:

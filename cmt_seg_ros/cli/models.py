@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 def _show_card(model: str) -> int:
     package = ModelPackage.load(model)
     try:
-        card = (package.folder / "README.md").read_text()
+        card = (package.folder / "README.md").read_text(encoding="utf-8")
     except OSError as error:
         raise ModelError(f"{package.folder / 'README.md'}: {error.strerror}; this package has no card") from error
     console = Console()

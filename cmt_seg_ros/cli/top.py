@@ -153,13 +153,13 @@ class Listener:
 @contextmanager
 def _listener() -> Iterator[Listener]:
     """Start the listening process; it ends when its input is closed, even if this process is killed."""
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "cmt_seg_ros.ros.top"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
+            encoding="utf-8",
             start_new_session=True,  # Ctrl-C reaches only this process, which then ends the other cleanly
         )
         try:

@@ -93,7 +93,7 @@ The OpenVINO network labels {scores["torch_parity"]:.3%} of pixels as the torch 
 {_class_table(scores)}
 
 {_provenance(card)}"""
-    (package.folder / "README.md").write_text(text)
+    (package.folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def _paper(network: dict[str, Any]) -> str:
@@ -147,7 +147,7 @@ the other layers stay in float. {control}
 To train on, use `{made["of"]}`: INT8 has no `weights.safetensors`.
 
 {_provenance(card)}"""
-    (package.folder / "README.md").write_text(text)
+    (package.folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def _score_table(fp16: dict[str, Any], int8: dict[str, Any]) -> str:

@@ -140,7 +140,7 @@ def load_stage(folder: Path) -> TrainedStage:
         raise ModelError(
             f"{record} is missing; it records what {stage.name} was trained on: keep stages in their run's folder"
         )
-    meta, run = (yaml.safe_load(path.read_text()) for path in (metas[-1], record))
+    meta, run = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (metas[-1], record))
     network = load_network(meta["network"], stage / "weights.safetensors")
     return TrainedStage(network, LabelSet.from_list(meta["classes"]), tuple(meta["input"]), run)
 

@@ -129,14 +129,14 @@ def _combinations(config: SegmentationConfig) -> list[tuple[int, int]]:
 
 def _load(path: Path) -> list[Measurement]:
     with contextlib.suppress(OSError, ValueError, TypeError):
-        return [Measurement(**row) for row in json.loads(path.read_text())]
+        return [Measurement(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
     return []
 
 
 def _save(path: Path, rows: Sequence[Measurement]) -> None:
     with contextlib.suppress(OSError):  # measured again the next time
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps([asdict(row) for row in rows], indent=2))
+        path.write_text(json.dumps([asdict(row) for row in rows], indent=2), encoding="utf-8")
 
 
 def _table(device: str, rows: Sequence[Measurement], best: Measurement, max_latency_ms: float) -> str:

@@ -98,7 +98,7 @@ def unseen_hardware(there: Sequence[str], sys_class: Path = SYS_CLASS) -> list[s
     unseen = []
     for kind, pattern in KERNEL_NAMES.items():
         vendors = [node / "device" / "vendor" for node in sys_class.glob(pattern)]
-        has = any(vendor.is_file() and vendor.read_text().strip() == INTEL for vendor in vendors)
+        has = any(vendor.is_file() and vendor.read_text(encoding="utf-8").strip() == INTEL for vendor in vendors)
         if has and not any(device.startswith(kind) for device in there):
             unseen.append(f"the Intel {kind} of this machine")
     return unseen
@@ -108,7 +108,7 @@ def check_processor() -> CheckResult:
     """Say how many cores this process may use, and which instructions speed up networks."""
     import openvino as ov
 
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     flags = set(next((line for line in lines if line.startswith("flags")), "").split())
     features = [name for name, words in FEATURES.items() if flags.intersection(words)]
     capabilities = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -123,7 +123,7 @@ def find(model: str) -> Path:
 def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / "model.yaml"
     try:
-        description = yaml.safe_load(path.read_text())
+        description = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ModelError(f"{path} cannot be read: {error}; restore the package or export it again") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT_VERSION:

@@ -100,7 +100,7 @@ def read_recipe(name: str) -> Recipe:
     if not Path(name).is_file():
         raise ConfigError(f"--recipe is {name!r}; known: {', '.join(RECIPES)}, or a YAML file")
     try:
-        values = yaml.safe_load(Path(name).read_text())
+        values = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is not YAML: {error}") from error
     base = values.pop("base", None) if isinstance(values, dict) else None

@@ -19,7 +19,7 @@ def read_history(run: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     before = 0
     for path in sorted(run.glob("*/history.jsonl")):
-        stage = [json.loads(line) for line in path.read_text().splitlines()]
+        stage = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         rows += [{**row, "batch": before + row["iteration"]} for row in stage]
         before += stage[-1]["iteration"]
     if not rows:

@@ -99,7 +99,7 @@ def write_stage(
 def finished_scores(folder: Path) -> dict[str, Any] | None:
     """Return the scores of a finished stage; None if it is not finished."""
     path = folder / "meta.yaml"
-    return yaml.safe_load(path.read_text())["scores"] if path.is_file() else None
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["scores"] if path.is_file() else None
 
 
 def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
@@ -115,7 +115,7 @@ def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
     """
     path = out / "run.yaml"
     if path.is_file():
-        there = yaml.safe_load(path.read_text())
+        there = yaml.safe_load(path.read_text(encoding="utf-8"))
         different = sorted(k for k in {*there, *record} if there.get(k) != record.get(k))
         if different:
             raise ConfigError(f"{out} holds a run with another {', '.join(different)} (see {path}); give another --out")

@@ -190,7 +190,7 @@ class StageRun:
         self.history.append(row)
         if not self.rank:
             rows = "".join(json.dumps(row) + "\n" for row in self.history)
-            (self.folder / "history.jsonl").write_text(rows)
+            (self.folder / "history.jsonl").write_text(rows, encoding="utf-8")
         distributed.wait()
         return self.history[-1]
 

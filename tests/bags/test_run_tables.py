@@ -23,7 +23,7 @@ def test_what_was_sent_is_read_back_while_it_is_written(tmp_path: Path) -> None:
         table.add(one)
         assert read_sent(path) == sent[:number]
     table.close()
-    assert path.read_text() == f"index,clip_stamp_ns,stamp_ns,sent_ns\n0,5,-3,7\n1,6,{10**18},8\n"
+    assert path.read_text(encoding="utf-8") == f"index,clip_stamp_ns,stamp_ns,sent_ns\n0,5,-3,7\n1,6,{10**18},8\n"
     with pytest.raises(SourceError, match=r"sent_file .* cannot be written: Is a directory; give another file"):
         SentTable(tmp_path)
 

@@ -25,10 +25,10 @@ FRAMES = 12
 def demo(out: Path, *arguments: str) -> dict[str, dict[str, object]]:
     """Run the demo and return its summary."""
     command = [sys.executable, "-m", "cmt_seg_ros.cli.main", "demo", "--out", str(out), "--every-frame", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=DEADLINE_S, check=False)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
     assert "report.html" in result.stdout
-    summary: dict[str, dict[str, object]] = json.loads((out / "summary.json").read_text())
+    summary: dict[str, dict[str, object]] = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     return summary
 
 
@@ -52,7 +52,7 @@ def test_video_bag_and_report_are_whole(scene_demo: tuple[Path, dict[str, dict[s
     assert FRAMES - 3 <= len(video) <= FRAMES and video[0].size == (360, 640)
     masks = [frame.class_ids for frame in Recording(out / "live" / "bag")]
     assert len(masks) == FRAMES and all(mask is not None and mask.shape == (360, 640) for mask in masks)
-    page = (out / "report.html").read_text()
+    page = (out / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/") >= 3 and "http://" not in page and "https://" not in page
 
 

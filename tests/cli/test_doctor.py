@@ -25,7 +25,7 @@ import time, rclpy
 from pathlib import Path
 rclpy.init()
 node = rclpy.create_node("leaves_segments")
-maps = Path("/proc/self/maps").read_text().splitlines()
+maps = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
 print(*{Path(line.split()[-1]).name for line in maps if "/dev/shm/fastdds_" in line}, flush=True)
 time.sleep(60)
 """
@@ -42,7 +42,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, 
 
 def left_by_a_killed_node(environment: dict[str, str]) -> set[str]:
     """Names of the segments and ports in /dev/shm of a process that was just killed."""
-    process = subprocess.Popen([sys.executable, "-c", NODE], env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", NODE], env=environment, stdout=subprocess.PIPE, encoding="utf-8")
     try:
         assert process.stdout is not None
         made = set(process.stdout.readline().split())

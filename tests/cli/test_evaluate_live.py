@@ -27,9 +27,11 @@ def command(tmp_path: Path, tiny: str) -> list[str]:
 
 
 def test_frames_ages_and_losses_add_up(tmp_path: Path, tiny: str) -> None:
-    done = subprocess.run(command(tmp_path, tiny), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    done = subprocess.run(
+        command(tmp_path, tiny), capture_output=True, encoding="utf-8", timeout=DEADLINE_S, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     frames, ages = summary["frames"], summary["timing"]["stages_ms"]["age"]
     assert summary["mode"] == "live" and frames["in"] == FRAMES and frames["evaluated"] + frames["lost"] == FRAMES
     assert sum(frames["lost_by_reason"].values()) == frames["lost"] and frames["evaluated"] > 0
@@ -45,7 +47,7 @@ def test_frames_ages_and_losses_add_up(tmp_path: Path, tiny: str) -> None:
 
 def test_ctrl_c_leaves_no_process(tmp_path: Path, tiny: str) -> None:
     with subprocess.Popen(
-        command(tmp_path, tiny), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(tmp_path, tiny), stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
         until((tmp_path / "out" / "live" / "sent.csv").exists)
         started = _children(process.pid)
@@ -56,4 +58,8 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path, tiny: str) -> None:
 
 
 def _children(pid: int) -> list[int]:
-    return [int(p) for path in Path(f"/proc/{pid}/task").glob("*/children") for p in path.read_text().split()]
+    return [
+        int(p)
+        for path in Path(f"/proc/{pid}/task").glob("*/children")
+        for p in path.read_text(encoding="utf-8").split()
+    ]

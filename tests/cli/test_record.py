@@ -27,13 +27,15 @@ RECORD = [sys.executable, "-m", "cmt_seg_ros.cli.main", "record"]
 
 def status(out: Path) -> dict[str, Any]:
     file = out / "recording.json"
-    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"messages": 0, "topics": {}}
+    found: dict[str, Any] = (
+        json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"messages": 0, "topics": {}}
+    )
     return found
 
 
 def processes_of(pid: int) -> list[int]:
     """Process ids of what a process has started."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
 
 
 def test_input_and_results_of_real_nodes(tmp_path: Path) -> None:
@@ -143,5 +145,5 @@ def test_without_ros_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 def test_help_has_examples() -> None:
-    shown = subprocess.run([*RECORD, "--help"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run([*RECORD, "--help"], capture_output=True, encoding="utf-8", check=True).stdout
     assert "cmt-seg record --transport compressed" in shown and "tracking/instances" in shown

@@ -82,12 +82,14 @@ def test_wrong_use_is_explained(
 
 def listeners_of(process: subprocess.Popen[bytes]) -> list[int]:
     """Process ids of what a process has started."""
-    return [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    return [
+        int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8").split()
+    ]
 
 
 def segments_of(pid: int) -> set[Path]:
     """Shared memory that a process uses; ports belong to no process alone."""
-    words = Path(f"/proc/{pid}/maps").read_text().split()
+    words = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").split()
     return {Path(word) for word in words if word.startswith(f"{SHARED_MEMORY}/fastdds_") and "_port" not in word}
 
 

@@ -28,7 +28,7 @@ def box_file(path: Path, frames: int = FRAMES) -> Path:
         for k in range(frames)
         for who in (0, 1)
     ]
-    path.write_text("".join(rows))
+    path.write_text("".join(rows), encoding="utf-8")
     return path
 
 
@@ -113,7 +113,7 @@ def test_parameters_of_the_tracker_are_set_and_nothing_found_is_said(
         assert main(["track", *options, "--set", f"min_hits={hits}", "--out", str(out)]) == 0
         said = capsys.readouterr().out
         assert f"{tracks} tracks" in said and ("no object was tracked" in said) == (tracks == 0)
-    assert out.read_text() == ""
+    assert out.read_text(encoding="utf-8") == ""
 
 
 def test_an_old_name_of_a_parameter_is_taken_and_the_new_one_told(
@@ -163,7 +163,7 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.C
     out.write_text("of an earlier run\n")
     assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out)]) == 1
     assert f"{FRAMES - 1:03d}.png" in capsys.readouterr().err
-    assert out.read_text() == "of an earlier run\n" and len(list(tmp_path.iterdir())) == 2
+    assert out.read_text(encoding="utf-8") == "of an earlier run\n" and len(list(tmp_path.iterdir())) == 2
     video = tmp_path / "tracks.mp4"
     video.write_bytes(b"of an earlier run")
     options = ["--masks", str(masks), "--fps", "10", "--out", str(out), "--overlay", str(video)]

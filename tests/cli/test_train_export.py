@@ -54,7 +54,7 @@ def test_train_then_export(
     package = ModelPackage.load(str(out))
     assert (package.height, package.width) == (96, 160)
     assert package.description["scores"]["images"] == 2 and package.description["scores"]["torch_parity"] >= 0.98
-    assert "frames of data val" in (out / "README.md").read_text()
+    assert "frames of data val" in (out / "README.md").read_text(encoding="utf-8")
 
 
 def test_every_stage_can_be_exported_once_it_has_labels(

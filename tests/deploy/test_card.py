@@ -39,7 +39,7 @@ def test_card_shows_network_scores_and_terms(tmp_path: Path, encoder: str, paper
         "network": {"family": "cmt_mchh", "encoder": encoder},
     }
     write_readme(replace(package, folder=tmp_path, description=description))
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert f"{paper} (" in text and "2 frames of mine val" in text
     assert "**mIoU 0.5000**, boundary F at 3 px 0.2500, pixel accuracy" in text
     assert "| class | IoU | boundary F at 3 px |\n|---|---|---|\n| Sky | 0.5000 | 0.2000 |" in text

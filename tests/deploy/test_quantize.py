@@ -102,7 +102,7 @@ def test_network_that_does_not_stand_int8_is_refused(
     package: ModelPackage, data: Path, val: list[tuple[U8, U8]]
 ) -> None:
     images = calibration_images(data / "train" / "images", 3)
-    with pytest.raises(ModelError, match="tiny: accuracy control put every layer back to float"):
+    with pytest.raises(ModelError, match="tiny: accuracy control returned every layer to float"):
         quantize_controlled(package, images, val, -1.0)
 
 

@@ -39,5 +39,8 @@ def test_all_records_are_read_once_and_those_of_the_examples_again(
     files = {"examples", "frames.csv", "frames.jsonl", "report.html", "summary.json", "tracks.txt"}
     assert {path.name for path in tmp_path.iterdir()} == files
     # Tracks 11 to 13 are confirmed in the second frame or later, and seen before; 99 never is.
-    rows = [tuple(map(int, line.split(",")[:2])) for line in (tmp_path / "tracks.txt").read_text().splitlines()]
+    rows = [
+        tuple(map(int, line.split(",")[:2]))
+        for line in (tmp_path / "tracks.txt").read_text(encoding="utf-8").splitlines()
+    ]
     assert rows == [(k + 1, track) for k in range(9) for track in (11 if k < 5 else 13, 12)]

@@ -47,7 +47,9 @@ def test_all_files_are_there_and_agree(tmp_path: Path, tiny: str) -> None:
     seen: list[tuple[int, int]] = []
     summary = evaluate(job(tmp_path / "out", tiny), lambda done, total: seen.append((done, total)))
     out = tmp_path / "out"
-    assert {path.name for path in out.iterdir()} == FILES and json.loads((out / "summary.json").read_text()) == summary
+    assert {path.name for path in out.iterdir()} == FILES and json.loads(
+        (out / "summary.json").read_text(encoding="utf-8")
+    ) == summary
     assert seen == [(k, 12) for k in range(1, 13)]
     assert summary["frames"]["in"] == summary["frames"]["evaluated"] == summary["frames"]["with_truth"] == 12
     meter = MaskMeter(CAMVID)
@@ -88,7 +90,7 @@ def progress(done, total):
         os.kill(os.getpid(), signal.SIGKILL)
 evaluate(job(Path({str(out)!r}), {tiny!r}, 30, use_images=True), progress)
 """
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False)
     assert ended.returncode == (-signal.SIGKILL if kill_at else 0), ended.stderr
     return [int(line) for line in ended.stdout.split()]
 
@@ -99,7 +101,9 @@ def test_a_killed_run_goes_on_without_loss(tmp_path: Path, tiny: str) -> None:
     assert run_in_process(out, tiny, kill_at=18) == list(range(1, 19))
     assert not (out / "summary.json").exists() and (out / "state.pickle").exists()
     assert run_in_process(out, tiny) == list(range(15, 31)), "it begins behind the last checkpoint, frame 14"
-    summaries = [without_times(json.loads((folder / "summary.json").read_text())) for folder in (out, whole)]
+    summaries = [
+        without_times(json.loads((folder / "summary.json").read_text(encoding="utf-8"))) for folder in (out, whole)
+    ]
     assert summaries[0] == summaries[1] and {path.name for path in out.iterdir()} == FILES
     np.testing.assert_array_equal(masks_in(out), masks_in(whole))
     assert (out / "tracks.txt").read_bytes() == (whole / "tracks.txt").read_bytes()
@@ -163,7 +167,7 @@ def test_damaged_images_are_rows_too_and_the_others_keep_their_places(tmp_path: 
     assert found["frames"] == found["frames"] | {"in": 6, "evaluated": 5, "lost_by_reason": {"malformed": 1}}
     rows = list(csv.DictReader((tmp_path / "out" / "frames.csv").open()))
     assert [row["lost"] for row in rows] == ["", "", "malformed", "", "", ""]
-    frames = [line.split(",")[0] for line in (tmp_path / "out" / "tracks.txt").read_text().splitlines()]
+    frames = [line.split(",")[0] for line in (tmp_path / "out" / "tracks.txt").read_text(encoding="utf-8").splitlines()]
     assert frames == ["1", "2", "4", "5", "6"] and found["tracks"]["mota"] == 1.0
 
 
@@ -198,7 +202,7 @@ def test_given_masks_are_tracked_and_scored_against_boxes(tmp_path: Path) -> Non
     tracks = found["tracks"]
     assert tracks["truth"] == "boxes" and tracks["true_objects"] == tracks["tracks"] == 2
     assert tracks["id_switches"] == 0 and tracks["idf1"] == pytest.approx(44 / 46) and found["masks"] is None
-    lines = (tmp_path / "out" / "tracks.txt").read_text().splitlines()
+    lines = (tmp_path / "out" / "tracks.txt").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 24 and lines[0] == "1,1,10.00,20.00,12.00,16.00,1.00,-1,-1,-1"
     (tmp_path / "masks" / "000.png").unlink()
     with pytest.raises(SourceError, match=r"there are 11 masks and clip\.avi has 12 frames"):
@@ -211,7 +215,10 @@ def test_states_of_other_jobs_and_broken_ones_are_not_used(tmp_path: Path, tiny:
     checkpoint.save(tmp_path, replace(state, frames=2, record_bytes=6))
     assert checkpoint.resume(tmp_path, "mine").frames == 2
     (tmp_path / "frames.jsonl").write_text("{}\n")  # shorter than the state says
-    assert checkpoint.resume(tmp_path, "mine").frames == 0 and (tmp_path / "frames.jsonl").read_text() == ""
+    assert (
+        checkpoint.resume(tmp_path, "mine").frames == 0
+        and (tmp_path / "frames.jsonl").read_text(encoding="utf-8") == ""
+    )
     checkpoint.save(tmp_path, replace(state, frames=2))
     assert checkpoint.resume(tmp_path, "another").frames == 0
     (tmp_path / "state.pickle").write_bytes(b"rubbish")

@@ -63,7 +63,7 @@ def test_processes_give_what_one_after_the_other_gives_and_all_together_add_up(t
         assert pixels == sum(summary["masks"]["true_pixels"][name] for summary in summaries)
     left = {path.name for path in (tmp_path / "a").iterdir()} - {RESULTS_MARK}
     assert left == {"summary.json", "frames.csv", "frames.jsonl", "report.html", "s0", "s1"}
-    assert json.loads((tmp_path / "a" / "summary.json").read_text())["masks"] == whole["masks"]
+    assert json.loads((tmp_path / "a" / "summary.json").read_text(encoding="utf-8"))["masks"] == whole["masks"]
 
 
 def test_a_damaged_bag_is_reported_and_the_others_are_evaluated(tmp_path: Path, tiny: str) -> None:
@@ -123,7 +123,7 @@ if __name__ == "__main__":
         sys.stdin.read()
 """
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as process:
         assert process.stdout is not None and process.stdin is not None
         try:
@@ -150,7 +150,7 @@ def _children(pid: int) -> list[int]:
     """Processes that this one has started."""
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in path.read_text().split()]
+        found += [int(child) for child in path.read_text(encoding="utf-8").split()]
     return found
 
 

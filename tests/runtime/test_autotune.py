@@ -70,4 +70,4 @@ def test_damaged_table_is_measured_again(config: SegmentationConfig, tmp_path: P
     (table,) = (tmp_path / "c" / "autotune").glob("tiny-CPU-*.json")
     table.write_text('[{"batch": 1}]')
     assert len(Pipeline(config).tuning.splitlines()) == 8
-    assert table.read_text() != '[{"batch": 1}]'
+    assert table.read_text(encoding="utf-8") != '[{"batch": 1}]'

@@ -23,7 +23,7 @@ def package(tmp_path: Path) -> Path:
 
 def edit(package: Path, **changes: object) -> None:
     path = package / "model.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text(encoding="utf-8")), **changes}))
 
 
 def test_shipped_model_is_found_by_name_and_whole() -> None:

@@ -13,7 +13,7 @@ GOOD = "1,-1,10,20,30,40,0.5,-1,-1,-1"
 
 
 def write(path: Path, *lines: str) -> Path:
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
 

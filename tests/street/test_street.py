@@ -164,7 +164,7 @@ def test_index_out_of_range(scene: StreetScene, index: int) -> None:
 
 def test_scene_needs_no_framework() -> None:
     for path in Path(scene_package.__file__).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not {n.split(".")[0] for n in names} & {"torch", "openvino", "rclpy"}

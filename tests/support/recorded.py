@@ -19,7 +19,7 @@ TYPE = {"segmentation/label_info": "cmt_seg_ros/msg/ClassMap", "tracking/tracks"
 def typestore() -> Any:
     store = get_typestore(Stores.ROS2_KILTED)
     for path in sorted((ROOT / "msg").glob("*.msg")):
-        store.register(get_types_from_msg(path.read_text(), f"cmt_seg_ros/msg/{path.stem}"))
+        store.register(get_types_from_msg(path.read_text(encoding="utf-8"), f"cmt_seg_ros/msg/{path.stem}"))
     return store
 
 

@@ -249,7 +249,7 @@ class Process:
             "ROS_DOMAIN_ID": str(domain_id),
             "PYTHONUNBUFFERED": "1",
         }
-        with log.open("w") as file:
+        with log.open("w", encoding="utf-8") as file:
             # A group of its own: whatever it starts ends with it.
             self.popen = subprocess.Popen(
                 command,
@@ -275,7 +275,7 @@ class Process:
     @property
     def output(self) -> str:
         """What it has printed so far."""
-        return self.log.read_text()
+        return self.log.read_text(encoding="utf-8")
 
     def wait_for(self, text: str) -> None:
         """Wait until it has printed this."""

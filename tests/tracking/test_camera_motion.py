@@ -70,7 +70,7 @@ def test_there_is_flow_between_neighbours_of_one_size_only() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (17, 9), (480, 31), (31, 480), (3, 200), (24, 120)])
 def test_images_of_any_size_and_boxes_anywhere_give_numbers(size: tuple[int, int]) -> None:
     # In a process of its own: OpenCV's flow ends the process on images that are too narrow.
-    ended = subprocess.run([sys.executable, "-c", ANY_SIZE, *map(str, size)], capture_output=True, text=True)
+    ended = subprocess.run([sys.executable, "-c", ANY_SIZE, *map(str, size)], capture_output=True, encoding="utf-8")
     assert ended.returncode == 0, ended.stderr
 
 

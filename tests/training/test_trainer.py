@@ -98,7 +98,7 @@ def test_the_seven_stages_run_and_hand_on_their_weights(samples: list[Sample], t
     make(samples, tmp_path, recipe).run()
     folders = sorted(p for p in tmp_path.iterdir() if p.is_dir())
     assert [p.name[3:6] for p in folders] == ["502", "503", "504", "505", "506", "506", "507"]
-    metas = [yaml.safe_load((p / "meta.yaml").read_text()) for p in folders]
+    metas = [yaml.safe_load((p / "meta.yaml").read_text(encoding="utf-8")) for p in folders]
     assert [m["network"]["tasks"] for m in metas[:2]] == [["objectness"], ["semantic", "objectness"]]
     assert [m["network"]["semantic"]["concatenated"] for m in metas[2:4]] == [[5], [3, 4, 5]]
     assert [m["network"]["objectness"]["summing_steps"] for m in metas[3:]] == [0, 1, 2, 2]
@@ -165,7 +165,7 @@ stages:
         ("base: end-to-end\nstages: 3", "stages is 3; it must be a list"),
         ("base: end-to-end\nnetwork: vgg", "network is 'vgg'; it must be a mapping"),
         ("base: end-to-end\nstages: [{name: a, iterations: 3}]", "stage 1: .*crop"),
-        ("base: cmt-mchh-lite-camvid\nbatch: 4", "leave no room for others in batches of 4"),
+        ("base: cmt-mchh-lite-camvid\nbatch: 4", "leave no room for fully labelled ones in batches of 4"),
         ("{", "is not YAML"),
     ):
         path.write_text(text)
@@ -216,7 +216,7 @@ import hashlib, os, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], os.path.dirname(sys.argv[2])]
 from test_trainer import RECIPE, make
 from cmt_seg_ros.training import trainer
 from cmt_seg_ros.training.datasets import render_scenes
@@ -241,7 +241,7 @@ def test_two_processes_train_one_network_and_resume(tmp_path: Path) -> None:
     command = [*torchrun, str(tmp_path / "program.py"), str(tmp_path / "run"), str(Path(__file__).parent)]
     assert subprocess.run([*command, "die"], timeout=DEADLINE_S, capture_output=True).returncode != 0
     subprocess.run([*command, "live"], check=True, timeout=DEADLINE_S, capture_output=True)
-    ranks = [(tmp_path / f"rank{k}").read_text().splitlines() for k in (0, 1)]
+    ranks = [(tmp_path / f"rank{k}").read_text(encoding="utf-8").splitlines() for k in (0, 1)]
     # After every step both have the same weights, from one image each; the second run went on at the checkpoint.
     assert ranks[0] == ranks[1]
     assert [line.split()[:3] for line in ranks[0]] == [

@@ -200,7 +200,7 @@ def track_of(row: TrackRow) -> Track:
 def memory_mb() -> float | None:
     """Return the memory that this process uses now, 1e6 bytes; None where /proc does not say."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     except (OSError, ValueError, IndexError):
         return None
     return round(pages * 4096 / 1e6, 1)

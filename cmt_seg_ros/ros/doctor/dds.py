@@ -113,7 +113,12 @@ def check_loop_back() -> CheckResult:
     command = [sys.executable, "-m", "cmt_seg_ros.ros.doctor.loop_back"]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LOOP_DEADLINE_S, env=environment
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=LOOP_DEADLINE_S,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         clean_stale()
@@ -139,7 +144,7 @@ def check_loop_back() -> CheckResult:
 
 def check_udp() -> CheckResult:
     """Room for images that come from another machine; no matter on one machine."""
-    largest = int(RMEM_MAX.read_text())
+    largest = int(RMEM_MAX.read_text(encoding="utf-8"))
     found = f"net.core.rmem_max is {largest / MB:.3g} MB"
     if largest >= IMAGE_BYTES:
         return CheckResult("network", OK, f"{found}: an image of 1280x720 from another machine fits")

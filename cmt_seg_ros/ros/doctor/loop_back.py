@@ -100,7 +100,7 @@ class Receiver(Node):
 
 def mapped_segments() -> set[str]:
     """Names of the Fast DDS segments that this process has mapped: to read what another sends, it maps the other's."""
-    return set(re.findall(r"/(fast(?:dds|rtps)_[0-9a-f]{16})\b", Path("/proc/self/maps").read_text()))
+    return set(re.findall(r"/(fast(?:dds|rtps)_[0-9a-f]{16})\b", Path("/proc/self/maps").read_text(encoding="utf-8")))
 
 
 def main() -> int:

@@ -46,7 +46,7 @@ def rows_of(comparison: Comparison) -> dict[str, ComparedScore]:
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (folder / "frames.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_values_are_those_of_the_metrics(tmp_path: Path) -> None:
 
 def test_evaluate_and_compare_find_the_same(tmp_path: Path) -> None:
     folder = write_run(tmp_path, error=0.2, noise=0.05, sequences=("a", "b"), frames=50)
-    labels = LabelSet.from_list(json.loads((folder / "summary.json").read_text())["classes"])
+    labels = LabelSet.from_list(json.loads((folder / "summary.json").read_text(encoding="utf-8"))["classes"])
     summary = summarise(read_records(folder), labels, RunInfo("clip", "offline", "some-model", {}))
     masks, objects, tracks = summary["masks"], summary["objectness"], summary["tracks"]
     assert masks and objects and tracks and summary["panoptic"] and summary["calibration"] and summary["temporal"]
@@ -268,7 +268,7 @@ def test_files_are_checked(good: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"summary\.json is missing"):
         load_run(tmp_path)
     copy = write_run(tmp_path / "copy", frames=5)
-    lines = (copy / "frames.jsonl").read_text().splitlines()
+    lines = (copy / "frames.jsonl").read_text(encoding="utf-8").splitlines()
     (copy / "frames.jsonl").write_text("\n".join([*lines[:3], lines[3][:40]]))
     with pytest.raises(SourceError, match="line 4: "):
         load_run(copy)
@@ -316,11 +316,11 @@ def test_numbers_as_people_read_them() -> None:
 def test_page_and_json(good: Path, bad: Path, tmp_path: Path) -> None:
     comparisons = [compare(good, bad), compare(good, good)]
     write_comparison(tmp_path / "new" / "out", comparisons, QUICK, ["a <limit>"])
-    text = (tmp_path / "new" / "out" / "compare.html").read_text()
+    text = (tmp_path / "new" / "out" / "compare.html").read_text(encoding="utf-8")
     assert text.count('src="data:image/svg+xml;base64,') == 8 and "a &lt;limit&gt;" in text
     assert not re.search(r"https?:|@import|url\(", text)
     assert set(re.findall(r'(?:href|src)="([^"]{0,40})"', text)) == {"compare.json"}
-    data = json.loads((tmp_path / "new" / "out" / "compare.json").read_text())
+    data = json.loads((tmp_path / "new" / "out" / "compare.json").read_text(encoding="utf-8"))
     assert data["schema_version"] == 1 and data["settings"]["resamples"] == 200 and data["failures"] == ["a <limit>"]
     figure = data["comparisons"][0]["figures"]["ece"]
     assert figure["change"] == -figure["difference"] < 0 and figure["unit"] == "share" and figure["verdict"] == WORSE
@@ -332,7 +332,7 @@ def test_page_of_runs_without_truth(tmp_path: Path) -> None:
     folder = write_run(tmp_path, without=keys)
     comparison = compare(folder, folder)
     write_comparison(tmp_path / "out", [comparison], QUICK)
-    assert (tmp_path / "out" / "compare.html").read_text().count("data:image/svg") == 1
+    assert (tmp_path / "out" / "compare.html").read_text(encoding="utf-8").count("data:image/svg") == 1
     assert most_changed(comparison) == []
 
 

@@ -119,7 +119,7 @@ def test_few_results_are_kept(stamps: Sequence[int]) -> None:
 
 def test_another_clip_is_refused(tmp_path: Path) -> None:
     results(tmp_path, [0, 1], [0, 1])
-    text = (tmp_path / "sent.csv").read_text()
+    text = (tmp_path / "sent.csv").read_text(encoding="utf-8")
     (tmp_path / "sent.csv").write_text(text.replace("\n1,", "\n7,"))
     with pytest.raises(SourceError, match=r"has frame 7 where 1 was due; play the clip again"):
         list(joined(ImageFolderSource(tmp_path / "clip"), tmp_path))

@@ -31,7 +31,7 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.refers: list[str] = []
         self.words: list[str] = []
-        self.raw = (folder / "report.html").read_text()
+        self.raw = (folder / "report.html").read_text(encoding="utf-8")
         self.feed(self.raw)
         self.close()
         assert self.open == []

@@ -36,7 +36,7 @@ def test_removes_what_nobody_locks(tmp_path: Path) -> None:
 def test_keeps_what_somebody_locks(tmp_path: Path, held: str, mode: int) -> None:
     names = ["fastdds_port7411", "fastdds_port7411_el", "fastdds_port7411_sl"]
     touch(tmp_path, *names)
-    with open(tmp_path / f"fastdds_port7411_{held}") as file:
+    with open(tmp_path / f"fastdds_port7411_{held}", encoding="utf-8") as file:
         fcntl.flock(file, mode)
         assert clean_stale(tmp_path, min_age_s=0) == []
     assert sorted(os.listdir(tmp_path)) == names
@@ -59,7 +59,7 @@ def test_finds_without_removing(tmp_path: Path) -> None:
     names = [SEGMENT, f"{SEGMENT}_el", held, f"{held}_el", "fastdds_port7413", "sem.fastdds_port7413_mutex", "other_el"]
     touch(tmp_path, *names)
     (tmp_path / SEGMENT).write_bytes(b"x" * 4096)
-    with open(tmp_path / f"{held}_el") as file:
+    with open(tmp_path / f"{held}_el", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         found = find_segments(tmp_path, min_age_s=0)
     assert found.stale == {SEGMENT: 4096} and found.used == {held: 0} and found.unproven == {"fastdds_port7413": 0}
@@ -69,7 +69,7 @@ def test_finds_without_removing(tmp_path: Path) -> None:
 
 def segments_of(pid: int) -> set[str]:
     """Segments and ports that a process has mapped; other ROS processes may run on this machine."""
-    maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
     paths = [Path(line.split(maxsplit=5)[5]) for line in maps if "/fastdds_" in line]
     return {path.name for path in paths if path.parent == SHARED_MEMORY}
 
@@ -80,7 +80,7 @@ def lying_there(names: set[str]) -> set[str]:
 
 def test_a_living_node_keeps_its_segments_and_a_killed_one_is_cleaned_up_after(ros_env: dict[str, str]) -> None:
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-    process = subprocess.Popen([sys.executable, "-c", NODE], env=ros_env, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", NODE], env=ros_env, stdout=subprocess.PIPE, encoding="utf-8")
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
@@ -99,5 +99,5 @@ def test_a_living_node_keeps_its_segments_and_a_killed_one_is_cleaned_up_after(r
 
 def test_command_says_what_it_removed() -> None:
     command = [sys.executable, "-m", "cmt_seg_ros.ros.common.shared_memory"]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert result.returncode == 0 and result.stdout.startswith("removed ")

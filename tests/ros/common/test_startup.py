@@ -25,7 +25,7 @@ def segments() -> set[str]:
 
 def segments_of(pid: int) -> set[str]:
     """Shared memory that a process uses."""
-    maps = Path(f"/proc/{pid}/maps").read_text()
+    maps = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
     return set(re.findall(rf"{SHARED_MEMORY}/(fastdds_[0-9a-f]{{16}})\b", maps))
 
 
@@ -36,12 +36,12 @@ def damage(package: Path) -> None:
 
 
 def edit(package: Path, key: str, value: object) -> None:
-    description = yaml.safe_load((package / "model.yaml").read_text())
+    description = yaml.safe_load((package / "model.yaml").read_text(encoding="utf-8"))
     (package / "model.yaml").write_text(yaml.safe_dump({**description, key: value}))
 
 
 def edit_checksum(package: Path) -> None:
-    sums = yaml.safe_load((package / "model.yaml").read_text())["sha256"]
+    sums = yaml.safe_load((package / "model.yaml").read_text(encoding="utf-8"))["sha256"]
     edit(package, "sha256", {**sums, "model.xml": "0" * 64})
 
 

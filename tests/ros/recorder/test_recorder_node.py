@@ -39,7 +39,7 @@ def recorder(ros: Bench, out: Path, **values: object) -> RecorderNode:
 
 
 def status(out: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((out / "recording.json").read_text())
+    found: dict[str, Any] = json.loads((out / "recording.json").read_text(encoding="utf-8"))
     return found
 
 
@@ -78,7 +78,7 @@ def test_best_effort_input_and_results_are_in_the_bag_as_they_were_sent(ros: Ben
         if hasattr(message, "data"):
             np.testing.assert_array_equal(found[topic].data, np.frombuffer(message.data, np.uint8))
     assert found["/camera/camera_info"].width == 96 and found["/camera/segmentation/label_info"].model == "mine"
-    rows = (out / "arrivals.csv").read_text().splitlines()
+    rows = (out / "arrivals.csv").read_text(encoding="utf-8").splitlines()
     assert rows[0] == "topic,stamp_ns,received_ns"
     assert {row.split(",")[0] for row in rows[1:]} == {camera, "/camera/segmentation/mask"}
     end = status(out)

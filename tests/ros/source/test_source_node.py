@@ -196,7 +196,7 @@ def clock_times(messages: list[Clock]) -> list[int]:
 
 def rows(path: Path) -> list[list[int]]:
     """The rows of a sent_file."""
-    header, *lines = path.read_text().splitlines()
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
     assert header == "index,clip_stamp_ns,stamp_ns,sent_ns"
     return [[int(value) for value in line.split(",")] for line in lines]
 

@@ -174,7 +174,7 @@ def test_an_error_of_the_tracker_is_counted_said_and_survived(
 
 
 def test_the_shipped_parameters_are_those_of_the_node_and_change_nothing(ros: Bench) -> None:
-    text = (ROOT / "config" / "tracker.yaml").read_text()
+    text = (ROOT / "config" / "tracker.yaml").read_text(encoding="utf-8")
     listed = yaml.safe_load(text)["/**"]["ros__parameters"]
     ros.add(TrackerNode)
     assert ros.get(NODE, *listed) == list(listed.values())
