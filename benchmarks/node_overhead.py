@@ -1,4 +1,4 @@
-"""Overhead of nodes: how much CPU time does segmentation_node add to the bare compiled model, and how much an ordinary node?
+"""Overhead: how much CPU time does segmentation_node add to the bare compiled model, and how much an ordinary node?
 
 The same frames at the same rate, in short rounds that take turns, so that what else the machine does meets all:
 - bare: the node's own compiled graph, from image to masks; pixels in its input, infer and nothing else;

@@ -1,4 +1,4 @@
-"""Throughput: how many frames a second does segmentation_node make, of what OpenVINO's own benchmark_app makes of its graph?
+"""Throughput: how many frames a second does segmentation_node make, against OpenVINO's benchmark_app on its graph?
 
 Both run the same graph at the same precision with as many streams, requests and threads, on the same single core,
 in turns. benchmark_app infers one input again and again. The node does all that a node does: it gets real images
