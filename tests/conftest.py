@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import nullcontext
+from functools import partial
 
 import pytest
 from support import ROOT
@@ -55,3 +57,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
 def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without plots, which take seconds each; the plots have tests of their own."""
     monkeypatch.setattr(report, "_plots", lambda *arguments: {})
+
+
+@pytest.fixture
+def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training in float32, as processors without bfloat16 emulate it slowly, and without drawing its curves."""
+    torch = pytest.importorskip("torch", reason="torch is not installed: make test installs it unless TORCH=0")
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("cmt_seg_ros.training.trainer.draw_curves", lambda out: None)
+
+
+@pytest.fixture
+def quick_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Export without torch's own check of what it traced: three more runs; the tests compare the results themselves."""
+    torch = pytest.importorskip("torch", reason="torch is not installed: make test installs it unless TORCH=0")
+    monkeypatch.setattr(torch.jit, "trace", partial(torch.jit.trace, check_trace=False))

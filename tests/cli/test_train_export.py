@@ -57,6 +57,7 @@ def test_train_then_export(
     assert "frames of data val" in (out / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("quick_training", "quick_export")
 def test_every_stage_can_be_exported_once_it_has_labels(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,6 +75,7 @@ def test_every_stage_can_be_exported_once_it_has_labels(
     assert "objectness task alone" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("quick_training")
 def test_own_classes_train_by_the_curriculum(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = ["classes:", *(f"- {{id: {i}, name: thing {i}, color: [{i}, 0, 0]}}" for i in range(11))]
     (data / "classes.yaml").write_text("\n".join(rows))

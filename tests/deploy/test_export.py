@@ -34,6 +34,7 @@ def test_shipped_network_and_its_ir_label_alike(size: tuple[int, int]) -> None:
     assert label_agreement(package, rebuilt(package), images) >= 0.999
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_package_written_is_package_read(tmp_path: Path) -> None:
     torch.manual_seed(1)
     hyper = HyperConfig((16, 16, 8), summing_steps=1)
@@ -50,6 +51,7 @@ def test_package_written_is_package_read(tmp_path: Path) -> None:
     assert label_agreement(package, network, [noise]) > 0.98
 
 
+@pytest.mark.usefixtures("quick_export")
 def test_what_cannot_be_deployed_or_rebuilt_is_refused(tmp_path: Path) -> None:
     alone = CmtMchh(CmtMchhConfig(len(CAMVID), CAMVID.object_ids, tasks=("objectness",)))
     with pytest.raises(ModelError, match="objectness task alone"):

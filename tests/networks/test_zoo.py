@@ -76,6 +76,7 @@ def test_openvino_computes_the_same(name: str) -> None:
             np.testing.assert_allclose(found[port], expected.numpy(), atol=1e-4)
 
 
+@pytest.mark.usefixtures("quick_export")
 @pytest.mark.parametrize(
     "choices",
     [

@@ -237,6 +237,7 @@ def test_max_fps_thins_the_frames_by_their_stamps(ros: Bench) -> None:
         ros.send("/image_raw", image(stamp_ms * MS))
         ros.until(lambda: handled(node, "") == done)  # noqa: B023
     ros.until(lambda: ros.counts(f"{NODE}: camera").get("dropped.max_fps") == 4)
+    ros.until(lambda: len(masks) == 3)
     assert stamps(masks) == [100 * MS, 200 * MS, 300 * MS]
 
 

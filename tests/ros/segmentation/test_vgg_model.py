@@ -21,6 +21,7 @@ from cmt_seg_ros.training.datasets import DataSet, LabelSpace, render_scenes
 from cmt_seg_ros.training.trainer import Run
 
 
+@pytest.mark.usefixtures("quick_training", "quick_export")
 def test_trained_exported_and_run(tmp_path: Path) -> None:
     samples = list(render_scenes(2, 1000, 128, 96))
     space = LabelSpace(11, [DataSet("scene", samples, tuple((i,) for i in range(11)))])
