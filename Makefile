@@ -20,7 +20,7 @@ SHARED_FILES := $(shell find launch config models -type f 2>/dev/null)
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH PYTHONHOME
 unexport ROS_DISTRO RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-ALONE := tests/cli/test_doctor.py
+ALONE := tests/ros/common/test_shared_memory.py tests/cli/test_doctor.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -33,7 +33,7 @@ demo: setup  ## real nodes on a scene, report with pictures in out/demo; VIDEO=f
 	@$(BIN)/cmt-seg demo $(if $(VIDEO),--video "$(VIDEO)") $(if $(IMAGES),--images "$(IMAGES)") $(if $(BAG),--bag "$(BAG)") --out out/demo
 
 test: setup $(VENV)/.test $(VENV)/.quantize $(if $(filter-out 0,$(TORCH)),$(VENV)/.train)  ## every test; ARGS="-k tracker" goes to pytest
-	@# doctor looks at the whole machine, on which other tests would leave their traces.
+	@# Two files at a time, but for those that look at the shared memory of the whole machine.
 	@$(if $(ARGS),$(BIN)/python -m pytest $(ARGS),$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%) && $(BIN)/python -m pytest $(ALONE))
 
 lint: setup $(VENV)/.lint  ## format, style, types, import direction, docs/reference.md

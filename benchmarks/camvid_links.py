@@ -1,4 +1,4 @@
-"""Does an object keep its id from frame to frame, on masks as the network makes them in real traffic?
+"""Identity links: does an object keep its id from frame to frame, on masks as the network makes them in real traffic?
 
 CamVid val: a drive, 101 frames at 15 Hz, 480x360, with labels for every frame but no identities. These are made here:
 the components (8-connected, 0.03 % of the image and more) of car, pedestrian and bicyclist in the true labels are
@@ -36,8 +36,21 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from support.link_counts import LINKS, VISIBLE, Counts, count
-from support.links import F32, Links, Objects, chained, components, flow, followed, mutual, tracked
+from support.links import (
+    F32,
+    LINKS,
+    VISIBLE,
+    Counts,
+    Links,
+    Objects,
+    chained,
+    components,
+    count,
+    flow,
+    followed,
+    mutual,
+    tracked,
+)
 from support.report import DATA_VARIABLE, add_data, parser, run, save
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig

@@ -1,4 +1,4 @@
-"""How fast is cmt-seg evaluate, against the bare model?
+"""Speed of evaluation: how fast is cmt-seg evaluate, against the bare model?
 
 The bare model is the graph that evaluation uses, on images that lie in memory: no reading, no decoding, no tracker, no
 scores. Against it, in turns and on the same frames, from a bag of the synthetic street with ground truth (480x360):
@@ -33,7 +33,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from support.bags import write_bag
-from support.medians import Median
+from support.measures import Median
 from support.report import parser, run, save
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig

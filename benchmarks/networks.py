@@ -1,4 +1,4 @@
-"""How many frames a second does every shipped model make, against a plain U-Net at the same input?
+"""Speed of networks: how many frames a second does every shipped model make, against a plain U-Net at the same input?
 
 Each through the pipeline of the node: u8 image in, masks out, on the CPU with all cores, at the precision
 that the device chooses (bf16 where the CPU has it, else f32; INT8 layers stay INT8). The U-Net has the

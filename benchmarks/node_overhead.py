@@ -1,4 +1,4 @@
-"""How much CPU time does segmentation_node add to the bare compiled model, and how much an ordinary node?
+"""Overhead: how much CPU time does segmentation_node add to the bare compiled model, and how much an ordinary node?
 
 The same frames at the same rate, in short rounds that take turns, so that what else the machine does meets all:
 - bare: the node's own compiled graph, from image to masks; pixels in its input, infer and nothing else;
@@ -27,8 +27,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from support.cpu import cpu_ms
-from support.medians import Median
+from support.measures import Median, cpu_ms
 from support.processes import BENCHMARKS, MEASURED, OTHERS, Child, Processes
 from support.report import parser, run, save, size, size_text
 
@@ -77,7 +76,7 @@ def node_round(name: str, node: Child, feeder: Child, frames: int, fps: float) -
 def measure(image_size: tuple[int, int], frames: int, fps: float, rounds: int) -> dict[str, Any]:
     """CPU milliseconds a frame in every round, by what was measured; and frames lost."""
     with Processes() as processes:
-        bare = processes.script("bare", image_size, MEASURED)
+        bare = processes.script("bare_model", image_size, MEASURED)
         feeder = processes.script("feeder", (*image_size, *(f"/{name}" for name in NODES)), OTHERS)
         nodes = start_nodes(processes)
         for name in NODES:

@@ -1,4 +1,4 @@
-"""What does the node do for five minutes with about three times as many images as the machine can segment?
+"""Overload: what does the node do for five minutes with about three times as many images as the machine can segment?
 
 One segmentation_node with four cameras, each sending 30 images a second; another process receives their masks;
 nothing is pinned to a core. Judged, each with the figures beside it:
@@ -24,10 +24,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from support.cpu import rss_mb
+from support.measures import Samples, rss_mb
 from support.processes import CORES, Child, Processes
 from support.report import parser, run, save, size, size_text
-from support.samples import Samples
 
 from cmt_seg_ros.errors import CmtSegError
 
@@ -75,10 +74,10 @@ def measure(names: list[str], image_size: tuple[int, int], fps: float, seconds: 
     """Let the cameras send, and collect."""
     cores, samples = set(CORES), Samples()
     with Processes() as processes:
-        masks = processes.script("masks", names, cores)
+        masks = processes.script("mask_receiver", names, cores)
         node = processes.node("segmentation_node", "/", {"device": "CPU", "cameras": names}, cores)
         processes.wait_ready([node])
-        cameras = processes.script("cameras", (*image_size, fps, *names), cores)
+        cameras = processes.script("camera_publishers", (*image_size, fps, *names), cores)
         first = wait_for_masks(masks, names)
         began = time.monotonic()
         for second in track(range(1, round(seconds) + 1), f"{len(names)} cameras x {fps:g} Hz", transient=True):

@@ -1,4 +1,4 @@
-"""How well does our tracker follow what moves in the synthetic street, of which everything is known?
+"""Scene: how well does our tracker follow what moves in the synthetic street, of which everything is known?
 
 Scored pixel by pixel as in the report of a recording (HOTA and IDF1 with IoU of masks), the mean of several streets:
 

@@ -1,4 +1,4 @@
-"""Do two nodes on a machine get in each other's way? Frames per second of one and of two processes that infer.
+"""Sharing a machine: do two nodes get in each other's way? Frames per second of one and of two processes that infer.
 
 Each process infers black frames on one thread, and on all, with and without tying its threads to cores
 (`cpu_pinning`). Two processes that share well are together as fast as the cores allow. Prints a table and writes

@@ -1,4 +1,4 @@
-"""How many frames a second does segmentation_node make, of what OpenVINO's own benchmark_app makes of its graph?
+"""Throughput: how many frames a second does segmentation_node make, against OpenVINO's benchmark_app on its graph?
 
 Both run the same graph at the same precision with as many streams, requests and threads, on the same single core,
 in turns. benchmark_app infers one input again and again. The node does all that a node does: it gets real images
@@ -23,8 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from support.cpu import thread_cpu_ms
-from support.medians import Median
+from support.measures import Median, thread_cpu_ms
 from support.processes import MEASURED, OTHERS, Child, Processes
 from support.report import parser, run, save, size, size_text
 
@@ -91,7 +90,7 @@ def measure(image_size: tuple[int, int], args: Any) -> dict[str, Any]:
     """Medians over the rounds for one image size."""
     with Processes() as processes:
         children = {
-            "bare": processes.script("bare", image_size, MEASURED),
+            "bare": processes.script("bare_model", image_size, MEASURED),
             "feeder": processes.script("feeder", (*image_size, NODE), OTHERS),
             "node": processes.node("segmentation_node", NODE, {"device": "CPU", "drop_policy": "none"}, MEASURED),
         }

@@ -1,4 +1,4 @@
-"""How well does our tracker follow objects, against open trackers on the same input, and how fast?
+"""Tracking: how well does our tracker follow objects, against open trackers on the same input, and how fast?
 
 Three tests on sequences of MOT15, scored as boxes, all sequences of a test together:
 
@@ -37,8 +37,8 @@ from rich.progress import track
 from rich.table import Table
 from support.mot15 import VTEST, Material, MotSequence, ideal_blobs, perfect_identities, public_boxes, real_masks
 from support.mot_scores import ALL, Scores, motrics_scores, trackeval_scores, write_results
+from support.other_trackers import DEFAULT_RATE, RIVALS, Result, run_ours, run_rival
 from support.report import DATA_VARIABLE, add_data, parser, run, save, size, size_text
-from support.rivals import DEFAULT_RATE, RIVALS, Result, run_ours, run_rival
 from support.tracker_speed import COMPONENTS, OURS, measure_memory, measure_speed, street
 
 from cmt_seg_ros.errors import CmtSegError

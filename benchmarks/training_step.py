@@ -1,4 +1,4 @@
-"""What the quick backward passes of training/depthwise.py bring: time of a training step with and without, alternating.
+"""Training step: time with and without the quick backward passes of training/depthwise.py, alternating.
 
 python benchmarks/training_step.py --rounds 6
 """

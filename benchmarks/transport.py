@@ -1,4 +1,4 @@
-"""What does it cost to send and receive images in Python: typed or serialized messages, which executor?
+"""Transport: what does it cost to send and receive images in Python: typed or serialized messages, which executor?
 
 Two processes on a core each, best effort, config/fastdds.xml, freed memory kept as all nodes of the package do
 (ros/common/process.py). CPU time a message of the whole process. Received as a typed message viewed by numpy, or as

@@ -16,6 +16,9 @@ from cmt_seg_ros.evaluation.report import report
 from cmt_seg_ros.node_processes import domain_id
 from cmt_seg_ros.ros.common.shared_memory import clean_stale
 
+# Before anything imports torch. Workers that share the cores would spin against each other: four times as slow.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
 # Before anything imports rclpy. OFF: nodes in this process hear each other and nothing else.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "OFF"
 os.environ["COLUMNS"] = "200"  # of tables, whatever terminal the tests run in

@@ -1,1 +1,1 @@
-"""What the benchmarks share: processes, pictures, medians, reports; and the scripts that they start."""
+"""Helpers of the benchmarks: processes, measures, command line and results; and the scripts that they start."""

@@ -1,4 +1,4 @@
-"""A bag of the synthetic street, of any length."""
+"""Bag writer: the synthetic street in a bag of any length."""
 
 from __future__ import annotations
 

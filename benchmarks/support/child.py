@@ -1,4 +1,4 @@
-"""What the scripts share that a benchmark starts and talks to: requests in lines of JSON, and a spinning node."""
+"""Child processes of a benchmark: images to send, requests in lines of JSON, and a node that spins."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from cmt_seg_ros.ros.common.process import prepare_process
+from cmt_seg_ros.street import StreetScene
+from cmt_seg_ros.structures import U8
 
 FOREVER_S = 1e6
 N = TypeVar("N", bound=Node)
@@ -68,3 +70,9 @@ def spinning(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+
+
+def pictures(width: int, height: int, count: int = 12) -> list[U8]:
+    """Images of the synthetic street, one a second; each (height, width, 3) uint8 bgr8."""
+    scene = StreetScene(width, height, fps=1.0, frames=count)
+    return [scene.frame(k).pixels for k in range(count)]

@@ -1,4 +1,4 @@
-"""A camera and who looks at its masks: sends images to nodes and counts what comes back.
+"""Feeder: sends images to nodes and counts the masks that come back.
 
 Requests: {"node": "/ours", "warm": true}               frames now and then until both masks come
           {"node": "/ours", "frames": 40, "fps": 6}     frames when they are due
@@ -24,8 +24,7 @@ from std_msgs.msg import Header
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.ros.common import qos
 from cmt_seg_ros.ros.common.images import image_from_array
-from support.child import serve, spinning
-from support.pictures import pictures
+from support.child import pictures, serve, spinning
 
 RESULTS = ("mask", "objectness")
 DEPTH = 50

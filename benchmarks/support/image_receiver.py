@@ -1,4 +1,4 @@
-"""Receives images in one of several ways, and measures what that costs.
+"""Image receiver: receives images in one of several ways and measures what that costs.
 
 Request: {"sent": 65} -> {"received": 65, "cpu_ms": CPU milliseconds a message, of the whole process}, once that many
 have come, or none for a second. The node has as many entities as the package's nodes, as executors look at each.

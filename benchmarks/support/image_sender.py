@@ -1,4 +1,4 @@
-"""Publishes images, filled into messages in one of several ways, and measures what that costs.
+"""Image sender: publishes images, filled into messages in one of several ways, and measures what that costs.
 
 Request: {"frames": 60, "fps": 30} -> {"sent": 60, "cpu_ms": CPU milliseconds a message, of the whole process}
 Sends them once somebody subscribes to /image.

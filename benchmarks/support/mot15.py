@@ -1,4 +1,4 @@
-"""Sequences of MOT15: boxes of a detector, masks drawn from the ground truth, and what perfect ids would give."""
+"""MOT15 sequences: boxes of a detector, masks drawn from the ground truth, and the scores of perfect ids."""
 
 from __future__ import annotations
 

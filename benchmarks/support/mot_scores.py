@@ -1,4 +1,4 @@
-"""HOTA, IDF1 and the rest of result files: by TrackEval, which everybody publishes, or by motrics, which is quick."""
+"""MOTChallenge scores of result files: by TrackEval, the reference, or by motrics, which is quick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A street of moving blobs, endless and always with as many objects; time and memory of trackers on it."""
+"""Speed and memory of trackers on an endless street of moving blobs with a constant number of objects."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.sources.masks import OBJECT
 from cmt_seg_ros.structures import F64, U8, Segmentation
 from cmt_seg_ros.tracking.tracker import Tracker
-from support.cpu import rss_mb
-from support.medians import Median
+from support.measures import Median, rss_mb
 from support.mot15 import component_boxes
-from support.rivals import RIVALS, Rival, detections, segmentation, segments
+from support.other_trackers import RIVALS, Rival, detections, segmentation, segments
 
 FPS = 10.0
 PERIOD = 120  # frames after which the street begins again, without a seam

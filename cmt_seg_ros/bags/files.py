@@ -15,6 +15,7 @@ from cmt_seg_ros.problems import Problems
 METADATA = "metadata.yaml"
 ROS1_SUFFIXES = (".bag", ".bag.active")
 ROS2_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
+BAG_SUFFIXES = ROS1_SUFFIXES + ROS2_SUFFIXES
 
 
 def bags_in(folder: str | Path, skip: str = "") -> list[Path]:
@@ -45,7 +46,7 @@ def bags_in(folder: str | Path, skip: str = "") -> list[Path]:
             bags.append(Path(place))
             below.clear()
         else:
-            bags += [file for file in files if file.name.endswith(ROS1_SUFFIXES + ROS2_SUFFIXES)]
+            bags += [file for file in files if file.name.endswith(BAG_SUFFIXES)]
     return sorted(bags)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.images.drawing import draw_masks
+from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
@@ -101,8 +101,7 @@ def _write(out: Path, frame: Frame, result: Segmentation, pipeline: Pipeline, al
     if result.objectness is not None:
         files[f"{frame.name}_objectness.png"] = result.objectness
     for name, image in files.items():
-        if not cv2.imwrite(str(out / name), image):
-            raise SourceError(f"cannot write {out / name}; is the disk full or the folder read-only?")
+        write_image(out / name, image)
     if result.top_ids is not None and result.top_scores is not None:
         _write_top(out / f"{frame.name}_top.npz", result.top_ids, result.top_scores)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import cv2
 from tqdm import tqdm
 
-from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.street import StreetScene
 
 EXAMPLES = """examples:
@@ -46,7 +45,6 @@ def run(args: argparse.Namespace) -> int:
         assert frame.truth.class_ids is not None and frame.truth.instance_ids is not None
         pictures = {"images": frame.pixels, "labels": frame.truth.class_ids, "instances": frame.truth.instance_ids}
         for folder, picture in pictures.items():
-            if not cv2.imwrite(str(args.out / folder / f"{frame.name}.png"), picture):
-                raise SourceError(f"cannot write to {args.out / folder}; is the disk full or the folder read-only?")
+            write_image(args.out / folder / f"{frame.name}.png", picture)
     print(f"{len(scene)} frames with ground truth in {args.out}")
     return 0

@@ -69,6 +69,8 @@ def with_settings(configs: Sequence[Any], settings: Sequence[str]) -> list[Any]:
         if name in new_names:
             print(f"--set: {renaming(name, new_names[name])}", file=sys.stderr)
             name = new_names[name]
+            if name in values[owners[name]]:
+                raise ConfigError(f"--set {text!r}: {name} is set by both its names; give the new one only")
         if name not in owners:
             raise ConfigError(f"--set {text!r}: there is no parameter {name!r}; there are {', '.join(owners)}")
         kind = type(getattr(configs[owners[name]], name))

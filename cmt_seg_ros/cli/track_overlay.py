@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-import cv2
-
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.images.video import VideoFile
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.structures import U8, Track, TrackState
@@ -71,8 +70,8 @@ class Overlay:
                 self._video.write(drawn, stamp_ns)
             except OSError as error:
                 raise self._failed(error) from error
-        elif not cv2.imwrite(str(self._path / f"{name}.jpg"), drawn):
-            raise ConfigError(f"cannot write {self._path / name}.jpg; is the disk full or the folder read-only?")
+        else:
+            write_image(self._path / f"{name}.jpg", drawn)
 
     def _failed(self, error: OSError) -> ConfigError:
         return ConfigError(f"--overlay {error}; is the disk full or the folder read-only? Give another file")

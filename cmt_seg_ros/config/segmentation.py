@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from cmt_seg_ros.config.fields import check, choice, flag, number, text
 from cmt_seg_ros.errors import ConfigError
 
+LARGEST_IMAGE_PX = 1_000_000_000
+"""Highest ``max_image_px``; the limit of image files that the user names himself, such as labels and clips."""
+
 
 @dataclass(frozen=True)
 class SegmentationConfig:
@@ -70,7 +73,9 @@ class SegmentationConfig:
         ("oldest", "none"),
         "oldest: live, a newer frame replaces a waiting one; none: lossless replay",
     )
-    max_image_px: int = number(40_000_000, 1024, 1_000_000_000, "largest accepted image, width x height", unit="pixels")
+    max_image_px: int = number(
+        40_000_000, 1024, LARGEST_IMAGE_PX, "largest accepted image, width x height", unit="pixels"
+    )
     enable: bool = flag(True, "false: frames are counted as dropped and not inferred", live=True)
     score_threshold: float = number(
         0.0, 0.0, 1.0, "pixels whose class is less probable become unlabelled (255)", group="Masks"

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cmt_seg_ros.bags.files import bags_in
+from cmt_seg_ros.bags.files import BAG_SUFFIXES, bags_in
 from cmt_seg_ros.bags.storage import image_topics
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation.folder import RESULTS_MARK
 from cmt_seg_ros.images.files import list_files
 
-BAG_SUFFIXES = (".mcap", ".db3", ".bag", ".active", ".zstd")
 SCENE = "scene"
 
 
@@ -66,14 +65,14 @@ def _inputs(text: str, topics: Sequence[str], common: SourceConfig) -> list[Inpu
         return [Input(SCENE, common)]
     if not path.exists():
         raise ConfigError(f"{path} does not exist; give a bag, a folder of bags or of images, or a video")
-    if path.is_file() and path.suffix.lower() not in BAG_SUFFIXES:
+    if path.is_file() and not path.name.lower().endswith(BAG_SUFFIXES):
         return [Input(path.stem, replace(common, video=str(path)))]
     bags = bags_in(path, skip=RESULTS_MARK)
     if bags:
         return [one for bag in bags for one in _of_bag(bag, path, topics, common)]
     if list_files(path):
         return [Input(_folder_name(path), replace(common, images=str(path)))]
-    raise ConfigError(f"{path} has neither bags ({', '.join(BAG_SUFFIXES[:3])}) nor images; give another folder")
+    raise ConfigError(f"{path} has neither bags (.mcap, .db3, .bag) nor images; give another folder")
 
 
 def _of_bag(bag: Path, root: Path, topics: Sequence[str], common: SourceConfig) -> list[Input]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.config import LARGEST_IMAGE_PX, SegmentationConfig
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.images.pixels import decode
@@ -48,10 +48,10 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> Pixels:
         As of :func:`pixels.decode`: with ``IMREAD_COLOR`` (H, W, 3) uint8 blue-green-red.
 
     Raises:
-        SourceError: it cannot be read or decoded, or is larger than ``segmentation.max_image_px`` is by default.
+        SourceError: it cannot be read or decoded, or has more than ``LARGEST_IMAGE_PX`` pixels.
     """
     try:
-        return try_image(path, flags)
+        return try_image(path, flags, LARGEST_IMAGE_PX)
     except FrameError as error:
         raise SourceError(str(error)) from error
 
@@ -71,6 +71,20 @@ def try_image(path: Path, flags: int = cv2.IMREAD_COLOR, max_image_px: int = Seg
         malformed = f"{path} cannot be decoded; it is damaged or not an image. Mend it or take it out"
         text = malformed if error.reason == "malformed" else f"{path}: {error}"
         raise FrameError(text, error.reason) from error
+
+
+def write_image(path: Path, image: Pixels) -> None:
+    """Write an image file; its suffix says in which format.
+
+    Args:
+        path: of the file.
+        image: (H, W) or (H, W, 3) uint8 blue-green-red, or (H, W) uint16.
+
+    Raises:
+        SourceError: it cannot be written.
+    """
+    if not cv2.imwrite(str(path), image):
+        raise SourceError(f"{path} cannot be written; is the disk full or the folder read-only?")
 
 
 def check_size(name: str, image: Pixels, size: tuple[int, int]) -> None:

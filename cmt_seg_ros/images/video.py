@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ class VideoFile:
 
     Frames are shown as far apart as their stamps are, so the video has the rate of its source, gaps included.
 
-    The file appears when it is complete: until :meth:`close` its content is in ``.<name>.part`` beside it. Without any
-    frame there is no file.
+    The file appears when it is complete: until :meth:`close` its content is in ``.<name>.part`` beside it (not by
+    files.replace_with, which needs a ``with`` block around all of it). Without any frame there is no file.
 
     Args:
         path: the file; replaced.
@@ -43,7 +44,11 @@ class VideoFile:
         self._path, self._part = path, path.with_name(f".{path.name}.part")
         self._max_gap_ns = max_gap_s * 1e9
         self._part.touch()  # PyAV would open it only with the first frame
-        self._container: Any = av.open(str(self._part), "w", "mp4", options={"movflags": "faststart"})
+        try:
+            self._container: Any = av.open(str(self._part), "w", "mp4", options={"movflags": "faststart"})
+        except av.FFmpegError as error:
+            self._part.unlink(missing_ok=True)
+            raise self._failed(error) from error
         self._stream: Any = None
         self._last_ns, self._time_ns, self._ticks, self._gap = 0, 0, -1, 1
 
@@ -91,16 +96,13 @@ class VideoFile:
         except av.FFmpegError as error:
             raise self._failed(error) from error
         finally:
-            self._part.unlink(missing_ok=True)
+            self.discard()
 
     def discard(self) -> None:
         """Delete what was written; a file of this name that was there before stays."""
-        try:
-            self._container.close()
-        except av.FFmpegError:
-            pass
-        finally:
-            self._part.unlink(missing_ok=True)
+        with suppress(av.FFmpegError):
+            self._container.close()  # once more does nothing
+        self._part.unlink(missing_ok=True)
 
     def _encode(self, frame: Any) -> None:
         """Encode a frame, or, of None, what the encoder still holds."""
@@ -114,7 +116,10 @@ class VideoFile:
     def _add_stream(self, height: int, width: int) -> Any:
         # One thread: the encoder shares the machine with the network. 8 kB a frame at this quality and 640 x 360.
         options = {"preset": "veryfast", "crf": "23", "threads": "1"}
-        stream = self._container.add_stream("libx264", rate=30, options=options)
+        try:
+            stream = self._container.add_stream("libx264", rate=30, options=options)
+        except (av.FFmpegError, ValueError) as error:  # a PyAV that was built without this encoder
+            raise self._failed(error) from error
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, _TICKS_PER_S)
         stream.codec_context.gop_size = 30

@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from cmt_seg_ros.bags.run_tables import Sent, SentTable
-from cmt_seg_ros.config import PlaybackSettings, SourceConfig
+from cmt_seg_ros.config import LARGEST_IMAGE_PX, PlaybackSettings, SourceConfig
 from cmt_seg_ros.errors import CmtSegError, FrameError
 from cmt_seg_ros.ros.common import parameters, qos
 from cmt_seg_ros.ros.common.images import NS, image_from_array, stamp_ns
@@ -50,7 +50,7 @@ class SourceNode(Node):
         self.finished: Future = Future()
         self._config = parameters.load(self, SourceConfig)
         self._playback = parameters.load(self, PlaybackSettings)
-        self._source = open_source(self._config)
+        self._source = open_source(self._config, max_image_px=LARGEST_IMAGE_PX)
         self._lossless = self._config.drop_policy == "none"
         self._keep_stamps = self._config.clock or self._playback.keep_stamps
         self._clip_clock: ClipClock | None = None

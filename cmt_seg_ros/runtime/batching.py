@@ -171,6 +171,8 @@ class Batcher:
                 request.ready = self._is_ready(request.frame, request.masks)
             except FrameError as error:
                 request.error = error
+            except Exception as error:  # of any kind: it must cost this frame, not the thread that asks
+                request.error = FrameError(f"{type(error).__name__}: {error}", "inference")
         return request.ready or request.error is not None
 
     def _cameras(self) -> int:

@@ -102,8 +102,8 @@ class Graphs:
         """Compile in the background; the lock is held."""
         key = device, keys
         if key not in self._graphs and key not in self._under_way and key not in self._refused:
+            self._compiler.submit(self._compile_later, device, keys)  # raises when no thread can be started
             self._under_way.add(key)
-            self._compiler.submit(self._compile_later, device, keys)
 
     def _compile_later(self, device: str, keys: Keys) -> None:
         try:

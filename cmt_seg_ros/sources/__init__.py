@@ -39,7 +39,7 @@ def open_source(
 
     Args:
         config: ``video``, ``images`` or ``bag``, and ``fps`` and ``frames``; ``ground_truth``, ``instances`` and
-            ``tolerance_ms``. ``loop`` and ``drop_policy`` are for who plays the clip.
+            ``tolerance_ms``. ``loop`` and ``drop_policy`` are for whoever plays the clip.
         camera: name the frames carry.
         legend: what the class ids of the ground truth mean; the street has its own.
         problems: is told of all that is wrong with the clip and its ground truth.

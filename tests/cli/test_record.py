@@ -104,8 +104,7 @@ def test_nothing_recorded_is_said_and_is_status_1(tmp_path: Path) -> None:
 
 
 def test_losses_are_said_and_are_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from cmt_seg_ros.cli.record import _tell
-    from cmt_seg_ros.cli.record_table import Camera
+    from cmt_seg_ros.cli.record import Camera, _tell
 
     row = {"messages": 10, "bytes": 2_500_000, "lost": 2, "failed": 1}
     for finished, words in ((True, "/cam: 3 messages were lost"), (False, "/cam: the recording is incomplete")):

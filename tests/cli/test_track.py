@@ -122,6 +122,9 @@ def test_an_old_name_of_a_parameter_is_taken_and_the_new_one_told(
     options = ["--detections", str(box_file(tmp_path / "det.txt")), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10"]
     assert main(["track", *options, "--set", "max_odd=0.5", "--out", str(tmp_path / "result.txt")]) == 0
     assert capsys.readouterr().err.count("parameter max_odd is called max_aspect_deviation since version 0.2") == 1
+    both = ["--set", "max_aspect_deviation=0.5", "--set", "max_odd=0.6"]
+    assert main(["track", *options, *both, "--out", str(tmp_path / "result.txt")]) == 1
+    assert "max_aspect_deviation is set by both its names" in capsys.readouterr().err
     assert main(["track", *options, "--set", "waist=2", "--out", str(tmp_path / "result.txt")]) == 1
     assert "tracker.max_constriction_ratio is 2.0; it must be a number from 0 to 1" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ from cmt_seg_ros.config.fields import ParameterSpec, parameters_of, read_when
 from cmt_seg_ros.config.topics import SERVICES, SUBSCRIPTIONS, TOPICS, Topic
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.ros.common import vision
-from cmt_seg_ros.ros.recorder.topics import TOPICS as RECORDED
+from cmt_seg_ros.ros.recorder.topics import RECORDED_TYPES as RECORDED
 from cmt_seg_ros.ros.recorder_node import RecorderNode
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
 from cmt_seg_ros.ros.source_node import SourceNode

@@ -232,3 +232,22 @@ def test_every_frame_is_taken_or_dropped_exactly_once(steps: list[tuple[str, int
             assert batch is None or len({r.frame.camera for r in batch.requests}) == len(batch.requests) <= size
     batcher.close()
     assert len(steps) == refused + out + len(drops)
+
+
+def test_an_error_of_any_kind_while_asking_costs_one_frame() -> None:
+    def fail(frame: Frame, masks: tuple[str, ...]) -> bool:
+        if frame.stamp_ns == 1:
+            raise RuntimeError("can't start new thread")
+        return True
+
+    batcher = Batcher(1, 0.0, lossless=False, on_drop=Drops(), is_ready=fail)
+    for stamp in (1, 2):
+        batcher.put(frame("a", stamp), MASKS)
+        batch = batcher.get(DEADLINE_S)
+        assert batch is not None
+        (request,) = batch.requests
+        if stamp == 1:
+            assert request.error is not None and request.error.reason == "inference"
+            assert "can't start new thread" in str(request.error)
+        else:
+            assert request.error is None and request.ready

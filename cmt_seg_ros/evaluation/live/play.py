@@ -59,9 +59,9 @@ def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
         if summary := checkpoint.finished(job.folder):
             return summary
         problems, labels = Problems(), ModelPackage.load(job.segmentation.model).labels
-        clip = open_source(
-            job.source, legend=job.truth_labels or labels, problems=problems
-        )  # fails here, not in a node
+        truth_labels, limit = job.truth_labels or labels, job.segmentation.max_image_px
+        # What cannot be opened fails here, not in a node.
+        clip = open_source(job.source, legend=truth_labels, problems=problems, max_image_px=limit)
         clear(job.folder, claimed=True)
         (job.folder / LIVE / LOGS).mkdir(parents=True)
         used = _play(job, len(clip), bar, video)

@@ -26,10 +26,15 @@ def declare(node: Node, config: type, prefix: str = "", defaults: Mapping[str, o
         config: a class of cmt_seg_ros.config.
         prefix: stands before their names.
         defaults: instead of those of the class, by name.
+
+    Raises:
+        ConfigError: a value is given under its old and its new name.
     """
     specs, own = parameters_of(config), dict(defaults or {})
     for old, new in renames(config).items():
         if (value := _given(node, prefix + old)) is not None:
+            if _given(node, prefix + new) is not None:
+                raise ConfigError(f"{old} is the old name of {new}; give the new one only")
             node.get_logger().warning(renaming(old, new))
             own[new] = value
     for name, spec in specs.items():

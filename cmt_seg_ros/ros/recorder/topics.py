@@ -48,7 +48,7 @@ class Topic:
         )
 
 
-TOPICS = {
+RECORDED_TYPES = {
     "segmentation/mask": Topic(Image, timed=True),
     "segmentation/objectness": Topic(Image),
     "segmentation/confidence": Topic(Image),
@@ -69,7 +69,7 @@ TOPICS = {
 
 def wanted(config: RecorderConfig) -> dict[str, Topic]:
     """Return the topics that a configuration asks for, by name relative to the node's namespace."""
-    topics = {name: TOPICS[name] for name in config.topics if name}
+    topics = {name: RECORDED_TYPES[name] for name in config.topics if name}
     if config.input:
         kind, name = image_source(config.image_topic, config.transport)
         topics[name] = Topic(kind, timed=True, reliable=False)

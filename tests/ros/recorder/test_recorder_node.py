@@ -21,7 +21,7 @@ from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.config import RECORDABLE, RecorderConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.ros.recorder.thread import RecordingThread
-from cmt_seg_ros.ros.recorder.topics import TOPICS
+from cmt_seg_ros.ros.recorder.topics import RECORDED_TYPES
 from cmt_seg_ros.ros.recorder_node import RecorderNode
 from cmt_seg_ros.sources import BagSource
 
@@ -50,7 +50,7 @@ def messages(out: Path) -> list[tuple[str, int, Any]]:
 
 
 def test_the_table_of_topics_is_that_of_the_configuration() -> None:
-    assert tuple(TOPICS) == RECORDABLE
+    assert tuple(RECORDED_TYPES) == RECORDABLE
     assert set(RecorderConfig.topics) <= set(RECORDABLE)
 
 

@@ -1,4 +1,4 @@
-"""Receives the masks of several cameras and the diagnostics of the node that makes them.
+"""Mask receiver: receives the masks of several cameras and the diagnostics of the node that makes them.
 
 Request: {} -> {"masks": [["front", arrival_ns, stamp_ns], ..], "status": {"front": {"received": "901", ..}, ..},
                 "statuses": 17}: the masks since the last request, and the newest and the number of diagnostics.

@@ -1,4 +1,4 @@
-"""Compiled models alone, without ROS: a process that answers how much CPU time they take.
+"""Bare models: compiled models without ROS, in a process that answers how much CPU time they take.
 
 Requests: {"model": "node", "frames": 40, "fps": 6} -> {"infer_ms": .., "write_ms": ..}, CPU milliseconds a frame:
               "node": the node's whole graph, from image to masks; "network": only the network, as the package has it
@@ -24,8 +24,7 @@ from cmt_seg_ros.runtime.graph import GraphKey, build
 from cmt_seg_ros.runtime.graphs import Request
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame
-from support.child import serve
-from support.pictures import pictures
+from support.child import pictures, serve
 
 SETTINGS = {
     "streams": "NUM_STREAMS",

@@ -1,4 +1,4 @@
-"""Other people's trackers, as they come: those of Roboflow's `trackers`, and ours, on the same input."""
+"""Trackers to compare with: those of Roboflow's `trackers` at their defaults, and ours, on the same input."""
 
 from __future__ import annotations
 

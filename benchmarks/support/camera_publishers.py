@@ -1,4 +1,4 @@
-"""Several cameras that publish images at their rate, whoever listens, until told to stop.
+"""Camera publishers: several cameras that publish images at their rate until told to stop.
 
 Each runs freely, a part of a period after the one before it. Request: {} -> {"sent": {"front": 900, ..}, "hz": 29.9},
 after which nothing more is sent; "hz" is the rate of each camera that was kept.
@@ -18,8 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from cmt_seg_ros.ros.common.images import image_from_array
-from support.child import serve, spinning
-from support.pictures import pictures
+from support.child import pictures, serve, spinning
 
 # As camera drivers send: nobody waits for a slow listener.
 SENSOR = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
