@@ -124,7 +124,7 @@ class LabelSet:
 
     @classmethod
     def from_class_map(cls, message: Any) -> LabelSet:
-        """The reverse of :meth:`to_class_map`.
+        """Return the classes of a ClassMap message, the reverse of :meth:`to_class_map`.
 
         Raises:
             ConfigError: ids with gaps, or a name twice.

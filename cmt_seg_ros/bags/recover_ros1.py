@@ -47,7 +47,7 @@ def scan(path: Path, report: Report) -> Iterator[BagMessage]:
 
 
 def _names(record: _Record) -> tuple[tuple[Mapping[str, bytes], str], tuple[Mapping[str, bytes], str]]:
-    """Where a connection's record has its topic and its type."""
+    """Return where a connection's record has its topic and its type."""
     return (record.header, "topic"), (_fields(record.content), "type")
 
 

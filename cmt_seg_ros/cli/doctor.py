@@ -83,21 +83,21 @@ def run(args: argparse.Namespace) -> int:
 def _ros_findings(keep: bool) -> list[CheckResult]:
     """Run the checks that import ROS in their own process; results before a crash count."""
     command = [sys.executable, "-m", "cmt_seg_ros.ros.doctor.checks", *(["--keep"] if keep else [])]
-    trouble = ""
+    failure = ""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out, tempfile.TemporaryFile("w+", encoding="utf-8") as err:
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=ROS_DEADLINE_S)
             if done.returncode != 0:
-                trouble = f"the checks of ROS ended with status {done.returncode}"
+                failure = f"the checks of ROS ended with status {done.returncode}"
         except subprocess.TimeoutExpired:
-            trouble = f"the checks of ROS did not end within {ROS_DEADLINE_S:g} s"
+            failure = f"the checks of ROS did not end within {ROS_DEADLINE_S:g} s"
         out.seek(0)
         err.seek(0)
         findings = [CheckResult(**json.loads(line)) for line in out if line.startswith('{"check"')]
         said = err.read().strip()[-500:]
-    if trouble:
+    if failure:
         advice = "reinstall ROS, or source only one ROS distribution: libraries of two do not mix"
-        findings.append(CheckResult("ROS", ERROR, f"{trouble}\n{said}".strip(), advice))
+        findings.append(CheckResult("ROS", ERROR, f"{failure}\n{said}".strip(), advice))
     return findings
 
 

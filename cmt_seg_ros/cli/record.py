@@ -168,14 +168,14 @@ def _tell(cameras: Sequence[Camera], stopped: Sequence[ChildProcess]) -> int:
     for camera in cameras:
         state = camera.read()
         console.print(summary(camera, state))
-        trouble = _trouble(camera, state)
-        if trouble:
+        issue = _issue(camera, state)
+        if issue:
             status = 1
-            console.print(trouble, highlight=False, soft_wrap=True)
+            console.print(issue, highlight=False, soft_wrap=True)
     return status
 
 
-def _trouble(camera: Camera, state: State) -> str:
+def _issue(camera: Camera, state: State) -> str:
     """Return what is wrong with a recording, or an empty string."""
     log = camera.folder / "recorder_node.log"
     if not state.finished:

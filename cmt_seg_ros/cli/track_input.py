@@ -77,7 +77,7 @@ def open_masks(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]
     if args.size is not None:
         raise ConfigError("--size belongs to --detections; masks have their own size")
     masks = MaskFolder(
-        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), legend=class_list(args.legend)
+        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), labels=class_list(args.legend)
     )
     count = min(len(masks), args.frames or len(masks))
     return masks.labels, count, islice(map(_mask_step, masks), count)

@@ -148,10 +148,10 @@ def _replayed(job: Job, state: RunState) -> ResultStream:
 def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[FrameResult]]:
     """Open the clip; return it, what its masks mean, and its results without tracks from frame ``start`` on."""
     if job.masks:
-        masks = MaskFolder(Path(job.masks), 1.0, legend=None)
+        masks = MaskFolder(Path(job.masks), 1.0, labels=None)
         labels = masks.labels
         limit = job.segmentation.max_image_px
-        clip = open_source(job.source, legend=job.truth_labels or labels, problems=problems, max_image_px=limit)
+        clip = open_source(job.source, truth_labels=job.truth_labels or labels, problems=problems, max_image_px=limit)
         if len(masks) > len(clip) and not job.source.frames:
             raise SourceError(
                 f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
@@ -159,7 +159,7 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
         return clip, labels, _given(clip, masks, start)
     pipeline = _pipeline(job.segmentation)
     truth_labels, limit = job.truth_labels or pipeline.labels, pipeline.config.max_image_px
-    clip = open_source(job.source, legend=truth_labels, problems=problems, max_image_px=limit)
+    clip = open_source(job.source, truth_labels=truth_labels, problems=problems, max_image_px=limit)
 
     def refused(index: int, error: FrameError) -> None:
         problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")

@@ -31,7 +31,7 @@ SCENE_FRAMES = 300
 def open_source(
     config: SourceConfig,
     camera: str = "camera",
-    legend: LabelSet = CAMVID,
+    truth_labels: LabelSet = CAMVID,
     problems: Problems | None = None,
     max_image_px: int = SegmentationConfig.max_image_px,
 ) -> Clip:
@@ -41,7 +41,7 @@ def open_source(
         config: ``video``, ``images`` or ``bag``, and ``fps`` and ``frames``; ``ground_truth``, ``instances`` and
             ``tolerance_ms``. ``loop`` and ``drop_policy`` are for whoever plays the clip.
         camera: name the frames carry.
-        legend: what the class ids of the ground truth mean; the street has its own.
+        truth_labels: what the class ids of the ground truth mean; the street has its own.
         problems: is told of all that is wrong with the clip and its ground truth.
         max_image_px: image files and compressed images of more pixels are not decoded.
 
@@ -49,11 +49,11 @@ def open_source(
         SourceError: it is missing, or nothing in it can be read.
     """
     source = _open_clip(config, camera, problems or Problems(), max_image_px)
-    return Clip(with_truth(source, config, legend) or source, config.fps, config.frames)
+    return Clip(with_truth(source, config, truth_labels) or source, config.fps, config.frames)
 
 
 def _open_clip(config: SourceConfig, camera: str, problems: Problems, max_image_px: int) -> Source:
-    """The clip at its own rate."""
+    """Open the clip at its own rate."""
     if config.video:
         return VideoSource(config.video, camera, problems)
     if config.images:

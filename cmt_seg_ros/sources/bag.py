@@ -100,7 +100,7 @@ class BagSource:
         return replace(frame, stamp_ns=frame.stamp_ns if self._stamped else message.received_ns, name=f"{index:06d}")
 
     def _lose(self, index: int, error: Exception, reason: str) -> str:
-        """Note a message that gives no frame; what is said of it."""
+        """Note a message that gives no frame; return the sentence that tells of it."""
         self.lost[index] = reason
         text = f"message {index} is skipped: {error or type(error).__name__}"
         kind = reason if reason in ("bad_encoding", "too_large") else "damaged_message"
@@ -108,7 +108,7 @@ class BagSource:
         return text
 
     def _first_stamps(self) -> list[tuple[int, int, int]]:
-        """Of the first messages that can be read: number, stamp of the header, stamp of the recording (ns)."""
+        """Return of the first messages that can be read: number, stamp of the header, stamp of the recording (ns)."""
         stamps = list(islice(self._stamps(), _SAMPLE))
         if not stamps:
             raise SourceError(f"topic {self.topic} of bag {self.path} has no message that can be read")
@@ -124,7 +124,7 @@ class BagSource:
 
 
 def _rate(stamps: list[tuple[int, int]]) -> float:
-    """Frames per second, from numbers of messages and their stamps in ns: damaged ones between count.
+    """Return the frames per second, from numbers of messages and their stamps in ns: damaged ones between count.
 
     The median over neighbours: single stamps may be far off.
     """
@@ -135,7 +135,7 @@ def _rate(stamps: list[tuple[int, int]]) -> float:
 
 
 def _choose(topics: list[BagTopic], topic: str, path: Path) -> str:
-    """The topic asked for, or the first image topic."""
+    """Return the topic asked for, or the first image topic."""
     images = [t.name for t in topics if t.type in TYPES]
     if topic in images or (images and not topic):
         return topic or images[0]

@@ -64,7 +64,7 @@ class Clip:
 
     @property
     def lost(self) -> Mapping[int, str]:
-        """As of :class:`Source`."""
+        """See :class:`Source`."""
         return self.source.lost
 
     def __len__(self) -> int:

@@ -46,8 +46,8 @@ class MaskFolder:
         fps: frames per second, over 0.
         class_ids: folder of masks with class ids, one for each of ``folder``, which are binary then.
         pictures: one for each mask, or None.
-        legend: what class ids mean; None: ``folder`` says whether its masks are binary, and class ids are those of
-            :data:`~cmt_seg_ros.labels.CAMVID`. With a legend and without ``class_ids``, ``folder`` has class ids.
+        labels: what class ids mean; None: ``folder`` says whether its masks are binary, and class ids are those of
+            :data:`~cmt_seg_ros.labels.CAMVID`. With labels and without ``class_ids``, ``folder`` has class ids.
 
     Attributes:
         labels: what the class ids of the frames mean.
@@ -66,15 +66,15 @@ class MaskFolder:
         *,
         class_ids: Path | None = None,
         pictures: Pictures | None = None,
-        legend: LabelSet | None = None,
+        labels: LabelSet | None = None,
     ) -> None:
         if not 0 < fps < 1e6:
             raise SourceError(f"fps is {fps}; it must be over 0 and under 1e6")
         self._folder, self._fps, self._pictures = folder, fps, pictures
-        self._masks = _mask_files(folder, objectness=class_ids is not None or legend is None)
+        self._masks = _mask_files(folder, objectness=class_ids is not None or labels is None)
         self._ids = _mask_files(class_ids, objectness=False) if class_ids is not None else []
-        self.binary = class_ids is not None or (legend is None and self._looks_binary())
-        self.labels = OBJECT if self.binary and class_ids is None else legend or CAMVID
+        self.binary = class_ids is not None or (labels is None and self._looks_binary())
+        self.labels = OBJECT if self.binary and class_ids is None else labels or CAMVID
         others = [] if pictures is None else [(pictures.path, len(pictures))]
         for path, count in [*([] if class_ids is None else [(class_ids, len(self._ids))]), *others]:
             if count != len(self):
@@ -104,7 +104,7 @@ class MaskFolder:
         if not _is_binary(mask):
             raise SourceError(
                 f"{self._masks[index]} has the values {_some_values(mask)}; a binary mask has only 0 and 1, or 0 and "
-                "255. If the folder has class ids, say what they mean: --legend"
+                "255. If the folder has class ids, say what they mean: --labels"
             )
         objects = mask != 0
         objectness = np.where(objects, np.uint8(255), np.uint8(0))
@@ -121,7 +121,7 @@ class MaskFolder:
             raise SourceError(
                 f"{path} has the value {ids[wrong][0]}; the classes are 0 to {len(self.labels) - 1} "
                 f"({', '.join(self.labels.names)}), {len(self.labels)} or {IGNORE_ID} is unlabelled. Give the classes "
-                "of these masks: --legend"
+                "of these masks: --labels"
             )
         return np.where(ids < len(self.labels), ids, np.uint8(IGNORE_ID))
 

@@ -58,7 +58,7 @@ def test_class_ids_are_found_out_and_what_is_of_an_object_class_is_an_object(tmp
 
 
 def test_a_legend_says_that_masks_of_two_values_are_class_ids(tmp_path: Path) -> None:
-    masks = MaskFolder(folder(tmp_path / "m", mask(1)), fps=10.0, legend=LEGEND)
+    masks = MaskFolder(folder(tmp_path / "m", mask(1)), fps=10.0, labels=LEGEND)
     assert (masks.binary, masks.labels) == (False, LEGEND)
     (frame,) = (frame.segmentation for frame in masks)
     np.testing.assert_array_equal(frame.class_ids, mask(1))
@@ -87,7 +87,7 @@ def test_a_folder_of_predict_has_both(tmp_path: Path) -> None:
     assert len(both) == 2
     np.testing.assert_array_equal(both[0].segmentation.class_ids, mask(CAR, rest=3))
     assert MaskFolder(tmp_path, fps=10.0).binary
-    ids = MaskFolder(tmp_path, fps=10.0, legend=CAMVID)
+    ids = MaskFolder(tmp_path, fps=10.0, labels=CAMVID)
     assert [f.segmentation.name for f in ids] == ["a", "b"]
 
 
@@ -139,7 +139,7 @@ def test_what_is_no_mask_is_named(image: np.ndarray | None, words: str, tmp_path
     if image is None:
         (path / "001.png").write_bytes((path / "001.png").read_bytes()[:20])
     with pytest.raises(SourceError, match=words):
-        list(MaskFolder(path, fps=10.0, legend=CAMVID))
+        list(MaskFolder(path, fps=10.0, labels=CAMVID))
 
 
 def test_a_mask_among_binary_ones_must_be_binary(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
         problems, labels = Problems(), ModelPackage.load(job.segmentation.model).labels
         truth_labels, limit = job.truth_labels or labels, job.segmentation.max_image_px
         # What cannot be opened fails here, not in a node.
-        clip = open_source(job.source, legend=truth_labels, problems=problems, max_image_px=limit)
+        clip = open_source(job.source, truth_labels=truth_labels, problems=problems, max_image_px=limit)
         clear(job.folder, claimed=True)
         (job.folder / LIVE / LOGS).mkdir(parents=True)
         used = _play(job, len(clip), bar, video)

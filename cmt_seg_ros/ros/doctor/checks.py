@@ -28,7 +28,7 @@ INSTALL_ROS = "source /opt/ros/DISTRO/setup.bash, or run `make setup`"
 
 
 def check_ros() -> CheckResult:
-    """Which ROS, which middleware, who hears whom."""
+    """Report the ROS distribution, the middleware and the discovery range."""
     try:
         import rclpy  # noqa: F401
         from ament_index_python.packages import get_package_share_directory
@@ -59,7 +59,7 @@ def check_ros() -> CheckResult:
 
 
 def check_messages() -> CheckResult:
-    """Whether messages can be imported, and our own survive being sent."""
+    """Check that messages can be imported, and that our own survive being sent."""
     missing = [name for name in MESSAGES if not _importable(name)]
     if missing:
         return CheckResult("messages", ERROR, f"cannot be imported: {', '.join(missing)}", INSTALL_ROS)

@@ -27,7 +27,7 @@ SHM_SIZE = "in Docker: docker run --shm-size=1g or --ipc=host; else enlarge /dev
 
 
 def check_profile() -> CheckResult:
-    """Which Fast DDS profile nodes will use, and whether images fit through it."""
+    """Report the Fast DDS profile that nodes will use, and whether images fit through it."""
     variable = profile_variable()
     whose = f"from {variable}" if variable in os.environ else "shipped"
     os.environ.update(profile_to_set())  # also for the processes of the loop-back

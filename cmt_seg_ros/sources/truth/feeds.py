@@ -51,7 +51,7 @@ class TopicFeed:
         self._bag, self._topic, self._tolerance_ns, self._problems = bag, topic, tolerance_ns, problems
 
     def start(self) -> Matcher[LabelImage]:
-        """As of :class:`Feed`."""
+        """See :class:`Feed`."""
         return ByStamp(self._labels, self._tolerance_ns)
 
     def _labels(self) -> Iterator[tuple[int, str, LabelImage]]:
@@ -94,7 +94,7 @@ class FolderFeed:
         self._by_stamp = source is not None and bool(self._stamps) and self._probe(source)
 
     def start(self) -> Matcher[LabelImage]:
-        """As of :class:`Feed`."""
+        """See :class:`Feed`."""
         if self._by_stamp:
             return self._stamp_matcher()
         images = {stem: _file_label(path) for stem, path in self._files.items()}
@@ -130,7 +130,7 @@ class BoxFeed:
         self._boxes = read_boxes(path, problems)
 
     def start(self) -> Matcher[dict[int, Box]]:
-        """As of :class:`Feed`."""
+        """See :class:`Feed`."""
         return ByKey(self._boxes, lambda _, number: number + 1, lambda number: f"frame {number}", missing={})
 
 

@@ -31,7 +31,7 @@ class LabelImage(NamedTuple):
 
 
 def message_labels(message: Any) -> Pixels:
-    """The ids in a label message as they are.
+    """Return the ids in a label message as they are.
 
     Args:
         message: a deserialized Image (mono8, mono16, 8UC1 or 16UC1) or CompressedImage (png) of rosbags.
@@ -49,14 +49,14 @@ def message_labels(message: Any) -> Pixels:
     return decode(frame.pixels, cv2.IMREAD_UNCHANGED)
 
 
-def true_class_ids(image: Pixels, name: str, size: tuple[int, int], legend: LabelSet, problems: Problems) -> U8 | None:
+def true_class_ids(image: Pixels, name: str, size: tuple[int, int], labels: LabelSet, problems: Problems) -> U8 | None:
     """Class ids with 255 for unlabelled, which data sets such as CamVid number after their last class.
 
     Args:
         image: as :class:`LabelImage` loads it.
         name: of the label image.
         size: (height, width) of the frame it belongs to, pixels.
-        legend: the classes.
+        labels: the classes.
         problems: is told of ids that are no class (these pixels become unlabelled), and why there is no result.
 
     Returns:
@@ -66,13 +66,13 @@ def true_class_ids(image: Pixels, name: str, size: tuple[int, int], legend: Labe
         problems.add("bad_label", f"{name} is {_kind(image)}; class ids must be uint8 {size}, (height, width)")
         return None
     used = np.flatnonzero(cv2.calcHist([image], [0], None, [256], [0, 256]))
-    unknown = used[(used > len(legend)) & (used != IGNORE_ID)]
+    unknown = used[(used > len(labels)) & (used != IGNORE_ID)]
     if unknown.size:
         values = ", ".join(map(str, unknown[:6]))
-        text = f"{name} has ids that are no class: {values}; classes are 0 to {len(legend) - 1}, unlabelled is 255"
+        text = f"{name} has ids that are no class: {values}; classes are 0 to {len(labels) - 1}, unlabelled is 255"
         problems.add("unknown_label_id", text)
     known = np.arange(256, dtype=np.uint8)
-    known[len(legend) :] = IGNORE_ID
+    known[len(labels) :] = IGNORE_ID
     return np.asarray(cv2.LUT(image, known), np.uint8)
 
 

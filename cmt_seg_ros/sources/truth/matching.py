@@ -52,11 +52,11 @@ class ByKey(Generic[K, T]):
         self._truth, self._key, self._name, self._missing = dict(truth), key, name, missing
 
     def find(self, frame: Frame, number: int) -> T | None:
-        """As of :class:`Matcher`."""
+        """See :class:`Matcher`."""
         return self._truth.pop(self._key(frame, number), self._missing)
 
     def unused(self) -> Iterator[str]:
-        """As of :class:`Matcher`."""
+        """See :class:`Matcher`."""
         return (self._name(key) for key in self._truth)
 
 
@@ -102,7 +102,7 @@ class ByStamp(Generic[T]):
         self._ahead = True  # the frame before was far ahead; a first frame does not wait for a second one
 
     def find(self, frame: Frame, number: int) -> T | None:
-        """As of :class:`Matcher`."""
+        """See :class:`Matcher`."""
         stamp_ns = frame.stamp_ns
         if stamp_ns < self._frame_ns:  # the clock was set back; what was read says nothing of what comes
             self._old_ns, self._ahead = self._frame_ns, True
@@ -115,7 +115,7 @@ class ByStamp(Generic[T]):
         return None if place is None else self._waiting.pop(place)[2]
 
     def unused(self) -> Iterator[str]:
-        """As of :class:`Matcher`."""
+        """See :class:`Matcher`."""
         yield from self._given_up
         yield from (name for _, name, _ in self._waiting)
         yield from (name for _, name, _ in self._coming)

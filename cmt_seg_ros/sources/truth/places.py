@@ -21,13 +21,13 @@ LABEL_FOLDER, INSTANCE_FOLDER = "labels", "instances"
 """Folders of true masks beside a folder called ``images``."""
 
 
-def with_truth(source: Source, config: SourceConfig, legend: LabelSet) -> WithTruth | None:
+def with_truth(source: Source, config: SourceConfig, truth_labels: LabelSet) -> WithTruth | None:
     """Give a clip its ground truth; None where none is named and none lies in its usual place.
 
     Args:
         source: the clip that ``config`` names.
         config: ``ground_truth``, ``instances`` and ``tolerance_ms`` are used.
-        legend: what class ids mean.
+        truth_labels: what class ids mean.
 
     Raises:
         SourceError: there is not what ``config`` names.
@@ -39,7 +39,7 @@ def with_truth(source: Source, config: SourceConfig, legend: LabelSet) -> WithTr
     instances = _images(source, config, config.instances, INSTANCES, INSTANCE_FOLDER)
     if boxes is None and class_ids is None and instances is None:
         return None
-    return WithTruth(source, class_ids, instances, boxes, legend)
+    return WithTruth(source, class_ids, instances, boxes, truth_labels)
 
 
 def _images(source: Source, config: SourceConfig, named: str, topic: str, folder: str) -> FolderFeed | TopicFeed | None:

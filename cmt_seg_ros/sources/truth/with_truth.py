@@ -33,12 +33,12 @@ class WithTruth:
         class_ids: label images with class ids; None: there are none.
         instances: label images with object ids.
         boxes: boxes of objects.
-        legend: what the class ids mean.
+        truth_labels: what the class ids mean.
         problems: is told of label images that cannot be used: their frames have none of that kind; None: the clip's.
 
     Attributes:
         name, fps, problems: as of the clip.
-        labels: the legend; None without class ids.
+        labels: the true classes; None without class ids.
         frames_with_truth: frames that had some, in the current or last iteration.
         frames_without_truth: frames that had none.
         first_without_truth: their names, the first :data:`MAX_LISTED`.
@@ -53,13 +53,13 @@ class WithTruth:
         class_ids: Feed[LabelImage] | None = None,
         instances: Feed[LabelImage] | None = None,
         boxes: Feed[dict[int, Box]] | None = None,
-        legend: LabelSet = CAMVID,
+        truth_labels: LabelSet = CAMVID,
         problems: Problems | None = None,
     ) -> None:
-        self._source, self._legend = source, legend
+        self._source, self._truth_labels = source, truth_labels
         self._class_ids, self._instances, self._boxes = class_ids, instances, boxes
         self.name, self.fps, self.problems = source.name, source.fps, problems or source.problems
-        self.labels: LabelSet | None = None if class_ids is None else legend
+        self.labels: LabelSet | None = None if class_ids is None else truth_labels
         self._reset()
 
     @property
@@ -81,7 +81,7 @@ class WithTruth:
             true_ids = self._true_class_ids(frame, class_ids.find(frame, number) if class_ids else None)
             truth = GroundTruth(
                 true_ids,
-                None if true_ids is None else np.asarray(cv2.LUT(true_ids, self._legend.is_object_lut), np.uint8),
+                None if true_ids is None else np.asarray(cv2.LUT(true_ids, self._truth_labels.is_object_lut), np.uint8),
                 self._true_instances(frame, instances.find(frame, number) if instances else None),
                 boxes.find(frame, number) if boxes else None,
             )
@@ -98,7 +98,7 @@ class WithTruth:
         image = self._load(label)
         if label is None or image is None:
             return None
-        return true_class_ids(image, label.name, frame.size, self._legend, self.problems)
+        return true_class_ids(image, label.name, frame.size, self._truth_labels, self.problems)
 
     def _true_instances(self, frame: Frame, label: LabelImage | None) -> U16 | None:
         image = self._load(label)

@@ -191,7 +191,7 @@ def test_folders_beside_the_images(tmp_path: Path) -> None:
     write_images(tmp_path / "labels", {"0.png": ids(1), "1.png": ids(2), "5.png": ids(1)})
     write_images(tmp_path / "instances", {"1.png": instances(70_000 % 65536), "2.png": instances(9, np.uint8)})
     problems = Problems()
-    clip = open_source(SourceConfig(images=str(tmp_path / "images")), legend=LEGEND, problems=problems)
+    clip = open_source(SourceConfig(images=str(tmp_path / "images")), truth_labels=LEGEND, problems=problems)
     frames = list(clip)
     assert first_ids(frames) == [1, 255, None] and first_instances(frames) == [None, 4464, 9]
     assert frames[0].truth is not None and frames[0].truth.objectness is not None
