@@ -68,7 +68,7 @@ class Given:
 
 def give(monkeypatch: pytest.MonkeyPatch, frames: list[Frame], fps: float) -> None:
     """Let the next source node play these frames."""
-    monkeypatch.setattr(source_node, "open_source", lambda config: Given(frames, fps))
+    monkeypatch.setattr(source_node, "open_source", lambda config, **limits: Given(frames, fps))
 
 
 def stamped(stamps_ns: list[int]) -> list[Frame]:
