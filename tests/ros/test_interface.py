@@ -122,9 +122,9 @@ def test_old_names_are_taken_and_told_once(ros: Bench, tmp_path: Path) -> None:
     assert warnings(ros)[0].startswith("parameter max_odd is called max_aspect_deviation since version 0.2")
 
 
-def test_new_name_wins_over_the_old_one(ros: Bench, tmp_path: Path) -> None:
-    node = start(ros, "tracker_node", tmp_path, max_odd=0.4, max_aspect_deviation=0.6)
-    assert node.get_parameter("max_aspect_deviation").value == 0.6
+def test_old_and_new_name_together_are_refused(ros: Bench, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="max_odd is the old name of max_aspect_deviation; give the new one only"):
+        start(ros, "tracker_node", tmp_path, max_odd=0.4, max_aspect_deviation=0.6)
 
 
 def test_wrong_value_under_an_old_name_is_refused(ros: Bench, tmp_path: Path) -> None:
