@@ -14,13 +14,13 @@ import yaml
 from support.ros_harness import MODEL, Process, free_domain
 
 from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY
+from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY, find_segments
 from cmt_seg_ros.runtime.model_package import find
 
 
-def segments() -> set[str]:
-    """Shared memory of all ROS processes of this machine; ports belong to no process alone."""
-    return {path.name for path in SHARED_MEMORY.glob("fastdds_????????????????")}
+def left() -> set[str]:
+    """Shared memory that no living process uses; what a process maps may also belong to others of its domain."""
+    return set(find_segments(min_age_s=0.0).stale)
 
 
 def segments_of(pid: int) -> set[str]:
@@ -103,7 +103,7 @@ def test_process_that_fails_leaves_no_shared_memory(tmp_path: Path) -> None:
             with contextlib.suppress(OSError):  # it has just ended
                 made |= segments_of(process.popen.pid)
     assert process.popen.returncode == 1
-    assert made and not made & segments()
+    assert made and not made & left()
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -115,7 +115,7 @@ def test_signal_ends_a_node_with_0_and_frees_its_shared_memory(tmp_path: Path, n
         assert made, "it does not use shared memory"
         process.popen.send_signal(stop)
         assert process.end() == 0, process.output
-        assert not made & segments()
+        assert not made & left()
         assert "Traceback" not in process.output and "FATAL" not in process.output, process.output
 
 
