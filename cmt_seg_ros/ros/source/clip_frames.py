@@ -11,7 +11,7 @@ from cmt_seg_ros.ros.common.images import NS
 from cmt_seg_ros.sources import Clip
 from cmt_seg_ros.structures import Frame
 
-MAX_STEP_S, MAX_STEP_PERIODS = 1.0, 10  # a step longer than both is not a pause but a bad stamp
+MAX_STEP_S, MAX_STEP_PERIODS = 10.0, 10  # a step longer than both is not a pause but a bad stamp
 
 
 @dataclass(frozen=True, eq=False)
