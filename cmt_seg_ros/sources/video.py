@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -80,10 +79,11 @@ class VideoSource:
     def __iter__(self) -> Iterator[Frame]:
         damaged: list[str] = []
         times, index = _Times(round(_NS / self.fps)), 0
-        for frame, time_base in self._decoded(damaged):
+        for frame, stream in self._decoded(damaged):
             own = self._times_by_place[index] if index < len(self._times_by_place) else frame.pts
-            stamp_ns = times.next(None if own is None else round(own * time_base * _NS))
-            yield Frame(self._camera, stamp_ns, _pixels(frame), "bgr8", f"{self._camera}_optical_frame", f"{index:06d}")
+            stamp_ns = times.next(None if own is None else round(own * stream.time_base * _NS))
+            pixels = _pixels(frame, _rotation(frame, stream))
+            yield Frame(self._camera, stamp_ns, pixels, "bgr8", f"{self._camera}_optical_frame", f"{index:06d}")
             index += 1
         self._report(index, len(damaged), times.guessed)
 
@@ -115,8 +115,8 @@ class VideoSource:
                 raise SourceError(f"video {self._path} cannot be opened: it has no video that can be decoded")
             yield container, streams[0]
 
-    def _decoded(self, damaged: list[str]) -> Iterator[tuple[Any, Fraction]]:
-        """Yield the frames of FFmpeg in the order of their times, with the unit of these, seconds.
+    def _decoded(self, damaged: list[str]) -> Iterator[tuple[Any, Any]]:
+        """Yield the frames of FFmpeg in the order in which they are shown, with their stream.
 
         Args:
             damaged: gets an entry for each packet that cannot be decoded, or only with faults.
@@ -132,7 +132,7 @@ class VideoSource:
                 if packet.is_corrupt or any(frame.is_corrupt for frame in frames):
                     damaged.append("corrupt")
                 for frame in frames:
-                    yield frame, stream.time_base
+                    yield frame, stream
 
     def _rate(self, times: list[int], stream: Any) -> float:
         """Return the frames per second by the times of the frames, in the stream's own unit, or by its header."""
@@ -189,13 +189,23 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
 
 def _is_cover(stream: Any) -> bool:
     """Tell whether a stream is the one picture of a cover, or of a codec that FFmpeg lacks."""
-    return stream.codec_context is None or bool(stream.disposition & stream.disposition.attached_pic)
+    kinds = getattr(av.stream, "Disposition", None)  # the PyAV of older distributions cannot tell covers
+    return stream.codec_context is None or bool(kinds and stream.disposition & kinds.attached_pic)
 
 
-def _pixels(frame: Any) -> U8:
-    """Return a frame of FFmpeg as (H, W, 3) uint8 blue, green, red, upright as its metadata says."""
+def _rotation(frame: Any, stream: Any) -> float:
+    """Return by how many degrees a frame is to be turned counter-clockwise."""
+    if hasattr(frame, "rotation"):
+        return float(frame.rotation)
+    # The PyAV of older distributions says it of the stream.
+    stated = getattr(stream, "side_data", {}).get("DISPLAYMATRIX")
+    return float(-int(stream.metadata.get("rotate", 0)) if stated is None else stated)
+
+
+def _pixels(frame: Any, rotation: float) -> U8:
+    """Return a frame of FFmpeg as (H, W, 3) uint8 blue, green, red, turned by quarters of a circle only."""
     # With the range and the matrix that the file states; if not told, PyAV takes those of standard television.
     colours = "JPEG" if frame.color_range == _FULL_RANGE else "MPEG"
     pixels = frame.to_ndarray(format="bgr24", src_color_range=colours, dst_colorspace="ITU601")
-    turns = _TURNS.get(round(frame.rotation / 90) % 4) if frame.rotation % 90 == 0 else None
+    turns = _TURNS.get(round(rotation / 90) % 4) if rotation % 90 == 0 else None
     return np.asarray(pixels if turns is None else cv2.rotate(pixels, turns), np.uint8)

@@ -113,6 +113,21 @@ def test_data_after_the_end_is_no_damage_and_damage_inside_is(tmp_path: Path) ->
     assert broken.problems.counts == {"damaged_video": 1} and "damaged or lost" in broken.problems.lines[0]
 
 
+def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    with av.open(str(path), "w") as container:
+        cover, film = container.add_stream("mjpeg", rate=30), container.add_stream("mpeg4", rate=30)
+        cover.height, cover.width, cover.pix_fmt = 16, 16, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic.value
+        film.height, film.width, film.pix_fmt = *SIZE, "yuv420p"
+        for stream in (cover, film, film):
+            pixels = np.zeros((stream.height, stream.width, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "bgr24")))
+        for stream in (cover, film):
+            container.mux(stream.encode(None))
+    assert [frame.size for frame in VideoSource(path)] == [SIZE, SIZE]
+
+
 def test_times_that_stand_still_go_back_or_jump_count_as_a_period() -> None:
     times = _Times(40)
     found = [times.next(own) for own in (100, 140, 140, 50, None, 130, 10**17, 10**17 + 40)]
