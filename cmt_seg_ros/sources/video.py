@@ -63,7 +63,7 @@ class VideoSource:
         if not self._path.is_file():
             raise SourceError(f"video {self._path} is not a file; give the path of a video file (for images: a folder)")
         with self._open() as (container, stream):
-            shown = [p.pts for p in _packets(container, stream) if p.size and not p.is_discard]
+            shown = [p.pts for p in _packets(container, stream, []) if p.size and not p.is_discard]
             times = [time for time in shown if time is not None]
             self._length, self._has_times = len(shown), bool(times)
             # AVI has no times of showing: packets are numbered as they are decoded, and frames get wrong ones.
@@ -93,7 +93,7 @@ class VideoSource:
             text = f"is cut: {missing} bytes are missing at its end; it has {frames} frames that can be decoded"
             self.problems.add("damaged_video", f"video {self._path} {text}")
         elif damaged:
-            self.problems.add("damaged_video", f"video {self._path}: {damaged} frames are damaged or lost")
+            self.problems.add("damaged_video", f"video {self._path} has damaged frames: {damaged} of them, or more")
         if guessed and self._has_times:
             text = f"{guessed} frames have no time, or one that is not after that of the frame before"
             text += f"; each is taken to be {1e3 / self.fps:.0f} ms later"
@@ -119,11 +119,11 @@ class VideoSource:
         """Yield the frames of FFmpeg in the order in which they are shown, with their stream.
 
         Args:
-            damaged: gets an entry for each packet that cannot be decoded, or only with faults.
+            damaged: gets an entry for each packet that cannot be read or decoded, or only with faults.
         """
         with self._open() as (container, stream):
             stream.thread_type = "AUTO"
-            for packet in _packets(container, stream):
+            for packet in _packets(container, stream, damaged):
                 try:
                     frames = packet.decode()
                 except (av.FFmpegError, ValueError) as error:
@@ -174,13 +174,14 @@ class _Times:
         return self._stamp_ns
 
 
-def _packets(container: Any, stream: Any) -> Iterator[Any]:
-    """Yield the packets of a stream, up to where the file can be read."""
+def _packets(container: Any, stream: Any, damaged: list[str]) -> Iterator[Any]:
+    """Yield the packets of a stream, up to where the file can be read; ``damaged``: gets why it cannot be read on."""
     packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
-        except (av.FFmpegError, ValueError):
+        except (av.FFmpegError, ValueError) as error:
+            damaged.append(str(error))
             return
         if packet is None:
             return

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from support.videos import CODECS, SIZE, grey, write_timed
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.sources import VideoSource, open_source
-from cmt_seg_ros.sources.video import _Times
+from cmt_seg_ros.sources.video import _packets, _Times
 
 EVEN_MS = [40 * k for k in range(12)]
 PHONE_MS = [*range(0, 330, 33), *range(830, 3830, 500)]
@@ -110,22 +111,33 @@ def test_data_after_the_end_is_no_damage_and_damage_inside_is(tmp_path: Path) ->
     path.write_bytes(data)
     broken = VideoSource(path)
     assert 0 < len(list(broken)) <= len(EVEN_MS)
-    assert broken.problems.counts == {"damaged_video": 1} and "damaged or lost" in broken.problems.lines[0]
+    assert broken.problems.counts == {"damaged_video": 1} and "has damaged frames" in broken.problems.lines[0]
 
 
-def test_a_cover_picture_is_not_the_video(tmp_path: Path) -> None:
-    path = tmp_path / "clip.mp4"
+def test_music_with_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
     with av.open(str(path), "w") as container:
-        cover, film = container.add_stream("mjpeg", rate=30), container.add_stream("mpeg4", rate=30)
-        cover.height, cover.width, cover.pix_fmt = 16, 16, "yuvj420p"
+        cover, music = container.add_stream("mjpeg", rate=30), container.add_stream("aac", rate=48_000)
+        cover.height, cover.width, cover.pix_fmt = *SIZE, "yuvj420p"
         cover.disposition = av.stream.Disposition.attached_pic.value
-        film.height, film.width, film.pix_fmt = *SIZE, "yuv420p"
-        for stream in (cover, film, film):
-            pixels = np.zeros((stream.height, stream.width, 3), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "bgr24")))
-        for stream in (cover, film):
-            container.mux(stream.encode(None))
-    assert [frame.size for frame in VideoSource(path)] == [SIZE, SIZE]
+        picture = av.VideoFrame.from_ndarray(np.zeros((*SIZE, 3), np.uint8), "bgr24")
+        sound = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+        sound.sample_rate = 48_000
+        for stream, frame in ((cover, picture), (music, sound), (cover, None), (music, None)):
+            container.mux(stream.encode(frame))
+    with pytest.raises(SourceError, match=r"song.mp4 cannot be opened: it has no video that can be decoded"):
+        VideoSource(path)
+
+
+def test_a_file_that_cannot_be_read_on_is_read_up_to_there() -> None:
+    class Failing:
+        def demux(self, stream: object) -> Iterator[int]:
+            yield from (1, 2)
+            raise av.FFmpegError(5, "Input/output error")
+
+    damaged: list[str] = []
+    assert list(_packets(Failing(), None, damaged)) == [1, 2]
+    assert len(damaged) == 1 and "Input/output error" in damaged[0]
 
 
 def test_times_that_stand_still_go_back_or_jump_count_as_a_period() -> None:
