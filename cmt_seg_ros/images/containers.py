@@ -7,6 +7,7 @@ outermost elements: where one of them ends beyond the file, the file was cut.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,31 +17,30 @@ _TS_PACKETS = (188, 192, 204)  # bytes: plain, with a time code, with error corr
 
 
 def missing_bytes(path: Path) -> int:
-    """Return how many bytes of a video file are missing at its end; 0: none, or its kind does not tell.
+    """Return how many bytes of a video file are missing at its end; 0: none, or that cannot be told.
 
     MP4 and MOV, AVI, Matroska and WebM say how long they are. MPEG-TS says it of its packets, the last of which may be
     cut.
-
-    Args:
-        path: the file.
-
-    Raises:
-        OSError: it cannot be read.
     """
-    with path.open("rb") as file:
-        size, start = os.fstat(file.fileno()).st_size, file.read(12)
-        if start[4:8] in _BOXES:
-            end = _end_of_boxes(file, size)
-        elif start[:4] == b"RIFF":
-            end = _end_of_riff(file, size)
-        elif int.from_bytes(start[:4], "big") == _EBML:
-            end = _end_of_segments(file, size)
-        elif start[:1] == b"G" and size > max(_TS_PACKETS) and all(size % length for length in _TS_PACKETS):
-            file.seek(_TS_PACKETS[0])
-            end = size - size % _TS_PACKETS[0] + _TS_PACKETS[0] if file.read(1) == b"G" else size
-        else:
-            end = size
-    return max(0, end - size)
+    with suppress(OSError), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return max(0, _stated_end(file, size) - size)
+    return 0
+
+
+def _stated_end(file: BinaryIO, size: int) -> int:
+    """Return where a file of ``size`` bytes should end; its size if it does not say so."""
+    start = file.read(12)
+    if start[4:8] in _BOXES:
+        return _end_of_boxes(file, size)
+    if start[:4] == b"RIFF":
+        return _end_of_riff(file, size)
+    if int.from_bytes(start[:4], "big") == _EBML:
+        return _end_of_segments(file, size)
+    if start[:1] == b"G" and all(size % length for length in _TS_PACKETS):
+        file.seek(_TS_PACKETS[0])
+        return size - size % _TS_PACKETS[0] + (_TS_PACKETS[0] if file.read(1) == b"G" else 0)
+    return size
 
 
 def _end_of_boxes(file: BinaryIO, size: int) -> int:
