@@ -1,10 +1,40 @@
-"""Order of stamps: the stamps of a camera must increase, until its source starts again."""
+"""Stamps of a camera: the time of receipt where they are not set, and their order, until the source starts again."""
 
 from __future__ import annotations
 
 from cmt_seg_ros.errors import FrameError
 
+_EPOCH_NS = 10**17  # in 1973: what is earlier is told by a clock that began at 0
 RESTART_AFTER = 3  # this many stamps in a row that go back: the source has started again
+
+UNSET = (
+    "has no stamp (header.stamp is 0): the camera's driver does not set it, or not yet; the time of receipt is taken "
+    "instead, which says nothing of delays. Set the stamp in the driver"
+)
+"""What is said of the first message without a stamp."""
+
+
+class ReceiptStamps:
+    """Gives every message of one camera a stamp: its own or, where that is not set (0), the time of its receipt.
+
+    Where the camera's other stamps are of a clock that began at 0, as simulated time does, 0 stays 0: the beginning of
+    that clock or, later, a frame that is out of order.
+    """
+
+    def __init__(self) -> None:
+        self._own_clock = False
+
+    def stamp_ns(self, stamp_ns: int, received_ns: int) -> int:
+        """Return the stamp of the next message, ns.
+
+        Args:
+            stamp_ns: of its header; 0: not set.
+            received_ns: when it was received, or recorded.
+        """
+        if stamp_ns or self._own_clock:
+            self._own_clock = stamp_ns < _EPOCH_NS
+            return stamp_ns
+        return received_ns
 
 
 class StampOrder:
@@ -29,11 +59,17 @@ class StampOrder:
             True if the source has started again with this frame.
 
         Raises:
-            FrameError: the frame is late or a repetition (reason ``out_of_order``).
+            FrameError: the frame is a repetition (reason ``duplicate_stamp``) or late (``out_of_order``).
         """
         newest_ns = self.newest_ns
-        if newest_ns is not None and stamp_ns <= newest_ns:
-            self._back += stamp_ns < newest_ns
+        if stamp_ns == newest_ns:
+            raise FrameError(
+                f"stamp {stamp_ns} ns is that of the frame before, so this is a repetition; stamps of a camera must "
+                "increase: if the image is another one, its driver gives several images one stamp",
+                "duplicate_stamp",
+            )
+        if newest_ns is not None and stamp_ns < newest_ns:
+            self._back += 1
             if self._back < RESTART_AFTER:
                 raise FrameError(
                     f"stamp {stamp_ns} ns is not after {newest_ns} ns, that of the newest frame; stamps of a camera "

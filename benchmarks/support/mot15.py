@@ -116,7 +116,11 @@ def ideal_blobs(sequence: MotSequence) -> Material:
 def real_masks(sequence: MotSequence, vtest: Path) -> Material:
     """Masks of a video that background subtraction made; boxes of their components."""
     masks = partial(_masks_of, vtest / "masks", sequence.fps)
-    images = partial(Pictures(vtest / "vtest.avi").first, sequence.length, sequence.size)
+    pictures = Pictures(vtest / "vtest.avi")
+
+    def images() -> Iterator[U8]:
+        return (image for image, _ in pictures.first(sequence.length, sequence.size))
+
     boxes = [component_boxes(mask, MIN_AREA_FRACTION * mask.size) for mask in masks()]
     return Material(sequence, boxes, masks, images)
 

@@ -25,7 +25,7 @@ from cmt_seg_ros.tracking.tracker import Tracker
 EXAMPLES = """examples:
   cmt-seg track --detections det.txt --fps 30 --size 1920x1080 --out result.txt
   cmt-seg track --masks masks --fps 7 --out result.txt                     binary masks, or class ids of CamVid
-  cmt-seg track --masks masks --video drive.mp4 --fps 15 --out result.txt --overlay tracks.mp4
+  cmt-seg track --masks masks --video drive.mp4 --out result.txt --overlay tracks.mp4
   cmt-seg track --masks masks --legend my_model --fps 15 --out result.txt  class ids of a model, or of a data set
   cmt-seg track --masks masks --fps 15 --out result.txt --set max_lost_s=2 --set min_hits=2
 
@@ -51,7 +51,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--detections", type=Path, metavar="FILE", help="boxes of a detector, MOTChallenge rows")
     source.add_argument("--masks", type=Path, metavar="FOLDER", help="masks, binary or with class ids")
-    parser.add_argument("--fps", type=float, required=True, help="frames per second")
+    parser.add_argument("--fps", type=float, help="frames per second; with --video: another rate than its own times")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results, MOTChallenge rows")
     parser.add_argument("--size", type=_size, metavar="WxH", help="with --detections: size of the images, pixels")
     parser.add_argument("--labels", type=Path, metavar="FOLDER", help="masks with class ids beside binary --masks")
@@ -59,7 +59,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
                         "or the folder of a model or of a data set (with classes.yaml)")  # fmt: skip
     pictures = parser.add_mutually_exclusive_group()
     pictures.add_argument("--images", type=Path, metavar="FOLDER", help="the images, in the order of the frames")
-    pictures.add_argument("--video", type=Path, metavar="FILE", help="the same as a video")
+    pictures.add_argument("--video", type=Path, metavar="FILE", help="the same as a video, with its times")
     parser.add_argument("--frames", type=int, default=0, help="stop after that many; of boxes: there are that many")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
                         help="a parameter of the tracker, as in config/tracker.yaml; can be repeated")  # fmt: skip
@@ -69,8 +69,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    if not 0 < args.fps < 1e6:
-        raise ConfigError(f"--fps is {args.fps:g}; it must be over 0 and under 1e6")
+    if args.fps is None and args.video is None:
+        raise ConfigError("--fps is missing; only a video has times of its own. Give the frames per second")
+    args.fps = 0.0 if args.fps is None else _positive(args.fps)
     if args.frames < 0:
         raise ConfigError(f"--frames is {args.frames}; it must be 1 or more, or 0 for all")
     (config,) = with_settings([TrackerConfig()], args.settings)
@@ -124,6 +125,12 @@ def _open_results(path: Path) -> Iterator[TextIO]:
         except OSError as error:
             raise ConfigError(f"--out {path} cannot be written: {error.strerror}; give another file") from error
         yield file
+
+
+def _positive(fps: float) -> float:
+    if not 0 < fps < 1e6:
+        raise ConfigError(f"--fps is {fps:g}; it must be over 0 and under 1e6")
+    return fps
 
 
 def _size(text: str) -> tuple[int, int]:

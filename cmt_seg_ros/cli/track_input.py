@@ -59,16 +59,20 @@ def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]
     count, pictures = args.frames or max(boxes), _pictures(args)
     if pictures is not None and len(pictures) < count:
         raise ConfigError(f"{pictures.path} has {len(pictures)} frames, {count} are needed; see --frames")
-    images = repeat(None) if pictures is None else pictures.first(count, args.size)
+    images = repeat((None, None)) if pictures is None else pictures.first(count, args.size)
     return OBJECT, count, _box_steps(boxes, count, args.fps, args.size, images)
 
 
 def _box_steps(
-    boxes: dict[int, list[Segment]], count: int, fps: float, size: tuple[int, int], images: Iterator[U8 | None]
+    boxes: dict[int, list[Segment]],
+    count: int,
+    fps: float,
+    size: tuple[int, int],
+    images: Iterator[tuple[U8 | None, int | None]],
 ) -> Iterator[Step]:
-    """Yield the frames of a detections file; those without boxes, too."""
-    for number, image in zip(range(1, count + 1), images, strict=False):
-        stamp_ns = round((number - 1) * 1e9 / fps)
+    """Yield the frames of a detections file, those without boxes too; without a rate at the times of the images."""
+    for number, (image, own_ns) in zip(range(1, count + 1), images, strict=False):
+        stamp_ns = own_ns if own_ns is not None and not fps else round((number - 1) * 1e9 / fps)
         yield Step(f"{number:06d}", stamp_ns, size, segments=boxes.get(number, ()), image=image)
 
 

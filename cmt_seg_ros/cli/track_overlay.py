@@ -35,8 +35,6 @@ class Overlay:
         try:
             (path.parent if is_video else path).mkdir(parents=True, exist_ok=True)
             self._video = VideoFile(path, max_gap_s=math.inf) if is_video else None
-        except ConfigError as error:
-            raise ConfigError(f"--overlay {path}: {error}, or give a folder for images") from error
         except OSError as error:
             raise ConfigError(f"--overlay {path} cannot be made: {error.strerror or error}") from error
 

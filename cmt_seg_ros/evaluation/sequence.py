@@ -32,6 +32,7 @@ from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import Clip, numbered
 from cmt_seg_ros.sources.masks import MaskFolder
+from cmt_seg_ros.stamps import StampOrder
 from cmt_seg_ros.structures import Frame
 from cmt_seg_ros.tracking.render import instance_image
 from cmt_seg_ros.tracking.session import TrackingSession
@@ -147,6 +148,10 @@ def _replayed(job: Job, state: RunState) -> ResultStream:
 
 def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[FrameResult]]:
     """Open the clip; return it, what its masks mean, and its results without tracks from frame ``start`` on."""
+
+    def refused(index: int, error: FrameError) -> None:
+        problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")
+
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0, labels=None)
         labels = masks.labels
@@ -156,13 +161,10 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
             raise SourceError(
                 f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
             )
-        return clip, labels, _given(clip, masks, start)
+        return clip, labels, islice(_given(clip, masks, refused), start, None)
     pipeline = _pipeline(job.segmentation)
     truth_labels, limit = job.truth_labels or pipeline.labels, pipeline.config.max_image_px
     clip = open_source(job.source, truth_labels=truth_labels, problems=problems, max_image_px=limit)
-
-    def refused(index: int, error: FrameError) -> None:
-        problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")
 
     return clip, pipeline.labels, iter(Replay(numbered(clip), pipeline, start, refused))
 
@@ -180,7 +182,8 @@ def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[FrameResul
     last = max(wanted, default=-1)
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0)
-        yield from (r for r in islice(_given(clip, masks, 0), last + 1) if r.index in wanted)
+        results = _given(clip, masks, lambda index, error: None)
+        yield from (r for r in islice(results, last + 1) if r.index in wanted)
         return
     for index, frame in islice(numbered(clip), last + 1):
         if index in wanted and isinstance(frame, Frame):
@@ -193,15 +196,20 @@ def _pipeline(config: SegmentationConfig) -> Pipeline:
     return Pipeline(config)
 
 
-def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[FrameResult]:
+def _given(clip: Clip, masks: MaskFolder, refused: Callable[[int, FrameError], None]) -> Iterator[FrameResult]:
     """Yield results with masks that were made elsewhere, one for each frame in the order of names.
+
+    Args:
+        clip: the frames.
+        masks: one for each.
+        refused: called as ``refused(index, error)`` for each frame that is lost by its stamp, as in a replay.
 
     Raises:
         SourceError: there are fewer masks than frames, or fewer frames than the clip promised, or a mask has another
             size.
     """
-    pairs = zip_longest(numbered(clip), islice(masks, len(clip)))
-    for place, mask in islice(pairs, start, None):
+    order = StampOrder()
+    for place, mask in zip_longest(numbered(clip), islice(masks, len(clip))):
         if place is None or mask is None:
             raise SourceError(
                 f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
@@ -209,6 +217,12 @@ def _given(clip: Clip, masks: MaskFolder, start: int) -> Iterator[FrameResult]:
         index, frame = place
         if not isinstance(frame, Frame):
             yield lost_result(index, "camera", mask.segmentation.stamp_ns, frame)
+            continue
+        try:
+            order.accept(frame.stamp_ns)
+        except FrameError as error:
+            refused(index, error)
+            yield FrameResult(index, frame, lost=error.reason)
             continue
         segmentation = replace(mask.segmentation, stamp_ns=frame.stamp_ns, name=frame.name)
         check_size(f"mask {mask.segmentation.name}", segmentation.class_ids, frame.size)

@@ -8,15 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 
-from cmt_seg_ros.errors import ConfigError, FrameError
+from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.structures import U8
-
-try:
-    import av
-except ImportError:  # in the extra `demo`: a robot need not write videos
-    av = None
 
 _TICKS_PER_S = 90_000  # clock of MPEG video
 
@@ -34,13 +30,10 @@ class VideoFile:
         max_gap_s: a longer gap between two frames (a paused bag) is shown as this one.
 
     Raises:
-        ConfigError: PyAV is missing; says how to install it.
         OSError: the file cannot be written; also of all methods.
     """
 
     def __init__(self, path: Path, max_gap_s: float = 1.0) -> None:
-        if av is None:
-            raise ConfigError("videos are written by PyAV, which is missing; pip install 'cmt_seg_ros[demo]'")
         self._path, self._part = path, path.with_name(f".{path.name}.part")
         self._max_gap_ns = max_gap_s * 1e9
         self._part.touch()  # PyAV would open it only with the first frame

@@ -22,7 +22,6 @@ from sensor_msgs.msg import Image
 
 from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.config import RecorderConfig
-from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.diagnostics import Throttle
 from cmt_seg_ros.ros.common.process import run
@@ -53,12 +52,12 @@ class RecorderNode(Node):
         self._topics = {self.resolve_topic_name(name): topic for name, topic in wanted(config).items()}
         self._throttle, self._early, self._filmed = Throttle(), deque[Arrival](), ""
         self._folder = RecordingFolder(Path(config.out), self._topics)
-        filming = config.video and self._open_video()
         self._thread = RecordingThread(self._write, self._folder.report, self._warn)
         for name, topic in self._topics.items():
             self._thread.count(name)
             self._subscribe(name, topic)
-        if filming:
+        if config.video:
+            self._folder.open_video()
             self._overlay = self._film(OVERLAYS[0])
             # Not the node's clock: simulated time may stand still.
             self._check = self.create_timer(1.0, self._choose_overlay, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -74,14 +73,6 @@ class RecorderNode(Node):
             return
         self._folder.close(thread.counts, log.error)
         log.info(f"recorded {thread.written} messages, lost {thread.lost}, failed {thread.failed}")
-
-    def _open_video(self) -> bool:
-        try:
-            self._folder.open_video()
-        except ConfigError as error:
-            self.get_logger().warning(f"no overlay.mp4: {error}")
-            return False
-        return True
 
     def _subscribe(self, name: str, topic: Topic) -> Subscription:
         events = SubscriptionEventCallbacks(message_lost=partial(self._on_undelivered, name))

@@ -154,6 +154,7 @@ class SegmentationNode(AutostartNode):
             camera.is_silent = False
             self.get_logger().info(f"camera {camera.label} sends again")
         try:
+            camera.stamps.fill(message.header)
             frame = frame_from_message(message, camera.settings.name)
             if self._pipeline is None or self._batcher is None:
                 raise FrameError("the node was deactivated meanwhile", "shutdown")

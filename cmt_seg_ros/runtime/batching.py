@@ -97,7 +97,7 @@ class Batcher:
             masks: which of ``graph.MASKS`` to compute.
 
         Raises:
-            FrameError: its stamp is not after the camera's newest one (reason ``out_of_order``).
+            FrameError: its stamp is not after the camera's newest one (reason ``out_of_order``, ``duplicate_stamp``).
         """
         with self._changed:
             self._orders[frame.camera].accept(frame.stamp_ns)

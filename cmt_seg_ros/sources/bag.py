@@ -17,6 +17,7 @@ from cmt_seg_ros.images.pixels import decoded
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
+from cmt_seg_ros.stamps import UNSET, ReceiptStamps
 from cmt_seg_ros.structures import Frame
 
 _SAMPLE = 64  # messages read to learn the rate
@@ -24,7 +25,7 @@ _MAX_FPS = 1000.0
 
 
 class BagSource:
-    """The images of one topic, stamped by their headers.
+    """The images of one topic, stamped by their headers or, without a stamp, by the time when they were recorded.
 
     Whatever can be read of a damaged bag is read. A frame is named by the number of its message, so that those after a
     damaged one keep their names. Compressed images are decoded here, in the thread that reads: only that shows which
@@ -42,6 +43,7 @@ class BagSource:
         name: the bag's name.
         topic: the topic that is read.
         image_topics: names of all topics with images, cameras' and others.
+        has_stamps: whether any of the first messages has one.
         fps: median rate of the first messages that can be read, by their stamps; 15 where these say nothing.
         labels: None, see :class:`~cmt_seg_ros.sources.truth.with_truth.WithTruth`.
         problems: what was wrong with the bag so far.
@@ -71,19 +73,20 @@ class BagSource:
         self.image_topics = tuple(t.name for t in topics if t.type in TYPES)
         self._length = sum(t.count for t in topics if t.name == self.topic)
         stamps = self._first_stamps()
-        # Drivers that leave the header empty leave it empty always; a clip's first stamp may really be 0.
-        self._stamped = any(header_ns for _, header_ns, _ in stamps)
-        self.fps = _rate([(i, header_ns if self._stamped else received_ns) for i, header_ns, received_ns in stamps])
+        self._first_set_ns = next((header_ns for _, header_ns, _ in stamps if header_ns), 0)
+        self.has_stamps = self._first_set_ns != 0
+        rule = self.receipt_stamps()
+        self.fps = _rate([(i, rule.stamp_ns(header_ns, received_ns)) for i, header_ns, received_ns in stamps])
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[Frame]:
-        self.lost = {}
+        self.lost, stamps = {}, self.receipt_stamps()
         found, first = False, "it has no message"
         for index, message in enumerate(bag_messages(self.path, self.topic, self.problems)):
             try:
-                frame = self._frame(index, message)
+                frame = self._frame(index, message, stamps)
             except FrameError as error:
                 first = self._lose(index, error, error.reason)
             except Exception as error:  # rosbags lets through whatever a damaged message makes numpy or struct raise
@@ -94,10 +97,19 @@ class BagSource:
         if not found:
             raise SourceError(f"topic {self.topic} of bag {self.path} has no image that can be read; {first}")
 
-    def _frame(self, index: int, message: BagMessage) -> Frame:
+    def receipt_stamps(self) -> ReceiptStamps:
+        """Return the rule for messages without a stamp, which knows already what clock the camera's stamps are of."""
+        stamps = ReceiptStamps()
+        stamps.stamp_ns(self._first_set_ns, 0)
+        return stamps
+
+    def _frame(self, index: int, message: BagMessage, stamps: ReceiptStamps) -> Frame:
         image = message.read()
         frame = decoded(frame_from_message(image, self._camera), self._max_image_px)
-        return replace(frame, stamp_ns=frame.stamp_ns if self._stamped else message.received_ns, name=f"{index:06d}")
+        taken_ns = stamps.stamp_ns(frame.stamp_ns, message.received_ns)
+        if taken_ns != frame.stamp_ns:
+            self.problems.add("no_stamp", f"bag {self.path}, topic {self.topic}: an image {UNSET} (said once)")
+        return replace(frame, stamp_ns=taken_ns, name=f"{index:06d}")
 
     def _lose(self, index: int, error: Exception, reason: str) -> str:
         """Note a message that gives no frame; return the sentence that tells of it."""

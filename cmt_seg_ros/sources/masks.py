@@ -34,7 +34,7 @@ class MaskFrame:
 
 
 class MaskFolder:
-    """Iterates the masks of a folder in the order of their names, stamped by their number and a rate.
+    """Iterates the masks of a folder in the order of their names, stamped by their number and a rate, or by a video.
 
     A binary mask has only the values 0 and 1, or 0 and 255: not 0 is an object. Its class is that of :data:`OBJECT`,
     or the class ids given beside it. Any other mask has class ids; 255, or the number after the last class, is
@@ -43,7 +43,7 @@ class MaskFolder:
 
     Args:
         folder: one-channel 8-bit images.
-        fps: frames per second, over 0.
+        fps: frames per second; 0: each mask has the time of its frame in the video that ``pictures`` is.
         class_ids: folder of masks with class ids, one for each of ``folder``, which are binary then.
         pictures: one for each mask, or None.
         labels: what class ids mean; None: ``folder`` says whether its masks are binary, and class ids are those of
@@ -54,9 +54,9 @@ class MaskFolder:
         binary: whether ``folder`` has binary masks.
 
     Raises:
-        SourceError: a folder is missing or empty, or has another number of files than ``folder``, or fps is not over 0;
-            while iterating: a file cannot be read, is not one channel of 8 bits, differs in size, is not binary among
-            binary masks, or has an id that is no class; or the pictures end.
+        SourceError: a folder is missing or empty, or has another number of files than ``folder``, or fps is out of
+            range; while iterating: a file cannot be read, is not one channel of 8 bits, differs in size, is not binary
+            among binary masks, or has an id that is no class; or the pictures end.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class MaskFolder:
         pictures: Pictures | None = None,
         labels: LabelSet | None = None,
     ) -> None:
-        if not 0 < fps < 1e6:
-            raise SourceError(f"fps is {fps}; it must be over 0 and under 1e6")
+        if not (0 < fps < 1e6 or (fps == 0 and pictures is not None and pictures.has_times)):
+            raise SourceError(f"fps is {fps}; it must be over 0 and under 1e6, or 0 with a video, which has times")
         self._folder, self._fps, self._pictures = folder, fps, pictures
         self._masks = _mask_files(folder, objectness=class_ids is not None or labels is None)
         self._ids = _mask_files(class_ids, objectness=False) if class_ids is not None else []
@@ -85,7 +85,7 @@ class MaskFolder:
 
     def __iter__(self) -> Iterator[MaskFrame]:
         size: tuple[int, int] | None = None
-        images: Iterator[U8 | None] = repeat(None)
+        images: Iterator[tuple[U8 | None, int | None]] = repeat((None, None))
         for index, path in enumerate(self._masks):
             mask = _read_mask(path)
             if size is None:  # of the first mask; all others must have it
@@ -93,8 +93,9 @@ class MaskFolder:
                 images = images if self._pictures is None else self._pictures.first(len(self), size)
             check_size(str(path), mask, size)
             ids, objectness = self._masks_of(mask, index)
-            stamp_ns = round(index * 1e9 / self._fps)
-            yield MaskFrame(Segmentation("camera", stamp_ns, ids, objectness, name=path.stem), next(images))
+            image, own_ns = next(images)
+            stamp_ns = own_ns if own_ns is not None and not self._fps else round(index * 1e9 / self._fps)
+            yield MaskFrame(Segmentation("camera", stamp_ns, ids, objectness, name=path.stem), image)
 
     def _masks_of(self, mask: U8, index: int) -> tuple[U8, U8]:
         """Return (H, W) uint8 class ids, and (H, W) uint8 objectness 0 or 255, of frame ``index``."""

@@ -24,6 +24,7 @@ class Pictures:
 
     Attributes:
         path: of the folder or the file.
+        has_times: whether each has a time of its own, as the frames of a video have.
 
     Raises:
         SourceError: no such folder or file, or no image in it.
@@ -33,11 +34,12 @@ class Pictures:
         self.path = path
         self._video = None if path.is_dir() else VideoSource(path)
         self._files = [] if self._video else files_by_name(path)
+        self.has_times = self._video is not None
 
     def __len__(self) -> int:
         return len(self._video) if self._video else len(self._files)
 
-    def first(self, count: int, size: tuple[int, int]) -> Iterator[U8]:
+    def first(self, count: int, size: tuple[int, int]) -> Iterator[tuple[U8, int | None]]:
         """Yield the first ``count`` of them.
 
         Args:
@@ -45,24 +47,25 @@ class Pictures:
             size: (height, width) that each must have, pixels.
 
         Yields:
-            (H, W, 3) uint8, blue, green, red.
+            (H, W, 3) uint8, blue, green, red; its own time, ns from the first frame: None for images.
 
         Raises:
-            SourceError: there are fewer (the header of a video may promise too many), one cannot be decoded, or has
+            SourceError: there are fewer (a video may have frames that are lost), one cannot be decoded, or has
                 another size.
         """
         found = 0
-        for name, image in islice(self._named(), count):
+        for name, image, stamp_ns in islice(self._named(), count):
             check_size(name, image, size)
             found += 1
-            yield image
+            yield image, stamp_ns
         if found < count:
             raise SourceError(f"{self.path} ends after {found} frames; {count} are needed")
 
-    def _named(self) -> Iterator[tuple[str, U8]]:
-        """Return the name of each picture, for errors, and its pixels."""
+    def _named(self) -> Iterator[tuple[str, U8, int | None]]:
+        """Return the name of each picture, for errors, its pixels, and its time."""
         if self._video is None:
-            return ((str(path), read_image(path)) for path in self._files)
+            return ((str(path), read_image(path), None) for path in self._files)
         return (
-            (f"frame {k + 1} of {self.path}", np.asarray(frame.pixels, np.uint8)) for k, frame in enumerate(self._video)
+            (f"frame {k + 1} of {self.path}", np.asarray(frame.pixels, np.uint8), frame.stamp_ns)
+            for k, frame in enumerate(self._video)
         )

@@ -60,8 +60,8 @@ class TrackingSession:
             image: likewise.
 
         Raises:
-            FrameError: the frame is late or a repetition (reason ``out_of_order``), or the tracker failed (reason
-                ``tracking``).
+            FrameError: the frame is late (reason ``out_of_order``) or a repetition (``duplicate_stamp``), or the
+                tracker failed (``tracking``).
             TrackingError: the masks or the image are malformed.
         """
         begun = time.perf_counter()

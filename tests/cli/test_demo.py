@@ -17,7 +17,6 @@ from cmt_seg_ros.sources import BagSource, VideoSource
 from cmt_seg_ros.street import StreetScene
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: make test installs it")
-pytest.importorskip("av", reason="PyAV is not installed: make test installs it")
 
 FRAMES = 12
 

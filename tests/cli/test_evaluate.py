@@ -70,7 +70,7 @@ def test_bad_stamps_and_label_ids_are_told_and_the_exit_status_says_so(
     bag = write_bag(tmp_path / "bag", frames, stamps)
     assert run(bag, "--model", tiny, "--out", tmp_path / "out", "--no-annotate") == 3
     counts = summary_in(tmp_path / "out")["problems"]["counts"]
-    assert counts["out_of_order"] == 1 and counts["unknown_label_id"] == 1
+    assert counts["duplicate_stamp"] == 1 and counts["unknown_label_id"] == 1
     printed = capsys.readouterr().out
     assert "77" in printed and "stamps of a camera must increase" in printed
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from support import videos
 
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.sources import VideoSource
+from cmt_seg_ros.structures import Track
+from cmt_seg_ros.tracking.tracker import Tracker
 
 FRAMES, WIDTH, HEIGHT = 12, 160, 96
 # Two objects that walk side by side, far apart: (left, top) in frame k is START + k * STEP.
@@ -88,10 +93,41 @@ def test_class_ids_images_and_a_video_of_the_tracks(tmp_path: Path) -> None:
     options = ["--masks", str(masks), "--images", str(pictures), "--fps", "10", "--overlay", str(video)]
     assert main(["track", *options, "--legend", "camvid", "--out", str(out)]) == 0
     assert_followed(rows_of(out))
-    capture = cv2.VideoCapture(str(video))
-    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES and capture.get(cv2.CAP_PROP_FPS) == 10
-    assert capture.read()[1].shape == (HEIGHT, WIDTH, 3)
-    capture.release()
+    drawn = VideoSource(video)
+    assert (len(drawn), drawn.fps) == (FRAMES, 10) and next(iter(drawn)).size == (HEIGHT, WIDTH)
+
+
+PHONE_MS = [*range(0, 198, 33), *range(600, 3600, 500)]
+
+
+@pytest.mark.parametrize("fps", [[], ["--fps", "10"]], ids=["own times", "another rate"])
+def test_masks_and_boxes_of_a_video_have_its_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fps: list[str]
+) -> None:
+    stamps: list[int] = []
+    update = Tracker._update
+
+    def noted(tracker: Tracker, segments: object, stamp_ns: int, *rest: Any) -> list[Track]:
+        stamps.append(stamp_ns)
+        return update(tracker, segments, stamp_ns, *rest)
+
+    monkeypatch.setattr(Tracker, "_update", noted)
+    (tmp_path / "masks").mkdir()
+    for k in range(FRAMES):
+        cv2.imwrite(str(tmp_path / "masks" / f"{k:03d}.png"), np.full(videos.SIZE, 1, np.uint8))
+    video, options = videos.write_timed(tmp_path / "phone.mp4", PHONE_MS), ["--masks", str(tmp_path / "masks"), *fps]
+    assert main(["track", *options, "--video", str(video), "--out", str(tmp_path / "result.txt")]) == 0
+    assert [stamp / 1e6 for stamp in stamps] == pytest.approx([100 * k for k in range(FRAMES)] if fps else PHONE_MS)
+    expected, stamps[:] = list(stamps), []
+    options = [
+        "--detections",
+        str(box_file(tmp_path / "det.txt")),
+        "--size",
+        f"{videos.SIZE[1]}x{videos.SIZE[0]}",
+        *fps,
+    ]
+    assert main(["track", *options, "--video", str(video), "--out", str(tmp_path / "boxes.txt")]) == 0
+    assert stamps == expected
 
 
 def test_frames_end_early_or_go_on_without_boxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +174,7 @@ def test_an_old_name_of_a_parameter_is_taken_and_the_new_one_told(
         (["--detections", "none", "--size", "160x96"], "none cannot be read"),
         (["--masks", "MASKS", "--size", "160x96"], "--size belongs to --detections"),
         (["--masks", "MASKS", "--fps", "0"], "--fps is 0; it must be over 0"),
+        (["--masks", "MASKS", "--fps", "nan"], "--fps is nan; it must be over 0"),
         (["--masks", "MASKS", "--frames", "-1"], "--frames is -1"),
         (["--masks", "MASKS", "--legend", "nonsense"], "--legend 'nonsense' is not known; give one of camvid, cmt"),
         (["--masks", "MASKS", "--set", "speed=1"], "there is no parameter 'speed'; there are min_area_fraction"),
@@ -160,6 +197,12 @@ def test_wrong_options_are_one_sentence(
     assert message in error and "Traceback" not in error
 
 
+def test_without_a_video_the_rate_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks = images(tmp_path / "masks", (255, 255))
+    assert main(["track", "--masks", str(masks), "--out", str(tmp_path / "result.txt")]) == 1
+    assert "--fps is missing; only a video has times of its own" in capsys.readouterr().err
+
+
 def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks, out = images(tmp_path / "masks", (255, 255)), tmp_path / "result.txt"
     (masks / f"{FRAMES - 1:03d}.png").write_bytes(b"no picture")
@@ -172,17 +215,6 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.C
     options = ["--masks", str(masks), "--fps", "10", "--out", str(out), "--overlay", str(video)]
     assert main(["track", *options]) == 1
     assert video.read_bytes() == b"of an earlier run" and len(list(tmp_path.iterdir())) == 3
-
-
-def test_a_video_needs_pyav_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("cmt_seg_ros.images.video.av", None)
-    masks, out = images(tmp_path / "masks", (1, 1)), tmp_path / "result.txt"
-    options = ["--masks", str(masks), "--fps", "10", "--out", str(out)]
-    assert main(["track", *options, "--overlay", str(tmp_path / "tracks.mp4")]) == 1
-    assert "pip install 'cmt_seg_ros[demo]', or give a folder for images" in capsys.readouterr().err
-    assert main(["track", *options, "--overlay", str(tmp_path / "overlay")]) == 0
 
 
 @pytest.mark.parametrize(

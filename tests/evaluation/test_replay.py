@@ -52,7 +52,7 @@ def test_stamps_that_repeat_or_go_back_are_refused_and_the_rest_is_not(pipeline:
     results, refused = replay(pipeline, frames, start)
     lost = {r.index: r.lost for r in results if r.lost}
     assert [r.index for r in results] == list(range(start, 12))
-    assert lost == refused == {i: "out_of_order" for i in (4, 7) if i >= start}
+    assert lost == refused == {i: why for i, why in ((4, "duplicate_stamp"), (7, "out_of_order")) if i >= start}
     assert all((r.segmentation is None) == bool(r.lost) for r in results)
 
 

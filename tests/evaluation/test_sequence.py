@@ -178,9 +178,24 @@ def test_a_bag_with_bad_stamps_is_evaluated_with_a_line_for_each(tmp_path: Path,
     bag = write_bag(tmp_path / "bag", frames, stamps)
     found = evaluate(job(tmp_path / "out", tiny, source=SourceConfig(bag=str(bag)), annotate=False))
     assert found["frames"]["in"] == 8 and found["frames"]["evaluated"] == 6
-    assert found["frames"]["lost_by_reason"] == {"out_of_order": 2} == found["problems"]["counts"]
+    assert found["frames"]["lost_by_reason"] == {"duplicate_stamp": 1, "out_of_order": 1} == found["problems"]["counts"]
     assert [line.split(" is lost")[0] for line in found["problems"]["lines"]] == ["frame 3 of bag", "frame 5 of bag"]
     assert found["masks"]["frames"] == 6
+
+
+def test_given_masks_of_repeated_frames_are_left_out_as_those_of_the_model(tmp_path: Path, tiny: str) -> None:
+    frames = scene(6)
+    stamps = [frame.stamp_ns for frame in frames]
+    stamps[2], stamps[4] = stamps[1], stamps[0]
+    (tmp_path / "masks").mkdir()
+    for k, frame in enumerate(frames):
+        assert frame.truth is not None and frame.truth.class_ids is not None
+        cv2.imwrite(str(tmp_path / "masks" / f"{k}.png"), frame.truth.class_ids)
+    source = SourceConfig(bag=str(write_bag(tmp_path / "bag", frames, stamps)))
+    given = evaluate(job(tmp_path / "given", "unused", source=source, masks=str(tmp_path / "masks"), annotate=False))
+    model = evaluate(job(tmp_path / "model", tiny, source=source, annotate=False))
+    assert given["frames"]["lost_by_reason"] == {"duplicate_stamp": 1, "out_of_order": 1}
+    assert given["problems"] == model["problems"] and given["frames"]["evaluated"] == 4
 
 
 def test_given_masks_are_tracked_and_scored_against_boxes(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,6 +100,44 @@ def test_bags_that_cannot_be_played_are_refused(tmp_path: Path) -> None:
     depth = image(ROS2, 0, np.zeros((4, 8), np.uint8), "16UC1")
     with pytest.raises(SourceError, match=r"16UC1.*supported: bgr8"):
         list(BagSource(write_bag(tmp_path / "depth", {"/depth": [depth]})))
+
+
+def set_stamps(messages: list[Any], stamps_ns: list[int]) -> list[Any]:
+    for message, stamp_ns in zip(messages, stamps_ns, strict=True):
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    return messages
+
+
+RECORDED = [START_NS + 7 + i * PERIOD_NS for i in range(4)]
+UNSET: dict[str, tuple[list[int], list[int]]] = {
+    "all": ([0] * 4, RECORDED),
+    "one": ([START_NS, 0, START_NS + 2 * PERIOD_NS, START_NS + 3 * PERIOD_NS],
+            [START_NS, RECORDED[1], START_NS + 2 * PERIOD_NS, START_NS + 3 * PERIOD_NS]),
+    "until the driver knows the time": ([0, 0, *RECORDED[2:]], RECORDED),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNSET)
+def test_images_without_stamps_have_the_time_when_they_were_recorded(
+    tmp_path: Path, pixels: list[np.ndarray], case: str
+) -> None:
+    stamps, expected = UNSET[case]
+    messages = set_stamps([image(ROS2, i, p) for i, p in enumerate(pixels)], stamps)
+    source = BagSource(write_bag(tmp_path / "bag", {"/cam/image": messages}))
+    for _ in range(2):
+        assert [f.stamp_ns for f in source] == expected
+    assert source.fps == pytest.approx(20.0, rel=0.01)
+    assert source.problems.counts == {"no_stamp": 1}
+    assert (
+        "topic /cam/image: an image has no stamp (header.stamp is 0): the camera's driver" in source.problems.lines[0]
+    )
+
+
+def test_the_0_with_which_a_clock_begins_is_a_stamp(tmp_path: Path, pixels: list[np.ndarray]) -> None:
+    simulated = [i * PERIOD_NS for i in range(4)]
+    messages = set_stamps([image(ROS2, i, p) for i, p in enumerate(pixels)], simulated)
+    source = BagSource(write_bag(tmp_path / "bag", {"/cam/image": messages}))
+    assert [f.stamp_ns for f in source] == simulated and source.problems.lines == []
 
 
 def test_an_unknown_encoding_among_others_is_skipped(tmp_path: Path, pixels: list[np.ndarray]) -> None:

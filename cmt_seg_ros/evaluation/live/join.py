@@ -31,8 +31,8 @@ def joined(clip: Source, folder: Path) -> Iterator[FrameResult]:
         SourceError: one of the tables is missing or damaged, or nothing in the bag can be read.
     """
     sent = read_sent(folder / SENT)
-    taken = _in_order(sent)
-    due = Counter(one.stamp_ns for one, is_taken in zip(sent, taken, strict=True) if is_taken)
+    refused = _refused(sent)
+    due = Counter(one.stamp_ns for one, reason in zip(sent, refused, strict=True) if not reason)
     recording = Recording(folder / BAG, problems=clip.problems)
     results, arrivals = _ResultQueue(recording, due), read_arrivals(folder / ARRIVALS)
     number, camera, before_ns = 0, "camera", -1
@@ -44,23 +44,22 @@ def joined(clip: Source, folder: Path) -> Iterator[FrameResult]:
         elif (one := sent[number]).index != number:
             raise SourceError(f"{folder / SENT} has frame {one.index} where {number} was due; play the clip again")
         else:
-            found = results.take(one.stamp_ns) if taken[number] else None
-            lost = "dropped" if taken[number] else "out_of_order"
-            result, number = _result(place, frame, one, found, lost, arrivals), number + 1
+            found = None if refused[number] else results.take(one.stamp_ns)
+            result, number = _result(place, frame, one, found, refused[number] or "dropped", arrivals), number + 1
         camera, before_ns = result.frame.camera, result.frame.stamp_ns
         yield result
 
 
-def _in_order(sent: Iterable[Sent]) -> list[bool]:
-    """Return which frames segmentation_node accepts by their stamps, by its own rule."""
-    order, taken = StampOrder(), []
+def _refused(sent: Iterable[Sent]) -> list[str]:
+    """Return why segmentation_node refuses each frame by its stamp, by its own rule; empty: it does not."""
+    order, reasons = StampOrder(), []
     for one in sent:
         try:
             order.accept(one.stamp_ns)
-            taken.append(True)
-        except FrameError:
-            taken.append(False)
-    return taken
+            reasons.append("")
+        except FrameError as error:
+            reasons.append(error.reason)
+    return reasons
 
 
 class _ResultQueue:

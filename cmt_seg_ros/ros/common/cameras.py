@@ -13,6 +13,7 @@ from cmt_seg_ros.config import CameraList, CameraSettings
 from cmt_seg_ros.config.fields import parameters_of
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.ros.common import parameters, qos
+from cmt_seg_ros.ros.common.images import HeaderStamps
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 
 
@@ -27,6 +28,7 @@ class CameraInput:
         settings: as given.
         images: the subscription to its images; None while there is none.
         statistics: its counts.
+        stamps: fills in the stamps of images that have none.
         info: the newest CameraInfo; None before the first.
         is_silent: whether it has been reported that no frames arrive.
     """
@@ -36,6 +38,7 @@ class CameraInput:
         self.images: Subscription | None = None
         self._infos: Subscription | None = None
         self.statistics = CameraStatistics()
+        self.stamps = HeaderStamps(node, f"camera {self.label}: an image")
         self.info: CameraInfo | None = None
         self.is_silent = False
         self._last_taken_ns: int | None = None

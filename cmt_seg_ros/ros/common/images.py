@@ -8,6 +8,7 @@ import importlib
 from typing import Any
 
 import numpy as np
+from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -16,9 +17,43 @@ from cmt_seg_ros.encodings import ENCODINGS, RAW_ENCODINGS, Encoding, Pixels, vi
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images import messages
 from cmt_seg_ros.images.messages import NS, stamp_ns
+from cmt_seg_ros.stamps import UNSET, ReceiptStamps
 from cmt_seg_ros.structures import U8, Frame
 
-__all__ = ["NS", "attach", "frame_from_message", "image_from_array", "mask_from_image", "stamp_ns"]
+__all__ = ["NS", "HeaderStamps", "attach", "frame_from_message", "image_from_array", "mask_from_image", "stamp_ns"]
+
+
+class HeaderStamps:
+    """Gives the messages of one camera that have no stamp the node's time, and warns of the first of them.
+
+    Args:
+        node: its clock tells the time of receipt.
+        what: a message of which camera, for the log.
+    """
+
+    def __init__(self, node: Node, what: str) -> None:
+        self._node, self._what, self._stamps, self._said = node, what, ReceiptStamps(), False
+
+    def fill(self, header: Header) -> int:
+        """Set the stamp of a header that was just received, if it is not set; return it, ns.
+
+        Raises:
+            FrameError: the node has no time yet (reason ``no_time``).
+        """
+        own_ns, now_ns = stamp_ns(header), self._node.get_clock().now().nanoseconds
+        if not own_ns and not now_ns:
+            raise FrameError(
+                "it has no stamp (header.stamp is 0), and the time of its receipt is not known either: use_sim_time is "
+                "set, and /clock has told no time yet",
+                "no_time",
+            )
+        filled_ns = self._stamps.stamp_ns(own_ns, now_ns)
+        if filled_ns != own_ns:
+            header.stamp.sec, header.stamp.nanosec = divmod(filled_ns, NS)
+            if not self._said:
+                self._node.get_logger().warning(f"{self._what} {UNSET} (said once)")
+            self._said = True
+        return filled_ns
 
 
 def frame_from_message(message: Image | CompressedImage, camera: str) -> Frame:

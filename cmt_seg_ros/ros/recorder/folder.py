@@ -50,11 +50,7 @@ class RecordingFolder:
             raise SourceError(f"folder {out} cannot be written: {error}; give another folder") from error
 
     def open_video(self) -> None:
-        """Begin the video.
-
-        Raises:
-            ConfigError: PyAV is missing.
-        """
+        """Begin the video."""
         self._video = VideoFile(self._out / "overlay.mp4")
 
     def write(self, arrival: Arrival) -> None:

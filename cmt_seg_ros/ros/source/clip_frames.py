@@ -11,7 +11,7 @@ from cmt_seg_ros.ros.common.images import NS
 from cmt_seg_ros.sources import Clip
 from cmt_seg_ros.structures import Frame
 
-MAX_STEP_S, MAX_STEP_PERIODS = 1.0, 10  # a step longer than both is not a pause but a bad stamp
+MAX_STEP_S, MAX_STEP_PERIODS = 10.0, 10  # a step longer than both is not a pause but a bad stamp
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,7 @@ class ClipFrame:
 def clip_frames(clip: Clip, loop: bool) -> Iterator[ClipFrame]:
     """Yield the frames of a clip; when it loops, their stamps keep increasing.
 
+    A stamp of 0 becomes 1, as 0 means in ROS that there is none.
     Frames whose stamps do not increase, or jump, keep their stamps and are due one period after the previous frame.
     """
     offset_ns, before_ns, period_ns = 0, None, round(NS / clip.fps)
@@ -43,7 +44,7 @@ def clip_frames(clip: Clip, loop: bool) -> Iterator[ClipFrame]:
         first_ns = None
         for index, frame in enumerate(prefetched(clip)):
             first_ns = frame.stamp_ns if first_ns is None else first_ns
-            moved = replace(frame, stamp_ns=frame.stamp_ns + offset_ns) if offset_ns else frame
+            moved = replace(frame, stamp_ns=frame.stamp_ns + offset_ns or 1)
             said_ns = 0 if before_ns is None else moved.stamp_ns - before_ns
             good = before_ns is None or 0 < said_ns <= max(MAX_STEP_S * NS, MAX_STEP_PERIODS * period_ns)
             yield ClipFrame(index, frame.stamp_ns, moved, said_ns if good else period_ns, None if good else said_ns)

@@ -14,7 +14,7 @@ from cmt_seg_ros.errors import CmtSegError, ConfigError, FrameError, TrackingErr
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common.cameras import CameraSettings
-from cmt_seg_ros.ros.common.images import mask_from_image
+from cmt_seg_ros.ros.common.images import HeaderStamps, mask_from_image
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 from cmt_seg_ros.ros.tracker.image_store import ImageStore
 from cmt_seg_ros.ros.tracker.mask_input import MaskInput
@@ -53,6 +53,7 @@ class CameraTracking:
         self._input: MaskInput | None = None
         self._session: TrackingSession | None = None
         self._without_image = self._bad_images = 0
+        self._stamps = HeaderStamps(node, f"camera {camera.name or '(only one)'}: a mask")
         self.statistics = CameraStatistics()
 
     def start(self) -> None:
@@ -139,6 +140,7 @@ class CameraTracking:
             self.statistics.drop("no_labels")  # issues() says what to do
             return
         try:
+            stamp_ns = self._stamps.fill(parts["mask"].header)  # mask and objectness without one came as a pair
             self._track(self._session, stamp_ns, parts["mask"], parts.get("objectness"))
         except (FrameError, TrackingError) as error:
             self.statistics.drop(getattr(error, "reason", "refused"))

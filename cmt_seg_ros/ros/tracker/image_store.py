@@ -28,7 +28,7 @@ class ImageStore:
         node: owns the subscription.
         camera: topic, transport and reliability.
         on_image: called with the stamp, ns, of each image that was received.
-        on_error: called for each image that cannot be used, with the reason.
+        on_error: called for each image that cannot be used or has no stamp, with the reason.
     """
 
     def __init__(
@@ -81,6 +81,13 @@ class ImageStore:
     def _receive(self, message: Image | CompressedImage) -> None:
         try:
             frame = frame_from_message(message, self._camera.name)
+            if not frame.stamp_ns:
+                # Its mask has the time at which segmentation_node received the image. Nobody knows that here.
+                raise FrameError(
+                    "it has no stamp (header.stamp is 0), so its masks cannot be found: they are tracked without "
+                    "images and not drawn; set the stamp in the camera's driver",
+                    "no_stamp",
+                )
         except FrameError as error:
             self._on_error(error)
             return

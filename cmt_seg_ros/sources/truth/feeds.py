@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images.files import files_by_name, read_image
 from cmt_seg_ros.images.messages import stamp_ns
 from cmt_seg_ros.problems import Problems
+from cmt_seg_ros.sources.bag import BagSource
 from cmt_seg_ros.sources.clip import Source
 from cmt_seg_ros.sources.masks import MASK_SUFFIXES
 from cmt_seg_ros.sources.motchallenge import read_boxes
@@ -40,28 +42,44 @@ class Feed(Protocol[T_co]):
 class TopicFeed:
     """Label images of a topic, matched by their stamps.
 
+    Those without a stamp are matched by the time when they were recorded, as the images are. If the images have none
+    either, label and image may be up to half a period apart: nobody records both at the same time.
+
     Args:
-        bag: path of the bag.
-        topic: of type sensor_msgs/Image or CompressedImage.
+        source: the images; its problems are told of damaged messages.
+        topic: of the same bag, of type sensor_msgs/Image or CompressedImage.
         tolerance_ns: see :class:`~cmt_seg_ros.sources.truth.matching.ByStamp`.
-        problems: is told of damaged messages.
     """
 
-    def __init__(self, bag: Path, topic: str, tolerance_ns: int, problems: Problems) -> None:
-        self._bag, self._topic, self._tolerance_ns, self._problems = bag, topic, tolerance_ns, problems
+    def __init__(self, source: BagSource, topic: str, tolerance_ns: int) -> None:
+        self._source, self._bag, self._problems = source, source.path, source.problems
+        self._topic, self._tolerance_ns = topic, tolerance_ns
 
     def start(self) -> Matcher[LabelImage]:
         """See :class:`Feed`."""
-        return ByStamp(self._labels, self._tolerance_ns)
+        half_ns = 0 if self._source.has_stamps or self._has_stamps() else round(0.5e9 / self._source.fps) - 1
+        return ByStamp(self._labels, max(self._tolerance_ns, half_ns))
+
+    def _has_stamps(self) -> bool:
+        """Tell whether the first label that can be read has a stamp."""
+        for message in bag_messages(self._bag, self._topic, self._problems):
+            with suppress(Exception):  # as below
+                return stamp_ns(message.read().header) != 0
+        return True
 
     def _labels(self) -> Iterator[tuple[int, str, LabelImage]]:
+        stamps = self._source.receipt_stamps()
         for index, message in enumerate(bag_messages(self._bag, self._topic, self._problems)):
             name = f"bag {self._bag}, topic {self._topic}: message {index}"
             try:
-                label_ns = stamp_ns(message.read().header)
+                own_ns = stamp_ns(message.read().header)
+                label_ns = stamps.stamp_ns(own_ns, message.received_ns)
             except Exception as error:  # rosbags lets through whatever a damaged message makes numpy or struct raise
                 self._problems.add("bad_label", f"{name} is skipped: {error or type(error).__name__}")
                 continue
+            if label_ns != own_ns:
+                text = "a label has no stamp; it is matched by the time of recording (said once)"
+                self._problems.add("no_stamp", f"bag {self._bag}, topic {self._topic}: {text}")
             yield label_ns, f"{self._topic} {label_ns}", LabelImage(name, partial(_load_message, message))
 
 

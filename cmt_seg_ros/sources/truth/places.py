@@ -52,7 +52,7 @@ def _images(source: Source, config: SourceConfig, named: str, topic: str, folder
         if named and named not in source.image_topics:
             there = ", ".join(source.image_topics)
             raise SourceError(f"ground truth {named} is neither a folder nor a topic of bag {source.path}: {there}")
-        return TopicFeed(source.path, used, tolerance_ns, source.problems) if used else None
+        return TopicFeed(source, used, tolerance_ns) if used else None
     if named:
         raise SourceError(f"ground truth {named} is not a folder; give a folder of label images, or for boxes a file")
     usual = _usual_folder(config, folder)

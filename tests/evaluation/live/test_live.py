@@ -70,8 +70,8 @@ def test_frames_that_cannot_be_read_keep_their_places(tmp_path: Path) -> None:
 
 # Stamps sent, stamps recorded, and what is found: segmentation_node refuses by StampOrder.
 BAD_STAMPS = {
-    "the same twice": ([0, 1, 1, 2], [0, 1, 2], [0, 1, "out_of_order", 2]),
-    "always the same": ([3, 3, 3, 3, 3], [3], [0, *["out_of_order"] * 4]),
+    "the same twice": ([0, 1, 1, 2], [0, 1, 2], [0, 1, "duplicate_stamp", 2]),
+    "always the same": ([3, 3, 3, 3, 3], [3], [0, *["duplicate_stamp"] * 4]),
     "set back": ([50, 51, 3, 4, 5, 6], [50, 51, 5, 6], [0, 1, "out_of_order", "out_of_order", 2, 3]),
     "the same again": (
         [0, 1, 2, 3, 0, 1, 2, 3],

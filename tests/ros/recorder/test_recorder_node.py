@@ -121,7 +121,6 @@ def test_simulated_time_begins_late_and_is_set_back(ros: Bench, out: Path) -> No
 
 
 def test_without_a_tracker_the_overlay_of_the_segmentation_is_filmed(ros: Bench, out: Path) -> None:
-    pytest.importorskip("av", reason="PyAV is not installed: make test installs it")
     node = recorder(ros, out, topics=["segmentation/overlay", "segmentation/mask"], video=True)
     ros.send("/camera/segmentation/mask", image(1, encoding="mono8"))
     ros.until(lambda: node._filmed == "/camera/segmentation/overlay", "the tracker's overlay is given up")

@@ -9,7 +9,7 @@ from functools import partialmethod
 import cv2
 import numpy as np
 import pytest
-from cmt_seg_ros.msg import ClassMap
+from cmt_seg_ros.msg import ClassMap, TrackArray
 from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from support.ros_harness import LATCHED, MODEL, Bench, array, image, stamps
@@ -20,6 +20,7 @@ from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.ros.common import diagnostics
 from cmt_seg_ros.ros.segmentation import mask_publishers, report
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
+from cmt_seg_ros.ros.tracker_node import TrackerNode
 from cmt_seg_ros.runtime.runner import Runner
 from cmt_seg_ros.structures import Frame
 
@@ -142,6 +143,7 @@ BAD: dict[str, tuple[Callable[[int], Image], str, str]] = {
         lambda t: image(t, 12_000, 12_000, "mono8"),
         "too_large", "image is 12000x12000 = 144000000 pixels; max_image_px allows 40000000"),
     "late": (lambda t: image(5), "out_of_order", "stamps of a camera must increase"),
+    "again": (lambda t: image(100 * MS), "duplicate_stamp", "its driver gives several images one stamp"),
 }  # fmt: skip
 
 
@@ -192,6 +194,47 @@ def test_clock_that_was_set_back_is_followed_from_the_third_frame(ros: Bench) ->
         ros.until(lambda: handled(node, "") == done)  # noqa: B023
     ros.until(lambda: len(masks) == 3)
     assert stamps(masks) == [100 * MS, 3 * MS, 4 * MS]
+
+
+def test_images_without_stamps_are_inferred_under_the_time_of_receipt(ros: Bench) -> None:
+    start(ros)
+    tracks = ros.listen(TrackArray, "/tracking/tracks")
+    ros.add(TrackerNode, use_objectness=False)
+    topics = ("segmentation/mask", "segmentation/overlay", "segmentation/camera_info")
+    results = [ros.listen(kind, f"/{topic}") for kind, topic in zip((Image, Image, CameraInfo), topics, strict=True)]
+    ros.send("/camera_info", CameraInfo(width=96, height=64))
+    before = ros.node.get_clock().now().nanoseconds
+    for number in range(1, 6):
+        ros.send("/image_raw", image(0))
+        ros.until(lambda: len(results[0]) == len(tracks) == number)  # noqa: B023
+    ros.until(lambda: len(results[1]) == 5 and results[2])
+    found = stamps(results[0])
+    assert found == sorted(set(found)) == stamps(results[1]) == stamps(tracks)
+    assert before <= found[0] and found[-1] <= ros.node.get_clock().now().nanoseconds
+    assert set(stamps(results[2])) <= set(found)
+    said = [log.msg for log in ros.logs if "has no stamp (header.stamp is 0): the camera's driver" in log.msg]
+    assert len(said) == 1 and said[0].startswith("camera image_raw: an image has no stamp")
+
+
+def test_images_of_one_stamp_are_repetitions(ros: Bench) -> None:
+    node = start(ros)
+    masks = ros.listen(Image, "/segmentation/mask")
+    for done in range(1, 8):
+        ros.send("/image_raw", image(7 * MS))
+        ros.until(lambda: handled(node, "") == done)  # noqa: B023
+    assert node._cameras[""].statistics.dropped == {"duplicate_stamp": 6}
+    ros.until(lambda: masks)
+    assert stamps(masks) == [7 * MS]
+
+
+def test_without_a_stamp_and_without_a_time_an_image_is_refused(ros: Bench) -> None:
+    node = start(ros, use_sim_time=True)
+    ros.listen(Image, "/segmentation/mask")
+    ros.send("/image_raw", image(0))
+    ros.until(lambda: handled(node, "") == 1)
+    assert node._cameras[""].statistics.dropped == {"no_time": 1}
+    ros.until(ros.errors)
+    assert "use_sim_time is set, and /clock has told no time yet" in ros.errors()[0]
 
 
 def test_silent_camera_is_said_once_and_welcomed_back(ros: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,14 @@ def test_only_the_newest_are_kept(stored: Stored, monkeypatch: pytest.MonkeyPatc
     assert [stored.take(stamp) for stamp in (101, 102, 103)] == [False, True, True]
 
 
+def test_an_image_without_a_stamp_is_no_mask_s_and_that_is_said(stored: Stored) -> None:
+    stored.ros.send("/image_raw", image(0))
+    stored.ros.until(lambda: stored.refused)
+    (error,) = stored.refused
+    assert error.reason == "no_stamp" and "its masks cannot be found" in str(error)
+    assert not stored.take(0) and stored.came == []
+
+
 def test_images_are_blue_green_red_whatever_they_came_as(stored: Stored) -> None:
     pixels = np.zeros((4, 6, 3), np.uint8)
     pixels[..., 0] = 200  # red

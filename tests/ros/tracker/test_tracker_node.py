@@ -115,15 +115,32 @@ def test_a_frame_back_in_time_is_refused_and_a_clock_set_back_is_followed(ros: B
         camera.track(number)
     for number in (0, 53, 53, 53, 53):  # late once, and the newest again and again
         camera.send(*masks(number))
-    ros.until(lambda: ros.counts(STATUS).get("dropped.out_of_order") == 5)
-    (said,) = ros.errors()
-    assert f"stamp {stamps([masks(0)[0]])[0]} ns is not after {stamps([masks(53)[0]])[0]} ns" in said
+    ros.until(lambda: ros.counts(STATUS).get("dropped.duplicate_stamp") == 4)
+    assert ros.counts(STATUS)["dropped.out_of_order"] == 1
+    late, repeated = ros.errors()
+    assert f"stamp {stamps([masks(0)[0]])[0]} ns is not after {stamps([masks(53)[0]])[0]} ns" in late
+    assert f"stamp {stamps([masks(53)[0]])[0]} ns is that of the frame before" in repeated
     assert camera.track(54).tracks[0].id == 1
     for number in range(RESTART_AFTER):
         camera.send(*masks(number))
     ros.until(lambda: len(camera.tracks) == 6)
     assert stamps(camera.tracks)[-1] == stamps([masks(RESTART_AFTER - 1)[0]])[0]
     assert camera.track(5).tracks[0].id == 2
+
+
+def test_masks_without_stamps_are_tracked_under_the_time_of_receipt(ros: Bench, camera: Camera) -> None:
+    instances, before = ros.listen(Image, "/tracking/instances"), ros.node.get_clock().now().nanoseconds
+    for number in range(5):
+        pair = masks(number)
+        for message in pair:
+            message.header.stamp.sec = message.header.stamp.nanosec = 0
+        camera.send(*pair)
+        ros.until(lambda: len(camera.tracks) == len(instances) == number + 1)  # noqa: B023
+    found = stamps(camera.tracks)
+    assert found == sorted(set(found)) == stamps(instances) and before <= found[0]
+    assert [len(message.tracks) for message in camera.tracks] == [1] * 5
+    said = [log.msg for log in ros.logs if "a mask has no stamp (header.stamp is 0)" in log.msg]
+    assert len(said) == 1 and said[0].startswith("camera (only one): ")
 
 
 def test_wrong_and_fixed_parameters_are_refused_with_a_sentence(ros: Bench) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
 from support.bag_writing import PERIOD_NS, ROS1, ROS2, START_NS, compressed, image, storage_file, write_bag
 
 from cmt_seg_ros.config import SourceConfig
@@ -62,6 +63,36 @@ def write_images(folder: Path, pictures: dict[str, np.ndarray]) -> Path:
     for name, pixels in pictures.items():
         assert cv2.imwrite(str(folder / name), pixels)
     return folder
+
+
+def test_truth_of_images_without_stamps_is_that_recorded_with_them(tmp_path: Path) -> None:
+    """Labels are recorded a little after their images, some are missing; neither has stamps."""
+    numbers, late_ns = [0, 1, 3, 4], PERIOD_NS // 3
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topics = {
+            topic: writer.add_connection(topic, "sensor_msgs/msg/Image", typestore=ROS2)
+            for topic in ("/front/image_raw", "/front/truth/class_ids")
+        }
+        for index in range(COUNT):
+            label = [image(ROS2, index, ids(2 + index), "mono8")] if index in numbers else []
+            for topic, message in zip(topics, [image(ROS2, index, picture(index)), *label], strict=False):
+                message.header.stamp.sec = message.header.stamp.nanosec = 0
+                at_ns = START_NS + index * PERIOD_NS + late_ns * (topic != "/front/image_raw")
+                writer.write(topics[topic], at_ns, ROS2.serialize_cdr(message, message.__msgtype__))
+    clip = open_source(SourceConfig(bag=str(tmp_path / "bag")))
+    assert first_ids(list(clip)) == [2, 3, None, 5, 6]
+    assert truth(clip).truth_without_frame_count == 0
+    assert clip.problems.counts == {"no_stamp": 2}
+    assert "a label has no stamp; it is matched by the time of recording" in " ".join(clip.problems.lines)
+
+
+def test_labels_without_stamps_take_no_frame_whose_stamp_is_only_near(tmp_path: Path) -> None:
+    labels = messages(ids, "mono8")
+    for label in labels:
+        label.header.stamp.sec = label.header.stamp.nanosec = 0
+    topics = {"/front/image_raw": messages(), "/front/truth/class_ids": labels}
+    assert first_ids(list(clip_of(tmp_path / "exact", topics))) == [None] * COUNT, "recorded 7 ns after the stamp"
+    assert first_ids(list(clip_of(tmp_path / "near", topics, tolerance_ms=1.0))) == list(range(COUNT))
 
 
 def test_the_usual_topics(tmp_path: Path) -> None:
