@@ -1,1 +1,1 @@
-"""Soak: malformed messages, kills, damaged files and full disks, for minutes or hours; every message is accounted for."""
+"""Soak: malformed messages, kills, damaged files, full disks; every message is answered or counted."""

@@ -1,7 +1,7 @@
 """Soak of the nodes and of what reads files: prints a table, and ends with status 1 if anything differs.
 
-    make soak                       about five minutes
-    make soak MINUTES=120 SEED=7    two hours, with other random numbers
+make soak                       about five minutes
+make soak MINUTES=120 SEED=7    two hours, with other random numbers
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ STEPS: dict[str, tuple[Step, float]] = {
 
 def main() -> int:
     """Run the steps; return the exit status."""
-    parser = argparse.ArgumentParser(prog="make soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="make soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=5.0, help="about how long (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=tuple(STEPS), default=tuple(STEPS), help="only these steps")

@@ -49,7 +49,7 @@ def damaged_bags(folder: Path, seed: int, count: int, progress: Progress = lambd
 
 
 def damaged_models(folder: Path, seed: int, count: int, progress: Progress = lambda done: None) -> Row:
-    """Infer an image with ``count`` damaged model packages, each in a process; checksums are those of the damaged files."""
+    """Infer an image with ``count`` damaged model packages, whose checksums are right, each in a process."""
     random, row = np.random.default_rng(seed), Row("damaged models")
     package = write_package(folder / "package").folder
     (folder / "images").mkdir()
@@ -63,7 +63,16 @@ def damaged_models(folder: Path, seed: int, count: int, progress: Progress = lam
             card = card.replace(hashlib.sha256(sound[name]).hexdigest(), hashlib.sha256(spoilt).hexdigest())
         (package / "model.yaml").write_text(card, encoding="utf-8")
         (package / name).write_bytes(spoilt)
-        words = ["--images", folder / "images", "--model", package, "--device", "CPU", "--out", folder / f"out_{number}"]
+        words = [
+            "--images",
+            folder / "images",
+            "--model",
+            package,
+            "--device",
+            "CPU",
+            "--out",
+            folder / f"out_{number}",
+        ]
         command = [sys.executable, "-m", "cmt_seg_ros.cli.main", "predict", *map(str, words)]
         done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         row.sent += 1

@@ -1,4 +1,4 @@
-"""Full: no room on the disk or in the shared memory. A limit of the size of files stands for both, and needs no rights."""
+"""Full: no shared memory and no cache; a limit of the size of files does that, and needs no rights."""
 
 from __future__ import annotations
 
@@ -48,4 +48,3 @@ def full_shared_memory(folder: Path, seed: int, count: int, progress: Progress =
             progress(number + 1)
         row.answered = len(masks)
         return close(row, node, None)
-

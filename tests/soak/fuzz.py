@@ -32,7 +32,10 @@ def fuzz_segmentation(folder: Path, seed: int, count: int, progress: Progress = 
     domain = free_domain()
     parameters = {"model": str(write_package(folder / "model").folder), "device": "CPU", "drop_policy": "none"}
     parameters |= {"cache_dir": str(folder / "cache"), "cameras": ["raw", "packed"], "packed.transport": "compressed"}
-    with Process("segmentation_node", folder / "segmentation_node.log", domain, parameters) as node, bench(domain) as ros:
+    with (
+        Process("segmentation_node", folder / "segmentation_node.log", domain, parameters) as node,
+        bench(domain) as ros,
+    ):
         node.wait_for("ready")
         topics = {"raw": "/raw/image_raw", "packed": "/packed/image_raw/compressed"}
         publishers = {
@@ -43,9 +46,10 @@ def fuzz_segmentation(folder: Path, seed: int, count: int, progress: Progress = 
         good = bad = 0
         before = None
         while bad < count:
-            for _ in range(CHUNK):
+            for number in range(CHUNK):
                 publishers["raw"].publish(bad_image(random))
-                publishers["packed"].publish(bad_compressed_image(random))
+                stamp = FIRST_NS + (good - 1) * STEP_NS + number + 1
+                publishers["packed"].publish(bad_compressed_image(random, stamp))
             good, bad, stamp = good + 1, bad + 2 * CHUNK, FIRST_NS + good * STEP_NS
             publishers["raw"].publish(image(stamp))
             publishers["packed"].publish(CompressedImage(header=header(stamp), format="jpeg", data=jpeg(random)))
@@ -111,7 +115,9 @@ def counted(ros: Bench, node: Process, status: str, received: int) -> int:
 
     def complete() -> bool:
         counts = counts_of(ros, status)
-        return counts is not None and counts["received"] >= received and counts["inferred"] + counts["dropped"] >= received
+        return (
+            counts is not None and counts["received"] >= received and counts["inferred"] + counts["dropped"] >= received
+        )
 
     wait_until(ros, node, complete)
     return ros.counts(status)["dropped"]

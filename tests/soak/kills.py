@@ -62,6 +62,7 @@ class Chain:
             parameters["out"] = str(self.bags[-1])
         process = Process(name, self._folder / f"{name}_{self._started}.log", self._domain, parameters)
         self.running[name] = self._stack.enter_context(process)
+        process.wait_for("ready")
 
     def kill(self, name: str) -> None:
         """Kill a node, as the kernel does when memory is short."""

@@ -8,7 +8,18 @@ from cmt_seg_ros.msg import ClassInfo, ClassMap
 from sensor_msgs.msg import CompressedImage, Image
 from support.ros_harness import header, image
 
-STRANGE_TEXTS = ("", "rgb9", "[/bold]", "\x1b[31mred\x1b[0m", "8UC7", "bayer", "ü" * 50, "a\nb", "compressedDepth", "../..")
+STRANGE_TEXTS = (
+    "",
+    "rgb9",
+    "[/bold]",
+    "\x1b[31mred\x1b[0m",
+    "8UC7",
+    "bayer",
+    "ü" * 50,
+    "a\nb",
+    "compressedDepth",
+    "../..",
+)
 STRANGE_STAMPS = ((-1, 0), (-(2**31), 0), (0, 0), (2**31 - 1, 4_000_000_000), (1, 2**32 - 1))
 
 
@@ -35,10 +46,15 @@ def bad_image(random: np.random.Generator) -> Image:
     return message
 
 
-def bad_compressed_image(random: np.random.Generator) -> CompressedImage:
-    """Return a compressed image that cannot be decoded."""
-    message = CompressedImage(header=header(0), format=str(random.choice(("jpeg", "png", "bgr8; jpeg compressed bgr8"))))
-    kind = int(random.integers(4))
+def bad_compressed_image(random: np.random.Generator, stamp_ns: int) -> CompressedImage:
+    """Return a compressed image that cannot be decoded; one with a sound header has the stamp."""
+    message = CompressedImage(
+        header=header(0), format=str(random.choice(("jpeg", "png", "bgr8; jpeg compressed bgr8")))
+    )
+    kind = int(random.integers(5))
+    if kind == 4:
+        data = jpeg(random)
+        return CompressedImage(header=header(stamp_ns), format="jpeg", data=data[: len(data) // 2])
     if kind == 0:
         message.data = random.bytes(int(random.integers(2000)))
     elif kind == 1:
