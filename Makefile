@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= 1
 PIP_ARGS ?=
+MINUTES ?= 5
+SEED ?= 0
 
 SHELL := bash
 comma := ,
@@ -24,7 +26,7 @@ ALONE := tests/ros/common/test_shared_memory.py tests/cli/test_doctor.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint bench train clean
+.PHONY: help setup demo test lint soak bench train clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -42,6 +44,9 @@ lint: setup $(VENV)/.lint  ## format, style, types, import direction, docs/refer
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python docs/make_reference.py --check
+
+soak: setup $(VENV)/.test  ## malformed messages, kills, damaged files; MINUTES=5, SEED=0: how long, which random numbers
+	@PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 bench: setup $(VENV)/.bench $(if $(filter-out 0,$(TORCH)),$(VENV)/.train)  ## every benchmark: a table each, JSON in out/bench
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

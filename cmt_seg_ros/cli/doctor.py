@@ -11,10 +11,6 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
-
 from cmt_seg_ros import __version__
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.runtime.doctor import (
@@ -27,6 +23,7 @@ from cmt_seg_ros.runtime.doctor import (
     check_model,
     check_processor,
     check_python,
+    check_requirements,
     run_check,
 )
 
@@ -62,15 +59,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; status 1 if there is an error."""
-    with Console(stderr=True).status("checking this machine ..."):
-        findings = [
-            run_check("Python", check_python),
-            *_ros_findings(args.keep),
-            run_check("devices", partial(check_devices, args.device)),
-            run_check("processor", check_processor),
-            run_check("model", partial(check_model, args.model)),
-            run_check("cache", check_cache),
-        ]
+    print("checking this machine, which takes a few seconds ...", file=sys.stderr)
+    findings = [
+        run_check("Python", check_python),
+        run_check("modules", check_requirements),
+        *_ros_findings(args.keep),
+        run_check("devices", partial(check_devices, args.device)),
+        run_check("processor", check_processor),
+        run_check("model", partial(check_model, args.model)),
+        run_check("cache", check_cache),
+    ]
     errors = sum(finding.state == ERROR for finding in findings)
     if args.json:
         rows = [dataclasses.asdict(finding) for finding in findings]
@@ -102,11 +100,28 @@ def _ros_findings(keep: bool) -> list[CheckResult]:
 
 
 def _print_table(findings: Sequence[CheckResult]) -> None:
+    counts = ", ".join(
+        f"{sum(finding.state == state for finding in findings)} {words}"
+        for state, words in ((OK, "ok"), (WARNING, "warnings"), (ERROR, "errors"))
+    )
+    try:
+        from rich.console import Console
+        from rich.table import Column, Table
+        from rich.text import Text
+    except ImportError:  # one of the things that are checked
+        for finding in findings:
+            lines = [
+                f"{finding.check}: {finding.state}",
+                finding.found,
+                finding.advice and f"what to do: {finding.advice}",
+            ]
+            print("\n  ".join("\n".join(filter(None, lines)).splitlines()))
+        print(counts)
+        return
     table = Table(Column("check", no_wrap=True), Column("state", no_wrap=True), "found", "what to do", show_lines=True)
     for finding in findings:
         state = Text(finding.state, style=STYLES[finding.state])
         table.add_row(finding.check, state, Text(finding.found), Text(finding.advice))
-    counts = {state: sum(finding.state == state for finding in findings) for state in STYLES}
     console = Console()
     console.print(table)
-    console.print(f"{counts[OK]} ok, {counts[WARNING]} warnings, {counts[ERROR]} errors", highlight=False)
+    console.print(counts, highlight=False)

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
 from cmt_seg_ros import __version__
-from cmt_seg_ros.cli import (
-    compare,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    models,
-    predict,
-    quantize,
-    record,
-    scene,
-    top,
-    track,
-    train,
-)
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.requirements import explain
+
+EVERYDAY = ("demo", "doctor", "top", "predict", "track", "evaluate", "compare", "record", "models", "scene")
+COMMANDS = (*EVERYDAY, "train", "export", "quantize")
+"""Each is a module beside this one."""
 
 EXAMPLES = """examples:
   cmt-seg demo                                           real nodes on the synthetic street; report in out/demo
@@ -37,8 +28,8 @@ EXAMPLES = """examples:
 """
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the parser of all commands."""
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """Build the parser of commands; only their modules are imported."""
     parser = argparse.ArgumentParser(
         prog="cmt-seg",
         description="Semantic masks, objectness masks and object tracks from camera images, with OpenVINO.",
@@ -47,22 +38,28 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"cmt_seg_ros {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    everyday = (demo, doctor, top, predict, track, evaluate, compare, record, models, scene)
-    for command in (*everyday, train, export, quantize):
-        command.add_parser(commands)
+    for name in names:
+        importlib.import_module(f"cmt_seg_ros.cli.{name}").add_parser(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 done, 1 an explained error, 2 wrong usage, 130 Ctrl-C."""
-    args = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    command = given[0] if given and given[0] in COMMANDS else ""
+    name = f"cmt-seg {command}".strip()
     try:
+        # Of one command that is named, nothing else is imported: doctor runs on a machine where most is missing.
+        args = build_parser([command] if command else COMMANDS).parse_args(given)
         return int(args.func(args))
+    except ModuleNotFoundError as error:
+        print(f"{name}: {explain(error)}", file=sys.stderr)
+        return 1
     except CmtSegError as error:
-        print(f"cmt-seg {args.command}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"cmt-seg {args.command}: stopped", file=sys.stderr)
+        print(f"{name}: stopped", file=sys.stderr)
         return 130
 
 

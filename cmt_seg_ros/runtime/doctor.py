@@ -5,6 +5,7 @@ Each check imports the libraries it needs itself, so that a missing one is a row
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 import cmt_seg_ros
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.requirements import REQUIREMENTS, missing, pip_line
 
 OK, WARNING, ERROR = "ok", "warning", "error"
 MB = 1 << 20
@@ -55,6 +57,8 @@ def run_check(check: str, look: Callable[[], CheckResult]) -> CheckResult:
         return look()
     except CmtSegError as error:  # says itself what to do
         return CheckResult(check, ERROR, str(error))
+    except ModuleNotFoundError as error:
+        return CheckResult(check, ERROR, f"not checked: {error}", "install it: see the row `modules`")
     except Exception as error:
         said = f"{type(error).__name__}: {error}".strip()
         return CheckResult(check, ERROR, said, "the check itself failed: see what it says")
@@ -66,6 +70,24 @@ def check_python() -> CheckResult:
     return CheckResult(
         "Python", OK, f"Python {platform.python_version()}, cmt_seg_ros {cmt_seg_ros.__version__} in {folder}"
     )
+
+
+def check_requirements() -> CheckResult:
+    """Say in which versions the modules of other projects are installed, and how to install those that are missing."""
+    needed = missing()
+    found = ", ".join(f"{r.module} {_version(r.pip)}".strip() for r in REQUIREMENTS if r not in needed)
+    if needed:
+        found = "\n".join(filter(None, [found, f"missing: {', '.join(r.module for r in needed)}"]))
+        return CheckResult("modules", ERROR, found, pip_line(needed))
+    return CheckResult("modules", OK, found)
+
+
+def _version(pip: str) -> str:
+    """Return the installed version; empty where it is not known: apt's OpenCV has another name."""
+    try:
+        return importlib.metadata.version(pip.partition("==")[0])
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def check_devices(chain: str) -> CheckResult:

@@ -83,7 +83,9 @@ class Pipeline:
         """
         check_pixels(frame)
         height, width = promised_size(frame)
-        if height and min(height, width) < MIN_SIDE_PX:
+        if not height or not width:  # refused here and not when it is decoded, before its stamp counts
+            raise FrameError(f"{frame.pixels.size} bytes are no jpeg or png with a size in its header", "malformed")
+        if min(height, width) < MIN_SIDE_PX:
             raise FrameError(f"image is {width}x{height}; both sides must be {MIN_SIDE_PX} pixels or more", "bad_size")
         check_area(height, width, self.config.max_image_px)
 

@@ -18,7 +18,7 @@ from cmt_seg_ros.runtime.doctor import ERROR, OK, CheckResult, check_cache, run_
 from cmt_seg_ros.runtime.model_package import find
 
 MODEL = "cmt-mchh-lite-camvid"
-ROWS = ["Python", "ROS", "messages", "DDS profile", "shared memory", "loop-back", "network"]
+ROWS = ["Python", "modules", "ROS", "messages", "DDS profile", "shared memory", "loop-back", "network"]
 ROWS += ["devices", "processor", "model", "cache"]
 NODE = """
 import time, rclpy

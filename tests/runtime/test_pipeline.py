@@ -186,6 +186,14 @@ def test_wrong_frames_are_refused_with_a_reason(
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("data", [b"", b"no image", b"\xff\xd8\xff\xe0\x00\x04ab", b"\x89PNG\r\n\x1a\n\x00\x00"])
+def test_an_image_without_a_size_is_refused_before_it_is_decoded(pipeline: Pipeline, data: bytes) -> None:
+    # When it is received: what is refused then leaves the order of stamps as it is.
+    with pytest.raises(FrameError, match="size in its header") as error:
+        pipeline.check(Frame("front", 1, np.frombuffer(data, np.uint8), "jpeg"))
+    assert error.value.reason == "malformed"
+
+
 def test_chain_falls_back_and_says_why() -> None:
     engine = Pipeline(replace(CONFIG, device="NOSUCH,CPU")).engine
     assert engine.device == "CPU" and "NOSUCH: not available" in engine.device_reason
