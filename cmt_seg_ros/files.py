@@ -1,8 +1,9 @@
-"""Files: replaced whole or not at all, and where those that are shipped with the package lie."""
+"""Files: their order, which are input, replaced whole or not at all, and where those shipped with the package lie."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,17 @@ from pathlib import Path
 
 PACKAGE = "cmt_seg_ros"
 _CHECKOUT = Path(__file__).parents[1]
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return a key that sorts names as people count: ``2.png`` before ``10.png``."""
+    parts = re.split(r"([0-9]+)", name)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder is no input: its name begins with a dot, as of those that macOS leaves behind."""
+    return name.startswith(".")
 
 
 @contextmanager

@@ -33,8 +33,9 @@ after cmt-seg predict --images photos --out predicted:
   cmt-seg track --masks predicted --labels predicted --images photos --fps 15 --out result.txt
 
 --detections: a line a box: frame (from 1), id (not used), left, top, width, height, score (0-1); also frames without
-boxes count, up to the last one with a box or to --frames. --masks: one-channel 8-bit images in the order of their
-names, of two values (objects and the rest) or with class ids (255 = unlabelled).
+boxes count, up to the last one with a box or to --frames. --masks: one-channel 8-bit images in the order of the
+numbers in their names, of two values (objects and the rest) or with class ids (255 = unlabelled). --labels, --images
+and --video belong to the masks of the same name or number.
 writes a line for each track that was confirmed, in each frame that shows it, also in those before it was:
   frame,id,left,top,width,height,score,-1,-1,-1
 """
@@ -58,7 +59,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--legend", default="", metavar="NAME", help="what class ids mean: camvid (default), a model, "
                         "or the folder of a model or of a data set (with classes.yaml)")  # fmt: skip
     pictures = parser.add_mutually_exclusive_group()
-    pictures.add_argument("--images", type=Path, metavar="FOLDER", help="the images, in the order of the frames")
+    pictures.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="the images: with --masks of the same names or numbers"
+    )
     pictures.add_argument("--video", type=Path, metavar="FILE", help="the same as a video")
     parser.add_argument("--frames", type=int, default=0, help="stop after that many; of boxes: there are that many")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",

@@ -59,6 +59,8 @@ def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]
     count, pictures = args.frames or max(boxes), _pictures(args)
     if pictures is not None and len(pictures) < count:
         raise ConfigError(f"{pictures.path} has {len(pictures)} frames, {count} are needed; see --frames")
+    if pictures is not None:
+        pictures.number(count)
     images = repeat(None) if pictures is None else pictures.first(count, args.size)
     return OBJECT, count, _box_steps(boxes, count, args.fps, args.size, images)
 

@@ -10,17 +10,20 @@ import numpy as np
 from cmt_seg_ros.config import LARGEST_IMAGE_PX, SegmentationConfig
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.files import is_hidden, natural_key
 from cmt_seg_ros.images.pixels import decode
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless: a JPEG changes the ids
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """List the files of a folder that end in one of ``suffixes`` (lower case), in the order of their names.
+    """List the files of a folder that end in one of ``suffixes`` (lower case), in natural order: 2.png before 10.png.
 
-    Of a folder that does not exist there are none.
+    Hidden files are left out. Of a folder that does not exist there are none.
     """
-    return sorted(p for p in folder.glob("*") if p.suffix.lower() in suffixes and p.is_file())
+    found = (p for p in folder.glob("*") if p.suffix.lower() in suffixes and not is_hidden(p.name) and p.is_file())
+    return sorted(found, key=lambda path: natural_key(path.name))
 
 
 def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:

@@ -91,3 +91,20 @@ def test_a_label_file_that_does_not_fit_is_a_problem(tmp_path: Path) -> None:
         clip = open_source(SourceConfig(images=str(tmp_path / "images")))
         assert [frame.truth for frame in clip] == [None]
         assert clip.problems.counts == {"bad_label": 1} and "a.png is uint" in clip.problems.lines[0]
+
+
+def test_two_images_of_one_name_are_two_frames(tmp_path: Path) -> None:
+    for name, value in (("a.jpg", 1), ("a.png", 2), ("10.png", 4), ("9.png", 3), ("._9.png", 5)):
+        write(tmp_path / name, grey(value))
+    assert [frame.name for frame in ImageFolderSource(tmp_path)] == ["9", "10", "a.jpg", "a.png"]
+
+
+def test_labels_are_found_by_number_and_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    for k in (1, 2, 10):
+        write(tmp_path / "images" / f"frame_{k}.png", grey(k))
+        write(tmp_path / "labels" / f"{k:04d}.png", np.full((8, 12), k, np.uint8))
+    clip = open_source(SourceConfig(images=str(tmp_path / "images")))
+    assert [int(frame.truth.class_ids[0, 0]) for frame in clip if frame.truth is not None] == [1, 2, 10]
+    write(tmp_path / "labels" / "0002.tif", np.zeros((8, 12), np.uint8))
+    with pytest.raises(SourceError, match=r"0002\.png and 0002\.tif have the same name"):
+        open_source(SourceConfig(images=str(tmp_path / "images")))
