@@ -33,7 +33,7 @@ after cmt-seg predict --images photos --out predicted:
   cmt-seg track --masks predicted --labels predicted --images photos --fps 15 --out result.txt
 
 --detections: a line a box: frame (from 1), id (not used), left, top, width, height, score (0-1); also frames without
-boxes count, up to the last one with a box or to --frames. --masks: one-channel 8-bit images in the order of the
+boxes count, up to the last one with a box or to --frames. --masks: one-channel images in the order of the
 numbers in their names, of two values (objects and the rest) or with class ids (255 = unlabelled). --labels, --images
 and --video belong to the masks of the same name or number.
 writes a line for each track that was confirmed, in each frame that shows it, also in those before it was:

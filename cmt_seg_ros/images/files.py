@@ -12,6 +12,7 @@ from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.files import is_hidden, natural_key
 from cmt_seg_ros.images.pixels import decode
+from cmt_seg_ros.structures import U8
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless: a JPEG changes the ids
@@ -66,14 +67,25 @@ def try_image(path: Path, flags: int = cv2.IMREAD_COLOR, max_image_px: int = Seg
         FrameError: it cannot be read or decoded (``malformed``), or has more than ``max_image_px`` pixels
             (``too_large``).
     """
+    data = read_bytes(path)
     try:
-        return decode(np.fromfile(path, np.uint8), flags, max_image_px)
-    except OSError as error:
-        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
+        return decode(data, flags, max_image_px)
     except FrameError as error:
         malformed = f"{path} cannot be decoded; it is damaged or not an image. Mend it or take it out"
         text = malformed if error.reason == "malformed" else f"{path}: {error}"
         raise FrameError(text, error.reason) from error
+
+
+def read_bytes(path: Path) -> U8:
+    """Read an image file as it is stored: (n,) uint8.
+
+    Raises:
+        FrameError: it cannot be read (``malformed``).
+    """
+    try:
+        return np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def write_image(path: Path, image: Pixels) -> None:

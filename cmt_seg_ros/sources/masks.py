@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.images.files import MASK_SUFFIXES, check_size, files_by_name, read_image
+from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.images.files import MASK_SUFFIXES, check_size, files_by_name
+from cmt_seg_ros.images.label_images import byte_labels, read_labels
 from cmt_seg_ros.images.pairing import check_distinct, check_paired, pair
 from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelClass, LabelSet
 from cmt_seg_ros.sources.pictures import Pictures
@@ -172,11 +173,10 @@ def _paired(frames: Sequence[str] | int, files: list[Path], what: str, part: boo
 
 
 def _read_mask(path: Path) -> U8:
-    mask = read_image(path, cv2.IMREAD_UNCHANGED)
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        what = f"a colour or palette image of shape {mask.shape}" if mask.ndim != 2 else f"of type {mask.dtype}"
-        raise SourceError(f"{path} is {what}; a mask has one channel of 8 bits: save the ids as grey values")
-    return mask
+    try:
+        return byte_labels(read_labels(path))
+    except FrameError as error:
+        raise SourceError(f"mask {path} cannot be used: {error}") from error
 
 
 def _is_binary(mask: U8) -> bool:

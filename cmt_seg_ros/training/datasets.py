@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from cmt_seg_ros.errors import DatasetError, SourceError
+from cmt_seg_ros.errors import DatasetError, FrameError, SourceError
 from cmt_seg_ros.images.files import MASK_SUFFIXES, list_files, read_image
+from cmt_seg_ros.images.label_images import byte_labels, read_labels
 from cmt_seg_ros.images.pairing import check_distinct, check_paired, first_of, pair
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet, class_entries, classes_file
 from cmt_seg_ros.street import StreetScene
@@ -101,14 +101,11 @@ def read_folder(root: Path, num_ids: int) -> list[Sample]:
 def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
     try:
         image = read_image(image_path)
-        ids = read_image(label_path, cv2.IMREAD_UNCHANGED)  # as stored: a grey value is an id, a colour is none
+        ids = byte_labels(read_labels(label_path))
     except SourceError as error:
         raise DatasetError(str(error)) from error
-    if ids.ndim != 2 or ids.dtype != np.uint8:
-        raise DatasetError(
-            f"{label_path} is {ids.dtype} of shape {ids.shape}; labels must be one channel of 8-bit class ids "
-            "(not colours, and not a palette, which OpenCV turns into colours)"
-        )
+    except FrameError as error:
+        raise DatasetError(f"labels {label_path} cannot be used: {error}") from error
     if image.shape[:2] != ids.shape:
         raise DatasetError(f"{label_path} is {ids.shape} but its image is {image.shape[:2]}; sizes must be equal")
     return Sample(image_path.stem, image, np.where(ids < num_ids, ids, IGNORE_ID).astype(np.uint8))

@@ -86,11 +86,15 @@ def test_labels_beside_the_images_are_ground_truth(tmp_path: Path) -> None:
 
 def test_a_label_file_that_does_not_fit_is_a_problem(tmp_path: Path) -> None:
     write(tmp_path / "images" / "a.png", grey(1))
-    for label in (np.zeros((8, 11), np.uint8), grey(0), np.zeros((8, 12), np.uint16)):
+    for label, words in (
+        (np.zeros((8, 11), np.uint8), "a.png is uint8 (8, 11)"),
+        (grey(0), "it has 3 channels: colours or transparency"),
+        (np.full((8, 12), 256, np.uint16), "it has the value 256; class ids are 0 to 255"),
+    ):
         write(tmp_path / "labels" / "a.png", label)
         clip = open_source(SourceConfig(images=str(tmp_path / "images")))
         assert [frame.truth for frame in clip] == [None]
-        assert clip.problems.counts == {"bad_label": 1} and "a.png is uint" in clip.problems.lines[0]
+        assert clip.problems.counts == {"bad_label": 1} and words in clip.problems.lines[0]
 
 
 def test_two_images_of_one_name_are_two_frames(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.label_files import png
 
 from cmt_seg_ros.errors import ConfigError, DatasetError
 from cmt_seg_ros.labels import CAMVID, read_classes
@@ -28,10 +29,11 @@ def test_folder_is_read_and_foreign_ids_are_ignored(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.zeros((20, 31), np.uint8))
     with pytest.raises(DatasetError, match="sizes must be equal"):
         read_folder(tmp_path, 11)
-    for wrong in (np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint16)):  # a palette is read as colours
-        cv2.imwrite(str(tmp_path / "labels" / "a.png"), wrong)
-        with pytest.raises(DatasetError, match="one channel of 8-bit class ids"):
-            read_folder(tmp_path, 11)
+    cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(DatasetError, match=r"a\.png.* has 3 channels: colours or transparency, which are no ids"):
+        read_folder(tmp_path, 11)
+    (tmp_path / "labels" / "a.png").write_bytes(png(np.full((20, 30), 3, np.uint8), 4, palette=True))
+    assert (read_folder(tmp_path, 11)[0].labels == 3).all()
     (tmp_path / "labels" / "a.png").unlink()
     with pytest.raises(DatasetError, match=r"1 of 1 frames have no label file: a\."):
         read_folder(tmp_path, 11)

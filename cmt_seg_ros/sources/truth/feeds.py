@@ -8,13 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import cv2
-
 from cmt_seg_ros.bags.messages import BagMessage
 from cmt_seg_ros.bags.storage import bag_messages
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.images.files import MASK_SUFFIXES, files_by_name, read_image
+from cmt_seg_ros.images.files import MASK_SUFFIXES, files_by_name
+from cmt_seg_ros.images.label_images import read_labels
 from cmt_seg_ros.images.messages import stamp_ns
 from cmt_seg_ros.images.pairing import pair
 from cmt_seg_ros.problems import Problems
@@ -143,4 +142,4 @@ class BoxFeed:
 
 
 def _file_label(path: Path) -> LabelImage:
-    return LabelImage(str(path), partial(read_image, path, cv2.IMREAD_UNCHANGED))
+    return LabelImage(str(path), partial(read_labels, path))
