@@ -54,7 +54,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 1 an explained error, 2 wrong usage, 130 Ctrl-C."""
+    """Run a command; return the exit status.
+
+    It is 0 when done, 1 after an explained error, 2 after wrong usage, 3 when part of the input was damaged and the
+    rest done, 130 after Ctrl-C.
+    """
     args = build_parser().parse_args(arguments)
     try:
         return int(args.func(args))

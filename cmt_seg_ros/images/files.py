@@ -12,6 +12,7 @@ from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.files import is_hidden, natural_key
 from cmt_seg_ros.images.pixels import decode
+from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.structures import U8
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -88,18 +89,27 @@ def read_bytes(path: Path) -> U8:
         raise FrameError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def write_image(path: Path, image: Pixels) -> None:
+def write_image(out: OutputFolder, name: str, image: Pixels) -> None:
     """Write an image file; its suffix says in which format.
 
     Args:
-        path: of the file.
+        out: folder of the file.
+        name: of the file, any that the system allows.
         image: (H, W) or (H, W, 3) uint8 blue-green-red, or (H, W) uint16.
 
     Raises:
+        ConfigError: a file of this name is there that is not ours.
         SourceError: it cannot be written.
     """
-    if not cv2.imwrite(str(path), image):
-        raise SourceError(f"{path} cannot be written; is the disk full or the folder read-only?")
+    data = cv2.imencode(Path(name).suffix, image)[1]
+    try:
+        with out.replace(name) as fresh:
+            fresh.write_bytes(data)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SourceError(
+            f"{out.folder / name} cannot be written: {reason}; is the disk full or the folder read-only?"
+        ) from error
 
 
 def check_size(name: str, image: Pixels, size: tuple[int, int]) -> None:

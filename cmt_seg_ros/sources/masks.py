@@ -88,6 +88,11 @@ class MaskFolder:
     def __len__(self) -> int:
         return len(self._masks)
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the frames: those of the files."""
+        return [path.stem for path in self._masks]
+
     def pair_with(self, frames: Sequence[str] | int, part: bool = False) -> None:
         """Give each frame of a clip its mask, and take the order of the frames.
 
