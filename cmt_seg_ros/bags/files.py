@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.files import is_hidden, natural_key
+from cmt_seg_ros.files import is_hidden, natural_key, refuse_lfs_pointer
 from cmt_seg_ros.problems import Problems
 
 METADATA = "metadata.yaml"
@@ -69,11 +69,12 @@ def storage_files(path: Path, problems: Problems) -> list[Path]:
         problems: is told of files that are missing or that metadata.yaml does not name.
 
     Raises:
-        SourceError: no such bag, or a folder without files of a bag.
+        SourceError: no such bag, or a folder without files of a bag, or a Git LFS pointer instead of a file.
     """
     if not path.exists():
         raise SourceError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap, .db3 or ROS 1 .bag file")
     if path.is_file():
+        refuse_lfs_pointer(path, SourceError)
         return [path]
     found = (p for p in path.iterdir() if p.name.endswith(ROS2_SUFFIXES) and not is_hidden(p.name))
     there = sorted(found, key=lambda file: natural_key(file.name))
@@ -85,6 +86,7 @@ def storage_files(path: Path, problems: Problems) -> list[Path]:
     if not there:
         raise SourceError(f"bag {path} cannot be read: the folder has no file ending in {', '.join(ROS2_SUFFIXES)}")
     for file in there:
+        refuse_lfs_pointer(file, SourceError)
         if named and file not in named:
             problems.add("damaged_bag", f"bag {path}: {file.name} is read although {METADATA} does not name it")
     return [file for file in named if file in there] + [file for file in there if file not in named]

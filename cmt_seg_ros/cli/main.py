@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -23,6 +24,7 @@ from cmt_seg_ros.cli import (
     train,
 )
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.files import ESCAPED
 
 EXAMPLES = """examples:
   cmt-seg demo                                           real nodes on the synthetic street; report in out/demo
@@ -59,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0 when done, 1 after an explained error, 2 after wrong usage, 3 when part of the input was damaged and the
     rest done, 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPED)  # a file's name or a terminal's encoding must not end a command
     args = build_parser().parse_args(arguments)
     try:
         return int(args.func(args))

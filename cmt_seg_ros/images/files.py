@@ -10,7 +10,7 @@ import numpy as np
 from cmt_seg_ros.config import LARGEST_IMAGE_PX, SegmentationConfig
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError, SourceError
-from cmt_seg_ros.files import is_hidden, natural_key
+from cmt_seg_ros.files import is_hidden, natural_key, refuse_lfs_pointer
 from cmt_seg_ros.images.pixels import decode
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.structures import U8
@@ -81,8 +81,9 @@ def read_bytes(path: Path) -> U8:
     """Read an image file as it is stored: (n,) uint8.
 
     Raises:
-        FrameError: it cannot be read (``malformed``).
+        FrameError: it cannot be read, or is a Git LFS pointer (``malformed``).
     """
+    refuse_lfs_pointer(path, FrameError)
     try:
         return np.fromfile(path, np.uint8)
     except OSError as error:

@@ -63,20 +63,21 @@ class ImageFolderSource:
         return len(self._files)
 
     def __iter__(self) -> Iterator[Frame]:
-        self.lost = {}
+        self.lost, first = {}, ""
         frame_id = f"{self._camera}_optical_frame"
         for index, path in enumerate(self._files):
             try:
                 pixels = try_image(path, max_image_px=self._max_image_px)
             except FrameError as error:
                 self.lost[index] = error.reason
+                first = first or str(error)
                 kind = "damaged_message" if error.reason == "malformed" else error.reason
                 self.problems.add(kind, f"{error}; it is skipped")
                 continue
             stamp_ns = round(index * 1e9 / self.fps)  # a skipped image leaves a gap: the others keep their times
             yield Frame(self._camera, stamp_ns, pixels, "bgr8", frame_id, self._names[index])
         if len(self.lost) == len(self):
-            raise SourceError(f"none of the {len(self)} images in {self._folder} can be decoded; are they damaged?")
+            raise SourceError(f"none of the {len(self)} images in {self._folder} can be decoded; the first: {first}")
 
 
 def frames_of(config: SourceConfig, count: int) -> list[str] | int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.files import openable, refuse_lfs_pointer
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
@@ -47,6 +48,7 @@ class VideoSource:
         self.name = self._path.name
         if not self._path.is_file():
             raise SourceError(f"video {self._path} is not a file; give the path of a video file (for images: a folder)")
+        refuse_lfs_pointer(self._path, SourceError)
         capture = self._open()
         try:
             if not capture.read()[0]:
@@ -81,7 +83,8 @@ class VideoSource:
 
     def _open(self) -> cv2.VideoCapture:
         # FFmpeg only: OpenCV would otherwise try to read a file such as img_001.png as a sequence of images.
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        with openable(self._path) as path:
+            capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
         if not capture.isOpened():
             raise SourceError(f"video {self._path} cannot be opened: not a video, damaged, or of an unknown codec")
         return capture

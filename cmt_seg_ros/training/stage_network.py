@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cmt_seg_ros.errors import ConfigError, ModelError
-from cmt_seg_ros.files import is_hidden, write_whole
+from cmt_seg_ros.files import is_hidden, refuse_lfs_pointer, write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import EfficientNetLite0
@@ -37,6 +37,7 @@ def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path |
     network = CmtMchh(network_config(recipe, stage, labels))
     if before is not None:
         path = before / "weights.safetensors"
+        refuse_lfs_pointer(path, ModelError)
         try:
             carry_over(network, load_file(path))
         except (OSError, SafetensorError) as error:

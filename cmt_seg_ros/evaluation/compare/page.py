@@ -25,6 +25,7 @@ from cmt_seg_ros.evaluation.report.style import (
     styled,
     svg,
 )
+from cmt_seg_ros.files import ESCAPED
 from cmt_seg_ros.metrics.scores import SHARE
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.structures import F64
@@ -63,7 +64,7 @@ def write_comparison(
     try:
         for name, text in files.items():
             with out.replace(name) as fresh:
-                fresh.write_text(text, encoding="utf-8")
+                fresh.write_text(text, encoding="utf-8", errors=ESCAPED)
     except OSError as error:
         raise SourceError(f"the comparison cannot be written to {out.folder}: {error}") from error
 
