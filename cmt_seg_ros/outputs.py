@@ -20,6 +20,7 @@ LIST = ".cmt-seg-files"
 """File with a line of JSON for each file that was written: its name, size in bytes, time of its last change in ns."""
 
 _SHOWN = 3
+_SAME_TIME_NS = 2_000_000_000  # some file systems keep times to 2 s
 
 
 class OutputFolder:
@@ -88,12 +89,15 @@ class OutputFolder:
             return True
         except OSError as error:
             raise self._failed(error) from error
-        return stat.S_ISREG(found.st_mode) and (name, found.st_size, found.st_mtime_ns) in self._ours
+        return stat.S_ISREG(found.st_mode) and any(
+            size == found.st_size and abs(time_ns - found.st_mtime_ns) <= _SAME_TIME_NS
+            for size, time_ns in self._ours.get(name, ())
+        )
 
     def _add(self, name: str, path: Path) -> None:
         found = path.stat()
         entry = (name, found.st_size, found.st_mtime_ns)
-        self._ours.add(entry)
+        self._ours.setdefault(name, set()).add(entry[1:])
         # No link is followed: the list must not be written into a file elsewhere.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         with os.fdopen(os.open(self.folder / LIST, flags, 0o666), "w", encoding="ascii") as file:
@@ -111,9 +115,9 @@ class OutputFolder:
         return ConfigError(f"{self._option} {self.folder} cannot be written: {reason}; give another place")
 
 
-def _read(path: Path) -> set[tuple[str, int, int]]:
-    """Read a list; lines that are none, as of a run that was killed, are passed over."""
-    entries: set[tuple[str, int, int]] = set()
+def _read(path: Path) -> dict[str, set[tuple[int, int]]]:
+    """Read sizes and times by name; lines that are no entry, as of a run that was killed, are passed over."""
+    entries: dict[str, set[tuple[int, int]]] = {}
     try:
         lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except (FileNotFoundError, NotADirectoryError):
@@ -121,7 +125,7 @@ def _read(path: Path) -> set[tuple[str, int, int]]:
     for line in lines:
         try:
             name, size, time_ns = json.loads(line)
-            entries.add((str(name), int(size), int(time_ns)))
+            entries.setdefault(str(name), set()).add((int(size), int(time_ns)))
         except (ValueError, TypeError):
             continue
     return entries

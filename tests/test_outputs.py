@@ -36,6 +36,16 @@ def test_what_is_not_ours_or_was_changed_stays(tmp_path: Path) -> None:
     assert {(tmp_path / name).read_text(encoding="utf-8") for name in "abcd"} == {"mine"}
 
 
+def test_a_file_of_another_time_is_not_ours(tmp_path: Path) -> None:
+    write(tmp_path, "a", "ours")
+    time_ns = (tmp_path / "a").stat().st_mtime_ns
+    os.utime(tmp_path / "a", ns=(0, time_ns // 10**9 * 10**9))  # a file system without fractions of seconds
+    OutputFolder(tmp_path).check(["a"])
+    os.utime(tmp_path / "a", ns=(0, time_ns - 10 * 10**9))
+    with pytest.raises(ConfigError, match="has a, which"):
+        OutputFolder(tmp_path).check(["a"])
+
+
 def test_links_and_folders_are_not_ours(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "target")

@@ -30,10 +30,11 @@ def pair(frames: Sequence[str] | int, files: Sequence[Path], names: Sequence[str
         The file of each frame that has one, by the frame's place, from 0.
 
     Raises:
-        SourceError: two files differ in their suffix only.
+        SourceError: two files differ in their suffix only, and so have one name.
     """
-    check_distinct(files)
     stems = names or [path.stem for path in files]
+    if len(set(stems)) < len(stems):
+        check_distinct(files)
     if isinstance(frames, int):
         numbered = ([str(first + place) for place in range(frames)] for first in (0, 1))
         found = max((_pair_names(numbers, stems) for numbers in numbered), key=len)

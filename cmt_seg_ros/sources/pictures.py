@@ -10,7 +10,7 @@ import numpy as np
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.images.files import check_size, files_by_name, read_image
-from cmt_seg_ros.images.pairing import check_paired, pair
+from cmt_seg_ros.images.pairing import check_paired, frame_names, pair
 from cmt_seg_ros.sources.video import VideoSource
 from cmt_seg_ros.structures import U8
 
@@ -46,7 +46,7 @@ class Pictures:
         Raises:
             SourceError: a frame has no image, or an image no frame.
         """
-        pairs = pair(frames, self._files)
+        pairs = pair(frames, self._files, frame_names(self._files))
         check_paired(pairs, frames, self._files, "image")
         self._files = [pairs[place] for place in range(len(frames))]
 

@@ -164,6 +164,17 @@ def test_class_ids_and_pictures_are_found_by_name_not_by_place(tmp_path: Path) -
     assert [int(f.image[0, 0, 0]) for f in frames if f.image is not None] == [1, 2, 10]
 
 
+def test_results_of_two_images_of_one_name_go_with_their_images(tmp_path: Path) -> None:
+    for name, value in (("a.jpg", 10), ("a.png", 200)):
+        (tmp_path / "i").mkdir(exist_ok=True)
+        assert cv2.imwrite(str(tmp_path / "i" / name), np.full((8, 12, 3), value, np.uint8))
+        for ending in ("", "_objectness"):
+            folder(tmp_path / "m", mask(0))
+            (tmp_path / "m" / "000.png").rename(tmp_path / "m" / f"{name}{ending}.png")
+    masks = MaskFolder(tmp_path / "m", 10.0, class_ids=tmp_path / "m", pictures=Pictures(tmp_path / "i"))
+    assert [round(f.image.mean()) for f in masks if f.image is not None] == [10, 200]
+
+
 def test_hidden_files_are_no_masks_and_two_masks_of_one_name_are_refused(tmp_path: Path) -> None:
     path = folder(tmp_path / "m", mask(255))
     (path / "._000.png").write_bytes(b"Mac OS X")
