@@ -11,7 +11,7 @@ import openvino as ov
 import yaml
 
 from cmt_seg_ros.errors import ConfigError, ModelError
-from cmt_seg_ros.files import openable, refuse_lfs_pointer, shared
+from cmt_seg_ros.files import is_hidden, openable, refuse_lfs_pointer, shared
 from cmt_seg_ros.labels import LabelSet
 
 FORMAT_VERSION = 1
@@ -101,7 +101,8 @@ def available() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for root in search_path():
         for description in sorted(root.glob("*/model.yaml")):
-            found.setdefault(description.parent.name, description.parent)
+            if not is_hidden(description.parent.name):
+                found.setdefault(description.parent.name, description.parent)
     return found
 
 
