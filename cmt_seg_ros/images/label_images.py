@@ -27,12 +27,9 @@ def read_labels(path: Path) -> Pixels:
     """Read a label image file; see :func:`decode_labels`.
 
     Raises:
-        FrameError: as of :func:`decode_labels`, or it cannot be read; names the file.
+        FrameError: as of :func:`decode_labels`, or it cannot be read.
     """
-    try:
-        return decode_labels(read_bytes(path))
-    except FrameError as error:
-        raise FrameError(f"{path}: {error}", error.reason) from error
+    return decode_labels(read_bytes(path))
 
 
 def decode_labels(data: U8, max_image_px: int = LARGEST_IMAGE_PX) -> Pixels:
@@ -57,7 +54,11 @@ def decode_labels(data: U8, max_image_px: int = LARGEST_IMAGE_PX) -> Pixels:
         raw = _grey_bmp(raw)
     elif raw.startswith((b"II*\0", b"MM\0*")):
         raw, bits = _grey_tiff(raw)
-    labels = decode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED, max_image_px)
+    try:
+        labels = decode(np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED, max_image_px)
+    except FrameError as error:
+        damaged = "it cannot be decoded; it is damaged or not an image. Mend it or take it out"
+        raise FrameError(damaged if error.reason == "malformed" else str(error), error.reason) from error
     if labels.ndim != 2:
         channels = labels.shape[2]
         raise FrameError(

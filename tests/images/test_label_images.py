@@ -58,7 +58,7 @@ def test_colours_and_transparency_are_refused_with_the_reason(channels: int, tmp
     image = cv2.cvtColor(picture(), cv2.COLOR_BGR2BGRA)[:, :, :channels]
     path = tmp_path / "a.png"
     path.write_bytes(file(image, "png").tobytes())
-    words = f"a.png: it has {channels} channels: colours or transparency, which are no ids; save the ids as one channel"
+    words = f"it has {channels} channels: colours or transparency, which are no ids; save the ids as one channel"
     with pytest.raises(FrameError, match=words) as caught:
         read_labels(path)
     assert caught.value.reason == "bad_encoding"
@@ -69,7 +69,7 @@ def test_colours_and_transparency_are_refused_with_the_reason(channels: int, tmp
 def test_damaged_files_are_refused(data: bytes, at: int, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(data[:at])
-    with pytest.raises(FrameError, match=r"a\.png"):
+    with pytest.raises(FrameError, match="it cannot be decoded"):
         read_labels(path)
 
 

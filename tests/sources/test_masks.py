@@ -130,9 +130,12 @@ def test_numbers_and_sizes_must_agree(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (np.zeros((8, 12, 3), np.uint8), "001.png: it has 3 channels: colours or transparency, which are no ids"),
+        (
+            np.zeros((8, 12, 3), np.uint8),
+            "001.png cannot be used: it has 3 channels: colours or transparency, which are no ids",
+        ),
         (np.full((8, 12), 256, np.uint16), "001.png cannot be used: it has the value 256; class ids are 0 to 255"),
-        (None, "001.png: it cannot be decoded"),
+        (None, "001.png cannot be used: it cannot be decoded"),
         (mask(12), "001.png has the value 12; the classes are 0 to 10"),
     ],
 )
