@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from cmt_seg_ros.errors import ConfigError, DatasetError
+from cmt_seg_ros.files import refuse_lfs_pointer
 from cmt_seg_ros.structures import U8
 
 IGNORE_ID = 255
@@ -169,6 +170,7 @@ def classes_file(root: Path) -> tuple[Path, Any]:
     """
     for path in (root / "classes.yaml", KNOWN_CLASSES / f"{root.name}.yaml"):
         if path.is_file():
+            refuse_lfs_pointer(path, DatasetError)
             try:
                 return path, yaml.safe_load(path.read_text(encoding="utf-8"))
             except yaml.YAMLError as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.files import is_hidden, natural_key, refuse_lfs_pointer
 from cmt_seg_ros.problems import Problems
 
 METADATA = "metadata.yaml"
@@ -20,6 +20,8 @@ BAG_SUFFIXES = ROS1_SUFFIXES + ROS2_SUFFIXES
 
 def bags_in(folder: str | Path, skip: str = "") -> list[Path]:
     """List all bags in a folder and the folders below it, by path; of a path that is a bag itself that one.
+
+    Paths are in natural order: bag_2 before bag_10. Hidden files and folders are left out.
 
     A rosbag2 folder is one bag, whatever is in it: one with metadata.yaml or, as that is missing after a crash, with
     ``<name>.mcap`` or ``<name>_0.mcap`` (or .db3) for a folder called ``<name>``. Damaged bags are in the list.
@@ -41,13 +43,14 @@ def bags_in(folder: str | Path, skip: str = "") -> list[Path]:
         if skip in names:
             below.clear()  # os.walk then goes no deeper
             continue
-        files = [Path(place) / name for name in sorted(names)]
+        below[:] = (name for name in below if not is_hidden(name))
+        files = [Path(place) / name for name in sorted(names) if not is_hidden(name)]
         if _is_rosbag2(Path(place), files):
             bags.append(Path(place))
             below.clear()
         else:
             bags += [file for file in files if file.name.endswith(BAG_SUFFIXES)]
-    return sorted(bags)
+    return sorted(bags, key=lambda bag: [natural_key(part) for part in bag.parts])
 
 
 def _is_rosbag2(folder: Path, files: list[Path]) -> bool:
@@ -66,13 +69,15 @@ def storage_files(path: Path, problems: Problems) -> list[Path]:
         problems: is told of files that are missing or that metadata.yaml does not name.
 
     Raises:
-        SourceError: no such bag, or a folder without files of a bag.
+        SourceError: no such bag, or a folder without files of a bag, or a Git LFS pointer instead of a file.
     """
     if not path.exists():
         raise SourceError(f"bag {path} does not exist; give a rosbag2 folder, an .mcap, .db3 or ROS 1 .bag file")
     if path.is_file():
+        refuse_lfs_pointer(path, SourceError)
         return [path]
-    there = sorted((p for p in path.iterdir() if p.name.endswith(ROS2_SUFFIXES)), key=_natural)
+    found = (p for p in path.iterdir() if p.name.endswith(ROS2_SUFFIXES) and not is_hidden(p.name))
+    there = sorted(found, key=lambda file: natural_key(file.name))
     stated = _metadata(path, problems).get("relative_file_paths")
     named = [path / Path(str(name)).name for name in stated] if isinstance(stated, list) else []
     for file in named:
@@ -81,6 +86,7 @@ def storage_files(path: Path, problems: Problems) -> list[Path]:
     if not there:
         raise SourceError(f"bag {path} cannot be read: the folder has no file ending in {', '.join(ROS2_SUFFIXES)}")
     for file in there:
+        refuse_lfs_pointer(file, SourceError)
         if named and file not in named:
             problems.add("damaged_bag", f"bag {path}: {file.name} is read although {METADATA} does not name it")
     return [file for file in named if file in there] + [file for file in there if file not in named]
@@ -108,8 +114,3 @@ def check_count(path: Path, count: int, problems: Problems) -> None:
     if isinstance(stated, int) and stated != count:
         text = f"bag {path}: {METADATA} says that there are {stated} messages, the files have {count}"
         problems.add("damaged_bag", text)
-
-
-def _natural(path: Path) -> list[str | int]:
-    """Sort bag_2 before bag_10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]

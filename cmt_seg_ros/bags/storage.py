@@ -23,7 +23,7 @@ from cmt_seg_ros.bags.files import ROS1_SUFFIXES, check_count, storage_files
 from cmt_seg_ros.bags.messages import RAW, TYPES, BagMessage, definition_problem
 from cmt_seg_ros.bags.recover_chunk import Report
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.files import PACKAGE
+from cmt_seg_ros.files import PACKAGE, openable
 from cmt_seg_ros.problems import Problems
 
 _RECOVER: dict[str, Callable[[Path, Report], Iterator[BagMessage]]] = {
@@ -206,7 +206,8 @@ def _words(error: Exception, plain: Path) -> str:
 def _plain(file: Path, problems: Problems) -> Iterator[Path]:
     """Yield the file itself or, of a compressed one, a temporary file with as much of it as can be decompressed."""
     if file.suffix != ".zstd":
-        yield file
+        with openable(file) as plain:
+            yield plain
         return
     with TemporaryDirectory() as folder:
         plain = Path(folder) / file.stem

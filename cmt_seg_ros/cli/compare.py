@@ -23,6 +23,7 @@ from cmt_seg_ros.evaluation.compare.text import (
     parse_limits,
     value_text,
 )
+from cmt_seg_ros.outputs import OutputFolder
 
 EXAMPLES = """examples:
   cmt-seg compare old/summary.json new/summary.json           old is the baseline
@@ -88,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         from cmt_seg_ros.evaluation.compare.page import write_comparison  # needs an extra
 
-        write_comparison(args.out, comparisons, settings, failures)
+        write_comparison(OutputFolder(args.out), comparisons, settings, failures)
         print(f"{args.out / 'compare.html'}")
     for failure in failures:
         print(f"cmt-seg compare: {failure}", file=sys.stderr)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cmt_seg_ros.cli.terminal import class_list, frame_bar, print_results, with_settings
+from cmt_seg_ros.cli.terminal import DAMAGED, class_list, frame_bar, print_results, with_settings
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.evaluation import workers
@@ -21,7 +21,6 @@ from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.workers import Outcome
 from cmt_seg_ros.node_processes import terminable
 
-DAMAGED = 3
 EXAMPLES = """examples:
   cmt-seg evaluate drive.mcap --out out/drive                     all cameras of a bag; truth where it has some
   cmt-seg evaluate drive_bag --topic /front/image_raw --ground-truth /front/labels --out out/drive

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from cmt_seg_ros.errors import ConfigError, ModelError
+from cmt_seg_ros.outputs import OutputFolder
 
 if TYPE_CHECKING:
     from cmt_seg_ros.training.datasets import Sample
@@ -19,6 +20,7 @@ EXAMPLES = """examples:
   cmt-seg export --run runs/mine --data mine --out models/mine
   cmt-seg export --run runs/mine/03_504_both_tasks_large_crops --data mine --out models/mine-504
 """
+FILES = ("model.xml", "model.bin", "weights.safetensors", "model.yaml", "README.md")
 PARITY = 0.999  # share of pixels that the IR must label as torch does
 
 
@@ -53,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     from cmt_seg_ros.deploy.measure import measure
     from cmt_seg_ros.runtime.pipeline import Pipeline
 
+    out = OutputFolder(args.out)
+    out.check(FILES)
     stage = load_stage(args.run_folder)
     card = card_for(args.card, stage.run, args.run_folder, args.out)
     val = _scored_on(args.data, stage.run["hold_out"], len(stage.labels))
@@ -65,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
         scores = measure(pipeline, ((s.image, s.labels) for s in tqdm(val, desc="scoring", unit="image")))
         scores["torch_parity"] = round(agreement, 5)
         write_readme(add_to_description(trial, {"scores": scores}, args.out))
+    for name in FILES:
+        out.note(name)
     print(f"{args.out}: mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
     return 0
 

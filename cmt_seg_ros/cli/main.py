@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.files import ESCAPED
 from cmt_seg_ros.requirements import explain
 
 EVERYDAY = ("demo", "doctor", "top", "predict", "track", "evaluate", "compare", "record", "models", "scene")
@@ -44,7 +46,14 @@ def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 1 an explained error, 2 wrong usage, 130 Ctrl-C."""
+    """Run a command; return the exit status.
+
+    It is 0 when done, 1 after an explained error, 2 after wrong usage, 3 when part of the input was damaged and the
+    rest done, 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=ESCAPED)  # a file's name or a terminal's encoding must not end a command
     given = sys.argv[1:] if arguments is None else list(arguments)
     command = given[0] if given and given[0] in COMMANDS else ""
     name = f"cmt-seg {command}".strip()

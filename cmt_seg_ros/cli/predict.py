@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -10,13 +11,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.terminal import DAMAGED, print_problems
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.images.pixels import to_bgr
+from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
+from cmt_seg_ros.sources.images import frames_of
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 
 EXAMPLES = """examples:
@@ -31,7 +35,13 @@ writes for each image: <name>.png             class ids at the image's size (255
 with --top-k above 1:  <name>_top.npz         the k most probable classes, before threshold and smoothing:
                                               arrays class_ids and probabilities (0-255 for 0-1), both (k, H, W) uint8,
                                               most probable first; top = numpy.load("a_top.npz"); top["class_ids"][1]
+An image that differs from another in its suffix only is called by its whole name: a.jpg.png, a.png.png, ...
+Files that are there already are replaced only if cmt-seg wrote them.
+
+exit status: 0 everything was predicted; 3 part of the input was damaged or refused, the rest was predicted; 1 nothing
+could be predicted, or an option is wrong.
 """
+ENDINGS = (".png", "_overlay.jpg", "_objectness.png", "_top.npz")
 # Settings of SegmentationConfig that are options by the same name.
 SETTINGS = {
     "top_k": "number of most probable classes per pixel to write",
@@ -74,20 +84,36 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--batch is {args.batch}; allowed: 1 to 64")
     settings = {name: getattr(args, name) for name in SETTINGS}
     config = SegmentationConfig(model=args.model, device=args.device, overlay_alpha=args.alpha, **settings)
-    source = open_source(SourceConfig(images=args.images, video=args.video))
+    clip = SourceConfig(images=args.images, video=args.video)
+    source = open_source(clip)
+    out = _open_folder(args, frames_of(clip, len(source)))
     pipeline = Pipeline(config)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {args.out} cannot be created: {error.strerror}") from error
     with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
         for batch in _batches(iter(source), args.batch):
             for frame, result in zip(batch, pipeline.process(batch), strict=True):
-                _write(args.out, frame, result, pipeline, args.alpha)
+                _write(out, frame, result, pipeline, args.alpha)
             bar.update(len(batch))
         written = bar.n
-    print(f"{written} frames: masks, objectness and overlays in {args.out}")
-    return 0
+    lost = f" of {written + len(source.lost)}" if source.lost else ""
+    print(f"{written}{lost} frames: masks, objectness and overlays in {args.out}")
+    print_problems(source.problems.lines, sum(source.problems.counts.values()))
+    return DAMAGED if source.problems.counts else 0
+
+
+def _open_folder(args: argparse.Namespace, frames: list[str] | int) -> OutputFolder:
+    """Open the folder for the results, once it is known that none of them replaces anything but older results."""
+    if args.images and args.out.resolve() == Path(args.images).resolve():
+        raise ConfigError(f"--out {args.out} is what --images reads; give another folder")
+    names = [f"{number:06d}" for number in range(frames)] if isinstance(frames, int) else frames
+    endings = ENDINGS if args.top_k > 1 else ENDINGS[:-1]
+    files = Counter(name + ending for name in names for ending in endings)
+    twice = [name for name, count in files.items() if count > 1]
+    if twice:
+        raise ConfigError(f"{twice[0]} would be written for two of the images; rename one of them")
+    out = OutputFolder(args.out)
+    out.check(files)
+    out.make()
+    return out
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
@@ -95,21 +121,21 @@ def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
         yield batch
 
 
-def _write(out: Path, frame: Frame, result: Segmentation, pipeline: Pipeline, alpha: float) -> None:
-    overlay = draw_masks(to_bgr(frame), result.class_ids, result.objectness, pipeline.labels, alpha)
-    files: dict[str, U8] = {f"{frame.name}.png": result.class_ids, f"{frame.name}_overlay.jpg": overlay}
+def _write(out: OutputFolder, frame: Frame, result: Segmentation, pipeline: Pipeline, alpha: float) -> None:
+    mask, overlay, objectness, top = (frame.name + ending for ending in ENDINGS)
+    write_image(out, mask, result.class_ids)
+    write_image(out, overlay, draw_masks(to_bgr(frame), result.class_ids, result.objectness, pipeline.labels, alpha))
     if result.objectness is not None:
-        files[f"{frame.name}_objectness.png"] = result.objectness
-    for name, image in files.items():
-        write_image(out / name, image)
+        write_image(out, objectness, result.objectness)
     if result.top_ids is not None and result.top_scores is not None:
-        _write_top(out / f"{frame.name}_top.npz", result.top_ids, result.top_scores)
+        _write_top(out, top, result.top_ids, result.top_scores)
 
 
-def _write_top(path: Path, class_ids: U8, probabilities: U8) -> None:
+def _write_top(out: OutputFolder, name: str, class_ids: U8, probabilities: U8) -> None:
     try:
-        np.savez_compressed(path, class_ids=class_ids, probabilities=probabilities)
+        with out.replace(name) as fresh, fresh.open("wb") as file:
+            np.savez_compressed(file, class_ids=class_ids, probabilities=probabilities)
     except OSError as error:
         raise SourceError(
-            f"cannot write {path}: {error.strerror}; is the disk full or the folder read-only?"
+            f"cannot write {out.folder / name}: {error.strerror}; is the disk full or the folder read-only?"
         ) from error

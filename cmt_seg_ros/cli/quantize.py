@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, ModelError
-from cmt_seg_ros.runtime.model_package import ModelPackage
+from cmt_seg_ros.outputs import OutputFolder
+from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
 from cmt_seg_ros.runtime.pipeline import Pipeline
 
 EXAMPLES = """examples:
@@ -24,6 +25,7 @@ labels/<same name>.png (class ids of the model). Both networks are scored on val
 0.5 points of mIoU, quantization is repeated with accuracy control, which takes many minutes. If it still costs
 more, or labels fewer than 98 % of pixels as fp16 does, no package is written.
 """
+FILES = (*RUNTIME_FILES, "model.yaml", "README.md")
 MAX_LOSS = 0.005  # mIoU that INT8 may cost
 MIN_AGREEMENT = 0.98  # share of pixels that INT8 must label as fp16 does
 
@@ -48,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     package = ModelPackage.load(args.model)
     out = args.out or package.folder.with_name(f"{package.name}-int8")
     _check(package, out, args.subset)
+    results = OutputFolder(out)
+    results.check(FILES)
     from cmt_seg_ros.deploy.card import write_int8_readme
     from cmt_seg_ros.deploy.measure import agreement, measure
     from cmt_seg_ros.deploy.quantize import calibration_images, quantize, quantize_controlled, write_quantized
@@ -76,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         )
     card = _card(args, package, out, scores, fp16_scores["miou"], alike, controlled, len(images))
     write_int8_readme(write_quantized(package, model, out, card), fp16_scores)
+    for name in FILES:
+        results.note(name)
     print(f"{out}: val mIoU {scores['miou']}, fp16 {fp16_scores['miou']}; both label {alike:.2%} of pixels alike")
     return 0
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from cmt_seg_ros.config import RECORDABLE, RecorderConfig
+from cmt_seg_ros.config import RECORDABLE, RECORDING_FILES, RecorderConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.node_processes import ChildProcess, NodeGroup, terminable
 
@@ -117,8 +117,9 @@ def _cameras(namespaces: Sequence[str], out: Path) -> list[Camera]:
     cameras = []
     for name in names:
         folder = out / (name.replace("/", "_") or "root") if len(names) > 1 else out
-        if (folder / "bag").exists():
-            raise ConfigError(f"{folder} has a recording already; give another folder with --out")
+        there = [file for file in RECORDING_FILES if (folder / file).exists()]
+        if there:
+            raise ConfigError(f"{folder} has {there[0]} already, which is not replaced; give another folder with --out")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

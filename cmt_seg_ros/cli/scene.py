@@ -8,6 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from cmt_seg_ros.images.files import write_image
+from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.street import StreetScene
 
 EXAMPLES = """examples:
@@ -38,13 +39,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     scene = StreetScene(args.width, args.height, args.fps, args.frames, args.seed)
-    for name in ("images", "labels", "instances"):
-        (args.out / name).mkdir(parents=True, exist_ok=True)
+    out = {name: OutputFolder(args.out / name) for name in ("images", "labels", "instances")}
+    for folder in out.values():
+        folder.check(f"{index:06d}.png" for index in range(len(scene)))
+        folder.make()
     for frame in tqdm(scene, total=len(scene), unit="frame", desc=f"street {args.seed}"):
         assert frame.truth is not None  # a synthetic scene has complete ground truth
         assert frame.truth.class_ids is not None and frame.truth.instance_ids is not None
         pictures = {"images": frame.pixels, "labels": frame.truth.class_ids, "instances": frame.truth.instance_ids}
-        for folder, picture in pictures.items():
-            write_image(args.out / folder / f"{frame.name}.png", picture)
+        for name, picture in pictures.items():
+            write_image(out[name], f"{frame.name}.png", picture)
     print(f"{len(scene)} frames with ground truth in {args.out}")
     return 0

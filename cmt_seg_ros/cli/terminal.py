@@ -28,6 +28,8 @@ def frame_bar(total: int | None, what: str) -> Any:
 
 
 SHOWN = 10
+DAMAGED = 3
+"""Exit status of a command that did its work on part of the input; the rest was damaged or refused."""
 
 
 def print_results(summary: Summary, report: Path) -> None:
@@ -40,12 +42,20 @@ def print_results(summary: Summary, report: Path) -> None:
     console = Console()
     console.print(table)
     problems = summary["problems"]
-    for line in problems["lines"][:SHOWN]:
-        console.print(f"problem: {line}", highlight=False, soft_wrap=True)
     count = sum(problems["counts"].values())
+    print_problems(problems["lines"], count)
     if count > SHOWN:
-        console.print(f"problems in all: {count}, see the report", highlight=False)
+        console.print("all problems are in the report", highlight=False)
     console.print(f"report: {report}", highlight=False, soft_wrap=True)
+
+
+def print_problems(lines: Sequence[str], count: int) -> None:
+    """Print the first problems with the input and, if there are more, how many there are."""
+    console = Console()
+    for line in lines[:SHOWN]:
+        console.print(f"problem: {line}", highlight=False, markup=False, soft_wrap=True)
+    if count > SHOWN:
+        console.print(f"problems in all: {count}", highlight=False)
 
 
 def with_settings(configs: Sequence[Any], settings: Sequence[str]) -> list[Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -18,7 +16,7 @@ from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.files import replace_with
+from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.sources.motchallenge import TrackRows
 from cmt_seg_ros.tracking.tracker import Tracker
 
@@ -33,8 +31,9 @@ after cmt-seg predict --images photos --out predicted:
   cmt-seg track --masks predicted --labels predicted --images photos --fps 15 --out result.txt
 
 --detections: a line a box: frame (from 1), id (not used), left, top, width, height, score (0-1); also frames without
-boxes count, up to the last one with a box or to --frames. --masks: one-channel 8-bit images in the order of their
-names, of two values (objects and the rest) or with class ids (255 = unlabelled).
+boxes count, up to the last one with a box or to --frames. --masks: one-channel images in the order of the
+numbers in their names, of two values (objects and the rest) or with class ids (255 = unlabelled). --labels, --images
+and --video belong to the masks of the same name or number.
 writes a line for each track that was confirmed, in each frame that shows it, also in those before it was:
   frame,id,left,top,width,height,score,-1,-1,-1
 """
@@ -58,7 +57,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--legend", default="", metavar="NAME", help="what class ids mean: camvid (default), a model, "
                         "or the folder of a model or of a data set (with classes.yaml)")  # fmt: skip
     pictures = parser.add_mutually_exclusive_group()
-    pictures.add_argument("--images", type=Path, metavar="FOLDER", help="the images, in the order of the frames")
+    pictures.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="the images: with --masks of the same names or numbers"
+    )
     pictures.add_argument("--video", type=Path, metavar="FILE", help="the same as a video, with its times")
     parser.add_argument("--frames", type=int, default=0, help="stop after that many; of boxes: there are that many")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
@@ -76,12 +77,12 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--frames is {args.frames}; it must be 1 or more, or 0 for all")
     (config,) = with_settings([TrackerConfig()], args.settings)
     _check_outputs(args)
-    labels, count, steps = open_boxes(args) if args.detections else open_masks(args)
+    labels, names, steps = open_boxes(args) if args.detections else open_masks(args)
     tracker = Tracker(labels, config)
     results, seconds = TrackRows(), 0.0
-    overlay = Overlay(args.overlay, labels) if args.overlay else None
+    overlay = Overlay(args.overlay, labels, names) if args.overlay else None
     with _open_results(args.out) as file, overlay or nullcontext():
-        for step in tqdm(steps, total=count, unit="frame", desc="tracking"):
+        for step in tqdm(steps, total=len(names), unit="frame", desc="tracking"):
             begun = time.perf_counter()
             tracks = step.track(tracker)
             seconds += time.perf_counter() - begun
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_outputs(args: argparse.Namespace) -> None:
-    """Refuse to write over what is read."""
+    """Refuse to write over what is read, and over what somebody else wrote."""
     names = ("detections", "masks", "labels", "images", "video")
     inputs = {path.resolve(): name for name in names if (path := getattr(args, name)) is not None}
     for option in ("out", "overlay"):
@@ -110,6 +111,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
         if path is not None and path.resolve() in inputs:
             name = inputs[path.resolve()]
             raise ConfigError(f"--{option} {path} is what --{name} reads; give another one")
+    OutputFolder(args.out.parent).check([args.out.name])
 
 
 @contextmanager
@@ -117,10 +119,7 @@ def _open_results(path: Path) -> Iterator[TextIO]:
     """Open the results file, which is replaced at the end; a run that fails leaves what was there."""
     with ExitStack() as opened:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            fresh = opened.enter_context(replace_with(path))
+            fresh = opened.enter_context(OutputFolder(path.parent).replace(path.name))
             file = opened.enter_context(fresh.open("w", encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"--out {path} cannot be written: {error.strerror}; give another file") from error

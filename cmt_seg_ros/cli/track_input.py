@@ -47,8 +47,8 @@ class Step:
         return cv2.merge([grey] * 3).astype(np.uint8, copy=False)
 
 
-def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]:
-    """Return classes, number of frames, and the frames of --detections."""
+def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, list[str], Iterator[Step]]:
+    """Return classes, names of the frames, and the frames of --detections."""
     if args.size is None:
         raise ConfigError(
             "--size is missing; boxes do not say how large the images are. Give WIDTHxHEIGHT, e.g. 640x480"
@@ -59,32 +59,35 @@ def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]
     count, pictures = args.frames or max(boxes), _pictures(args)
     if pictures is not None and len(pictures) < count:
         raise ConfigError(f"{pictures.path} has {len(pictures)} frames, {count} are needed; see --frames")
+    if pictures is not None:
+        pictures.number(count)
     images = repeat((None, None)) if pictures is None else pictures.first(count, args.size)
-    return OBJECT, count, _box_steps(boxes, count, args.fps, args.size, images)
+    names = [f"{number:06d}" for number in range(1, count + 1)]
+    return OBJECT, names, _box_steps(boxes, names, args.fps, args.size, images)
 
 
 def _box_steps(
     boxes: dict[int, list[Segment]],
-    count: int,
+    names: Sequence[str],
     fps: float,
     size: tuple[int, int],
     images: Iterator[tuple[U8 | None, int | None]],
 ) -> Iterator[Step]:
     """Yield the frames of a detections file, those without boxes too; without a rate at the times of the images."""
-    for number, (image, own_ns) in zip(range(1, count + 1), images, strict=False):
-        stamp_ns = own_ns if own_ns is not None and not fps else round((number - 1) * 1e9 / fps)
-        yield Step(f"{number:06d}", stamp_ns, size, segments=boxes.get(number, ()), image=image)
+    for place, (name, (image, own_ns)) in enumerate(zip(names, images, strict=False)):
+        stamp_ns = own_ns if own_ns is not None and not fps else round(place * 1e9 / fps)
+        yield Step(name, stamp_ns, size, segments=boxes.get(place + 1, ()), image=image)
 
 
-def open_masks(args: argparse.Namespace) -> tuple[LabelSet, int, Iterator[Step]]:
-    """Return classes, number of frames, and the frames of --masks."""
+def open_masks(args: argparse.Namespace) -> tuple[LabelSet, list[str], Iterator[Step]]:
+    """Return classes, names of the frames, and the frames of --masks."""
     if args.size is not None:
         raise ConfigError("--size belongs to --detections; masks have their own size")
     masks = MaskFolder(
         args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), labels=class_list(args.legend)
     )
-    count = min(len(masks), args.frames or len(masks))
-    return masks.labels, count, islice(map(_mask_step, masks), count)
+    names = masks.names[: args.frames or None]
+    return masks.labels, names, islice(map(_mask_step, masks), len(names))
 
 
 def _mask_step(frame: MaskFrame) -> Step:

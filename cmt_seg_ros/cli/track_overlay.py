@@ -11,6 +11,7 @@ from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.images.video import VideoFile
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.structures import U8, Track, TrackState
 from cmt_seg_ros.tracking.render import Trails, draw_tracks
 
@@ -24,16 +25,19 @@ class Overlay:
         path: a file ending in .mp4 (see :class:`~cmt_seg_ros.images.video.VideoFile`), else a folder for
             <frame's name>.jpg.
         labels: names of the classes.
+        names: of the frames.
 
     Raises:
-        ConfigError: it cannot be written; also while drawing.
+        ConfigError: it cannot be written, or a file would be replaced that is not ours; also while drawing.
     """
 
-    def __init__(self, path: Path, labels: LabelSet) -> None:
+    def __init__(self, path: Path, labels: LabelSet, names: Sequence[str]) -> None:
         self._path, self._labels, self._trails = path, labels, Trails()
         is_video = path.suffix.lower() == ".mp4"
+        self._out = OutputFolder(path.parent if is_video else path, "--overlay")
+        self._out.check([path.name] if is_video else [f"{name}.jpg" for name in names])
+        self._out.make()
         try:
-            (path.parent if is_video else path).mkdir(parents=True, exist_ok=True)
             self._video = VideoFile(path, max_gap_s=math.inf) if is_video else None
         except OSError as error:
             raise ConfigError(f"--overlay {path} cannot be made: {error.strerror or error}") from error
@@ -49,6 +53,8 @@ class Overlay:
         elif self._video is not None:
             try:
                 self._video.close()
+                if self._path.exists():  # without a frame there is no video
+                    self._out.note(self._path.name)
             except OSError as failed:
                 raise self._failed(failed) from failed
 
@@ -69,7 +75,7 @@ class Overlay:
             except OSError as error:
                 raise self._failed(error) from error
         else:
-            write_image(self._path / f"{name}.jpg", drawn)
+            write_image(self._out, f"{name}.jpg", drawn)
 
     def _failed(self, error: OSError) -> ConfigError:
         return ConfigError(f"--overlay {error}; is the disk full or the folder read-only? Give another file")

@@ -15,7 +15,7 @@ EXAMPLES = """examples:
   cmt-seg train --list
   torchrun --nproc-per-node 4 -m cmt_seg_ros.cli.main train --data mine --out runs/mine
 
---data holds train/ and val/, each with images/*.png|jpg|webp and labels/<same name>.png (class ids), and
+--data holds train/ and val/, each with images/*.png|jpg|webp and labels/<same name or number>.png (class ids), and
 classes.yaml (not needed in folders named camvid or idd_lite). --partial holds the same, but its classes.yaml
 lists which of the network's classes each id may stand for:
   unions:

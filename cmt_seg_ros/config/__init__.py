@@ -5,7 +5,7 @@ override it by the same name; ROS descriptors, validation and docs/reference.md 
 """
 
 from cmt_seg_ros.config.cameras import CameraList, CameraSettings, LifecycleSettings
-from cmt_seg_ros.config.recorder import RECORDABLE, RecorderConfig
+from cmt_seg_ros.config.recorder import RECORDABLE, RECORDING_FILES, RecorderConfig
 from cmt_seg_ros.config.segmentation import LARGEST_IMAGE_PX, SegmentationConfig
 from cmt_seg_ros.config.source import PlaybackSettings, SourceConfig
 from cmt_seg_ros.config.tracker import TrackerConfig, TrackingSettings
@@ -14,6 +14,7 @@ __all__ = [
     "LARGEST_IMAGE_PX",
     "NODE_PARAMETERS",
     "RECORDABLE",
+    "RECORDING_FILES",
     "CameraList",
     "CameraSettings",
     "LifecycleSettings",

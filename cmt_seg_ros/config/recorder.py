@@ -12,6 +12,9 @@ from cmt_seg_ros.errors import ConfigError
 RECORDABLE = tuple(dict.fromkeys(topic.name for topic in TOPICS if topic.recordable))
 """Results that the recorder node can record; names without a slash in front are relative to its namespace."""
 
+RECORDING_FILES = ("bag", "arrivals.csv", "recording.json", "overlay.mp4")
+"""What a recording consists of; nothing of these names is ever replaced."""
+
 
 @dataclass(frozen=True)
 class RecorderConfig:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.errors import ModelError
-from cmt_seg_ros.files import write_whole
+from cmt_seg_ros.files import refuse_lfs_pointer, write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.networks.scores import INPUT_MEAN, INPUT_SCALE
 from cmt_seg_ros.networks.zoo import describe, rebuild
@@ -156,6 +156,7 @@ def load_network(description: Mapping[str, Any], weights: Path) -> nn.Module:
         ModelError: the file cannot be read, or holds the weights of another network.
     """
     network = rebuild(description)
+    refuse_lfs_pointer(weights, ModelError)
     try:
         network.load_state_dict(load_file(weights))
     except (OSError, SafetensorError) as error:

@@ -31,6 +31,7 @@ from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import Clip, numbered
+from cmt_seg_ros.sources.images import frames_of
 from cmt_seg_ros.sources.masks import MaskFolder
 from cmt_seg_ros.stamps import StampOrder
 from cmt_seg_ros.structures import Frame
@@ -157,10 +158,7 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Ite
         labels = masks.labels
         limit = job.segmentation.max_image_px
         clip = open_source(job.source, truth_labels=job.truth_labels or labels, problems=problems, max_image_px=limit)
-        if len(masks) > len(clip) and not job.source.frames:
-            raise SourceError(
-                f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
-            )
+        masks.pair_with(frames_of(job.source, len(clip)), part=job.source.frames > 0)
         return clip, labels, islice(_given(clip, masks, refused), start, None)
     pipeline = _pipeline(job.segmentation)
     truth_labels, limit = job.truth_labels or pipeline.labels, pipeline.config.max_image_px
@@ -182,6 +180,7 @@ def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[FrameResul
     last = max(wanted, default=-1)
     if job.masks:
         masks = MaskFolder(Path(job.masks), 1.0)
+        masks.pair_with(frames_of(job.source, len(clip)), part=job.source.frames > 0)
         results = _given(clip, masks, lambda index, error: None)
         yield from (r for r in islice(results, last + 1) if r.index in wanted)
         return
@@ -197,7 +196,7 @@ def _pipeline(config: SegmentationConfig) -> Pipeline:
 
 
 def _given(clip: Clip, masks: MaskFolder, refused: Callable[[int, FrameError], None]) -> Iterator[FrameResult]:
-    """Yield results with masks that were made elsewhere, one for each frame in the order of names.
+    """Yield results with masks that were made elsewhere, one for each frame, in the order of the frames.
 
     Args:
         clip: the frames.
@@ -205,8 +204,7 @@ def _given(clip: Clip, masks: MaskFolder, refused: Callable[[int, FrameError], N
         refused: called as ``refused(index, error)`` for each frame that is lost by its stamp, as in a replay.
 
     Raises:
-        SourceError: there are fewer masks than frames, or fewer frames than the clip promised, or a mask has another
-            size.
+        SourceError: there are fewer frames than the clip promised, or a mask has another size.
     """
     order = StampOrder()
     for place, mask in zip_longest(numbered(clip), islice(masks, len(clip))):

@@ -10,17 +10,22 @@ import numpy as np
 from cmt_seg_ros.config import LARGEST_IMAGE_PX, SegmentationConfig
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.files import is_hidden, natural_key, refuse_lfs_pointer
 from cmt_seg_ros.images.pixels import decode
+from cmt_seg_ros.outputs import OutputFolder
+from cmt_seg_ros.structures import U8
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless: a JPEG changes the ids
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
-    """List the files of a folder that end in one of ``suffixes`` (lower case), in the order of their names.
+    """List the files of a folder that end in one of ``suffixes`` (lower case), in natural order: 2.png before 10.png.
 
-    Of a folder that does not exist there are none.
+    Hidden files are left out. Of a folder that does not exist there are none.
     """
-    return sorted(p for p in folder.glob("*") if p.suffix.lower() in suffixes and p.is_file())
+    found = (p for p in folder.glob("*") if p.suffix.lower() in suffixes and not is_hidden(p.name) and p.is_file())
+    return sorted(found, key=lambda path: natural_key(path.name))
 
 
 def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
@@ -63,28 +68,49 @@ def try_image(path: Path, flags: int = cv2.IMREAD_COLOR, max_image_px: int = Seg
         FrameError: it cannot be read or decoded (``malformed``), or has more than ``max_image_px`` pixels
             (``too_large``).
     """
+    data = read_bytes(path)
     try:
-        return decode(np.fromfile(path, np.uint8), flags, max_image_px)
-    except OSError as error:
-        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
+        return decode(data, flags, max_image_px)
     except FrameError as error:
         malformed = f"{path} cannot be decoded; it is damaged or not an image. Mend it or take it out"
         text = malformed if error.reason == "malformed" else f"{path}: {error}"
         raise FrameError(text, error.reason) from error
 
 
-def write_image(path: Path, image: Pixels) -> None:
+def read_bytes(path: Path) -> U8:
+    """Read an image file as it is stored: (n,) uint8.
+
+    Raises:
+        FrameError: it cannot be read, or is a Git LFS pointer (``malformed``).
+    """
+    refuse_lfs_pointer(path, FrameError)
+    try:
+        return np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise FrameError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def write_image(out: OutputFolder, name: str, image: Pixels) -> None:
     """Write an image file; its suffix says in which format.
 
     Args:
-        path: of the file.
+        out: folder of the file.
+        name: of the file, any that the system allows.
         image: (H, W) or (H, W, 3) uint8 blue-green-red, or (H, W) uint16.
 
     Raises:
+        ConfigError: a file of this name is there that is not ours.
         SourceError: it cannot be written.
     """
-    if not cv2.imwrite(str(path), image):
-        raise SourceError(f"{path} cannot be written; is the disk full or the folder read-only?")
+    data = cv2.imencode(Path(name).suffix, image)[1]
+    try:
+        with out.replace(name) as fresh:
+            fresh.write_bytes(data)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SourceError(
+            f"{out.folder / name} cannot be written: {reason}; is the disk full or the folder read-only?"
+        ) from error
 
 
 def check_size(name: str, image: Pixels, size: tuple[int, int]) -> None:

@@ -11,7 +11,7 @@ import openvino as ov
 import yaml
 
 from cmt_seg_ros.errors import ConfigError, ModelError
-from cmt_seg_ros.files import shared
+from cmt_seg_ros.files import is_hidden, openable, refuse_lfs_pointer, shared
 from cmt_seg_ros.labels import LabelSet
 
 FORMAT_VERSION = 1
@@ -78,7 +78,8 @@ class ModelPackage:
             ModelError: OpenVINO cannot read it, or its classes do not match.
         """
         try:
-            model = ov.Core().read_model(self.folder / "model.xml")
+            with openable(self.folder) as folder:
+                model = ov.Core().read_model(folder / "model.xml")
             classes = model.output("probabilities").get_partial_shape()[1].get_length()
         except RuntimeError as error:
             raise ModelError(f"{self.folder / 'model.xml'} cannot be read: {error}; export the model again") from error
@@ -100,7 +101,8 @@ def available() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for root in search_path():
         for description in sorted(root.glob("*/model.yaml")):
-            found.setdefault(description.parent.name, description.parent)
+            if not is_hidden(description.parent.name):
+                found.setdefault(description.parent.name, description.parent)
     return found
 
 
@@ -122,6 +124,7 @@ def find(model: str) -> Path:
 
 def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / "model.yaml"
+    refuse_lfs_pointer(path, ModelError)
     try:
         description = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -140,6 +143,7 @@ def _verify_files(folder: Path, description: dict[str, Any]) -> None:
         if expected is None or not path.is_file():
             what = "has no checksum in model.yaml" if path.is_file() else "is missing"
             raise ModelError(f"{path} {what}; restore the package (git checkout) or export it again")
+        refuse_lfs_pointer(path, ModelError)
         found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:
             raise ModelError(

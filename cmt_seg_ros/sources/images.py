@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.images.files import SUFFIXES, list_files, try_image
+from cmt_seg_ros.images.pairing import frame_names
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
@@ -15,7 +16,9 @@ from cmt_seg_ros.structures import Frame
 
 
 class ImageFolderSource:
-    """Iterates the images of a folder in the order of their names, stamped by their number and a rate.
+    """Iterates the images of a folder in natural order (2.png before 10.png), stamped by their number and a rate.
+
+    Frames have the names of their files without suffix; with it, where two files differ in it only.
 
     Args:
         folder: the folder; subfolders are not read.
@@ -54,22 +57,37 @@ class ImageFolderSource:
         self._files = list_files(self._folder)
         if not self._files:
             raise SourceError(f"{self._folder} has no images; expected files ending in {', '.join(SUFFIXES)}")
+        self._names = frame_names(self._files)
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __iter__(self) -> Iterator[Frame]:
-        self.lost = {}
+        self.lost, first = {}, ""
         frame_id = f"{self._camera}_optical_frame"
         for index, path in enumerate(self._files):
             try:
                 pixels = try_image(path, max_image_px=self._max_image_px)
             except FrameError as error:
                 self.lost[index] = error.reason
+                first = first or str(error)
                 kind = "damaged_message" if error.reason == "malformed" else error.reason
                 self.problems.add(kind, f"{error}; it is skipped")
                 continue
             stamp_ns = round(index * 1e9 / self.fps)  # a skipped image leaves a gap: the others keep their times
-            yield Frame(self._camera, stamp_ns, pixels, "bgr8", frame_id, path.stem)
+            yield Frame(self._camera, stamp_ns, pixels, "bgr8", frame_id, self._names[index])
         if len(self.lost) == len(self):
-            raise SourceError(f"none of the {len(self)} images in {self._folder} can be decoded; are they damaged?")
+            raise SourceError(f"none of the {len(self)} images in {self._folder} can be decoded; the first: {first}")
+
+
+def frames_of(config: SourceConfig, count: int) -> list[str] | int:
+    """Return what the frames of a clip are known by, as :func:`~cmt_seg_ros.images.pairing.pair` takes it.
+
+    Args:
+        config: names the clip.
+        count: how many frames it has.
+
+    Returns:
+        The names of images in a folder; of other clips, whose frames have numbers only, the count.
+    """
+    return frame_names(list_files(Path(config.images)))[:count] if config.images else count

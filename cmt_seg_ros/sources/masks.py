@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -10,13 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.images.files import check_size, files_by_name, read_image
+from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.images.files import MASK_SUFFIXES, check_size, files_by_name
+from cmt_seg_ros.images.label_images import byte_labels, read_labels
+from cmt_seg_ros.images.pairing import check_distinct, check_paired, pair
 from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelClass, LabelSet
 from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import U8, Segmentation
-
-MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff")  # lossless: a JPEG changes the ids
 
 OBJECT = LabelSet((LabelClass(0, "object", (255, 160, 0), is_object=True),))
 """Classes of inputs without classes: binary masks, a detector's boxes."""
@@ -34,7 +34,7 @@ class MaskFrame:
 
 
 class MaskFolder:
-    """Iterates the masks of a folder in the order of their names, stamped by their number and a rate, or by a video.
+    """Iterates the masks of a folder in natural order (2.png before 10.png), stamped by place and rate, or by a video.
 
     A binary mask has only the values 0 and 1, or 0 and 255: not 0 is an object. Its class is that of :data:`OBJECT`,
     or the class ids given beside it. Any other mask has class ids; 255, or the number after the last class, is
@@ -44,8 +44,9 @@ class MaskFolder:
     Args:
         folder: one-channel 8-bit images.
         fps: frames per second; 0: each mask has the time of its frame in the video that ``pictures`` is.
-        class_ids: folder of masks with class ids, one for each of ``folder``, which are binary then.
-        pictures: one for each mask, or None.
+        class_ids: folder of masks with class ids, one for each of ``folder``, which are binary then. They are paired
+            with the masks by name or number, see :func:`~cmt_seg_ros.images.pairing.pair`.
+        pictures: one for each mask, or None; paired alike.
         labels: what class ids mean; None: ``folder`` says whether its masks are binary, and class ids are those of
             :data:`~cmt_seg_ros.labels.CAMVID`. With labels and without ``class_ids``, ``folder`` has class ids.
 
@@ -54,9 +55,9 @@ class MaskFolder:
         binary: whether ``folder`` has binary masks.
 
     Raises:
-        SourceError: a folder is missing or empty, or has another number of files than ``folder``, or fps is out of
-            range; while iterating: a file cannot be read, is not one channel of 8 bits, differs in size, is not binary
-            among binary masks, or has an id that is no class; or the pictures end.
+        SourceError: a folder is missing or empty, files cannot be paired, or fps is out of range; while iterating: a
+            file cannot be read, is not one channel of 8 bits, differs in size, is not binary among binary masks, or
+            has an id that is no class; or the pictures end.
     """
 
     def __init__(
@@ -68,20 +69,45 @@ class MaskFolder:
         pictures: Pictures | None = None,
         labels: LabelSet | None = None,
     ) -> None:
-        if not (0 < fps < 1e6 or (fps == 0 and pictures is not None and pictures.has_times)):
+        if not (0 < fps < 1e6 or (fps == 0 and pictures is not None and pictures.is_video)):
             raise SourceError(f"fps is {fps}; it must be over 0 and under 1e6, or 0 with a video, which has times")
         self._folder, self._fps, self._pictures = folder, fps, pictures
         self._masks = _mask_files(folder, objectness=class_ids is not None or labels is None)
-        self._ids = _mask_files(class_ids, objectness=False) if class_ids is not None else []
+        check_distinct(self._masks)
+        names = [_name(path) for path in self._masks]
+        self._ids: list[Path] = []
+        if class_ids is not None:
+            self._ids = _paired(names, _mask_files(class_ids, objectness=False), "class ids")
         self.binary = class_ids is not None or (labels is None and self._looks_binary())
         self.labels = OBJECT if self.binary and class_ids is None else labels or CAMVID
-        others = [] if pictures is None else [(pictures.path, len(pictures))]
-        for path, count in [*([] if class_ids is None else [(class_ids, len(self._ids))]), *others]:
-            if count != len(self):
-                raise SourceError(f"{path} has {count} frames and {folder} has {len(self)} masks; each needs its own")
+        if pictures is not None and pictures.is_video:
+            self.pair_with(len(pictures))
+        elif pictures is not None:
+            pictures.pair_with(names)
 
     def __len__(self) -> int:
         return len(self._masks)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the frames: those of the files."""
+        return [path.stem for path in self._masks]
+
+    def pair_with(self, frames: Sequence[str] | int, part: bool = False) -> None:
+        """Give each frame of a clip its mask, and take the order of the frames.
+
+        Args:
+            frames: as :func:`~cmt_seg_ros.images.pairing.pair` takes them.
+            part: these are not all frames of the clip, so there may be masks of others.
+
+        Raises:
+            SourceError: a frame has no mask, or a mask no frame.
+        """
+        order = _paired(frames, self._masks, "mask", part)
+        if self._ids:
+            ids = dict(zip(self._masks, self._ids, strict=True))
+            self._ids = [ids[path] for path in order]
+        self._masks = order
 
     def __iter__(self) -> Iterator[MaskFrame]:
         size: tuple[int, int] | None = None
@@ -140,12 +166,23 @@ def _mask_files(folder: Path, objectness: bool) -> list[Path]:
     return kinds[objectness] or files
 
 
+def _name(path: Path) -> str:
+    """Return what the frame of a mask is called: in a folder that ``cmt-seg predict`` wrote, as its image."""
+    return path.stem.removesuffix(_OBJECTNESS)
+
+
+def _paired(frames: Sequence[str] | int, files: list[Path], what: str, part: bool = False) -> list[Path]:
+    """Return the files in the order of the frames; each must have its other, but files need none if ``part``."""
+    pairs = pair(frames, files, [_name(path) for path in files])
+    check_paired(pairs, frames, [] if part else files, what)
+    return [pairs[place] for place in sorted(pairs)]
+
+
 def _read_mask(path: Path) -> U8:
-    mask = read_image(path, cv2.IMREAD_UNCHANGED)
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        what = f"a colour or palette image of shape {mask.shape}" if mask.ndim != 2 else f"of type {mask.dtype}"
-        raise SourceError(f"{path} is {what}; a mask has one channel of 8 bits: save the ids as grey values")
-    return mask
+    try:
+        return byte_labels(read_labels(path))
+    except FrameError as error:
+        raise SourceError(f"mask {path} cannot be used: {error}") from error
 
 
 def _is_binary(mask: U8) -> bool:

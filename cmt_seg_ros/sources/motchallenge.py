@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.files import refuse_lfs_pointer
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.structures import Box, Segment, Track, TrackState
 
@@ -160,6 +161,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     Raises:
         SourceError: the file cannot be read.
     """
+    refuse_lfs_pointer(path, SourceError)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

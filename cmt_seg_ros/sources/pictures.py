@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.images.files import check_size, files_by_name, read_image
+from cmt_seg_ros.images.pairing import check_paired, frame_names, pair
 from cmt_seg_ros.sources.video import VideoSource
 from cmt_seg_ros.structures import U8
 
 
 class Pictures:
-    """The images of a folder in the order of their names, or the frames of a video.
+    """The images of a folder in natural order (2.png before 10.png), or the frames of a video.
 
     Unlike :class:`~cmt_seg_ros.sources.ImageFolderSource` it skips nothing: picture k belongs to frame k.
 
@@ -24,7 +25,7 @@ class Pictures:
 
     Attributes:
         path: of the folder or the file.
-        has_times: whether each has a time of its own, as the frames of a video have.
+        is_video: whether it is a video, whose frames have times of their own.
 
     Raises:
         SourceError: no such folder or file, or no image in it.
@@ -33,11 +34,32 @@ class Pictures:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._video = None if path.is_dir() else VideoSource(path)
+        self.is_video = self._video is not None
         self._files = [] if self._video else files_by_name(path)
-        self.has_times = self._video is not None
 
     def __len__(self) -> int:
         return len(self._video) if self._video else len(self._files)
+
+    def pair_with(self, frames: Sequence[str]) -> None:
+        """Take the images of a folder in the order of frames that are known by their names.
+
+        Raises:
+            SourceError: a frame has no image, or an image no frame.
+        """
+        pairs = pair(frames, self._files, frame_names(self._files))
+        check_paired(pairs, frames, self._files, "image")
+        self._files = [pairs[place] for place in range(len(frames))]
+
+    def number(self, count: int) -> None:
+        """Take ``count`` images of a folder by the numbers in their names; as they are listed where none has one.
+
+        Raises:
+            SourceError: some have the number of a frame, but not of all.
+        """
+        pairs = {} if self.is_video else pair(count, self._files)
+        if pairs:
+            check_paired(pairs, count, [], "image")
+            self._files = [pairs[place] for place in range(count)]
 
     def first(self, count: int, size: tuple[int, int]) -> Iterator[tuple[U8, int | None]]:
         """Yield the first ``count`` of them.

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.files import openable, refuse_lfs_pointer
 from cmt_seg_ros.images.containers import missing_bytes
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
@@ -62,6 +63,7 @@ class VideoSource:
         self.name = self._path.name
         if not self._path.is_file():
             raise SourceError(f"video {self._path} is not a file; give the path of a video file (for images: a folder)")
+        refuse_lfs_pointer(self._path, SourceError)
         with self._open() as (container, stream):
             shown = [p.pts for p in _packets(container, stream, []) if p.size and not p.is_discard]
             times = [time for time in shown if time is not None]
@@ -104,7 +106,8 @@ class VideoSource:
         """Open the file; give it with its first stream of video that is no cover picture."""
         try:
             # By its whole path: FFmpeg takes what comes before a colon for a protocol.
-            container = av.open(str(self._path.absolute()))
+            with openable(self._path.absolute()) as path:
+                container = av.open(str(path))
         except (av.FFmpegError, OSError, ValueError) as error:
             missing = missing_bytes(self._path)
             why = f"it is cut, {missing} bytes are missing at its end" if missing else "not a video, or damaged"

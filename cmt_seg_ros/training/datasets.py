@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from cmt_seg_ros.errors import DatasetError, SourceError
-from cmt_seg_ros.images.files import list_files, read_image
+from cmt_seg_ros.errors import DatasetError, FrameError, SourceError
+from cmt_seg_ros.images.files import MASK_SUFFIXES, list_files, read_image
+from cmt_seg_ros.images.label_images import byte_labels, read_labels
+from cmt_seg_ros.images.pairing import check_distinct, check_paired, first_of, pair
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet, class_entries, classes_file
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,28 +72,40 @@ def _union(path: Path, names: Any, labels: LabelSet) -> tuple[int, ...]:
 
 
 def read_folder(root: Path, num_ids: int) -> list[Sample]:
-    """Read ``root/images/*`` with ``root/labels/<same stem>.png``; ids of ``num_ids`` and more are ignored.
+    """Read ``root/images/*`` with ``root/labels/*``, which are paired by name or number; see :func:`pairing.pair`.
+
+    Args:
+        root: folder with images/ and labels/.
+        num_ids: ids of this number and more are ignored.
 
     Raises:
-        DatasetError: a folder is missing or empty, an image has no labels, or their sizes differ.
+        DatasetError: a folder is missing or empty, an image has no labels, their sizes differ, or two images or two
+            label files differ in their suffix only.
     """
-    images = list_files(root / "images")
+    images, labels = list_files(root / "images"), list_files(root / "labels", MASK_SUFFIXES)
     if not images:
         raise DatasetError(f"no images in {root / 'images'}; expected images/*.png|jpg|webp and labels/<same name>.png")
-    return [_read_pair(path, root / "labels" / f"{path.stem}.png", num_ids) for path in images]
+    names = [path.stem for path in images]
+    try:
+        check_distinct(images)
+        pairs = pair(names, labels)
+        check_paired(pairs, names, [], "label file")
+    except SourceError as error:
+        raise DatasetError(f"{root}: {error}") from error
+    if unused := sorted(set(labels) - set(pairs.values())):
+        names = [path.name for path in unused]
+        log.warning("%d of %d label files in %s have no image: %s", len(unused), len(labels), root, first_of(names))
+    return [_read_pair(path, pairs[place], num_ids) for place, path in enumerate(images)]
 
 
 def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
     try:
         image = read_image(image_path)
-        ids = read_image(label_path, cv2.IMREAD_UNCHANGED)  # as stored: a grey value is an id, a colour is none
+        ids = byte_labels(read_labels(label_path))
     except SourceError as error:
-        raise DatasetError(f"{error}; every image needs its label file") from error
-    if ids.ndim != 2 or ids.dtype != np.uint8:
-        raise DatasetError(
-            f"{label_path} is {ids.dtype} of shape {ids.shape}; labels must be one channel of 8-bit class ids "
-            "(not colours, and not a palette, which OpenCV turns into colours)"
-        )
+        raise DatasetError(str(error)) from error
+    except FrameError as error:
+        raise DatasetError(f"labels {label_path} cannot be used: {error}") from error
     if image.shape[:2] != ids.shape:
         raise DatasetError(f"{label_path} is {ids.shape} but its image is {image.shape[:2]}; sizes must be equal")
     return Sample(image_path.stem, image, np.where(ids < num_ids, ids, IGNORE_ID).astype(np.uint8))

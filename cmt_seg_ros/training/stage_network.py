@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cmt_seg_ros.errors import ConfigError, ModelError
-from cmt_seg_ros.files import write_whole
+from cmt_seg_ros.files import is_hidden, refuse_lfs_pointer, write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import EfficientNetLite0
@@ -37,6 +37,7 @@ def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path |
     network = CmtMchh(network_config(recipe, stage, labels))
     if before is not None:
         path = before / "weights.safetensors"
+        refuse_lfs_pointer(path, ModelError)
         try:
             carry_over(network, load_file(path))
         except (OSError, SafetensorError) as error:
@@ -111,7 +112,8 @@ def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
         rank: number of this process; only process 0 writes.
 
     Raises:
-        ConfigError: the folder holds a run of another recipe, other data or other classes, or cannot be written.
+        ConfigError: the folder holds a run of another recipe, other data or other classes, or other files, or cannot be
+            written.
     """
     path = out / "run.yaml"
     if path.is_file():
@@ -122,6 +124,8 @@ def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
     elif rank == 0:
         try:
             out.mkdir(parents=True, exist_ok=True)
+            if any(not is_hidden(there.name) for there in out.iterdir()):
+                raise ConfigError(f"--out {out} has files that are no training run; give another folder")
             write_whole(path, yaml.safe_dump(dict(record), sort_keys=False))
         except OSError as error:
             raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from error

@@ -69,6 +69,10 @@ def test_all_bags_of_a_folder(tmp_path: Path) -> None:
     assert found == ["a", "b", "c", "crashed.bag.active", "lone/x.mcap", "lone/y.db3", "old", "w.mcap.zstd", "z.bag"]
     assert bags_in(drives / "a") == [drives / "a"] and bags_in(drives / "z.bag") == [drives / "z.bag"]
     assert bags_in(tmp_path / "drives" / "lone") == [drives / "lone" / "x.mcap", drives / "lone" / "y.db3"]
+    for name in ("part_10.mcap", "part_9.mcap", "._z.bag", ".trash/x.mcap"):
+        (drives / "n" / name).parent.mkdir(parents=True, exist_ok=True)
+        (drives / "n" / name).touch()
+    assert [path.name for path in bags_in(drives / "n")] == ["part_9.mcap", "part_10.mcap"]
     (drives / "b" / "mark").touch()
     assert drives / "b" in bags_in(drives) and drives / "b" not in bags_in(drives, skip="mark")
     with pytest.raises(SourceError, match="not a folder"):

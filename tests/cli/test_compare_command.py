@@ -37,6 +37,16 @@ def test_several_runs_and_a_page(runs: Path, capsys: pytest.CaptureFixture[str])
     assert (runs / "out" / "compare.html").is_file() and (runs / "out" / "compare.json").is_file()
 
 
+def test_a_page_of_somebody_else_stays(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = runs / "out" / "compare.html"
+    for _ in range(2):
+        assert main(["compare", "old", "new", "--out", "out", *QUICK]) == 0
+    page.write_text("mine")
+    assert main(["compare", "old", "new", "--out", "out", *QUICK]) == 1
+    assert "out has compare.html, which cmt-seg did not write" in capsys.readouterr().err
+    assert page.read_text(encoding="utf-8") == "mine"
+
+
 def test_a_broken_limit_is_status_1_with_a_line_that_says_which(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     limits = ["--fail-below", "mean_iou=-0.5", "--fail-below", "pixel_accuracy=-90"]
     assert main(["compare", "old", "new", *limits, *QUICK]) == 1

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
 from support.clips import scene, write_bag
 
@@ -131,3 +135,37 @@ def test_sequences_have_names_that_are_folders(tmp_path: Path) -> None:
         find_inputs([str(tmp_path / "a"), str(tmp_path / "b")], [], SourceConfig(ground_truth=str(tmp_path)))
     with pytest.raises(ConfigError, match="neither bags"):
         find_inputs([str(tmp_path / "stereo")], [], SourceConfig())
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def write_named(folder: Path, images: dict[bytes, np.ndarray]) -> Path:
+    folder.mkdir(parents=True)
+    for name, image in images.items():
+        Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    return folder
+
+
+@pytest.mark.parametrize("locale", [{}, ASCII])
+def test_names_that_are_not_utf8_and_an_ascii_terminal_stop_nothing(locale: dict[str, str], tmp_path: Path) -> None:
+    root = tmp_path / os.fsdecode(b"in\xff")
+    frames = {b"f\xe9_%d.png" % k: np.full((24, 32, 3), 50 * k, np.uint8) for k in range(3)}
+    masks = {name: np.full((24, 32), 3, np.uint8) for name in frames}
+    images = write_named(root / "images", frames)
+    for folder in ("labels", "masks"):
+        write_named(root / folder, masks)
+    (images / os.fsdecode(b"f\xe9_1.png")).write_bytes(b"damaged")
+    out = tmp_path / os.fsdecode(b"out\xc3\xa4")
+    program = "import sys; from cmt_seg_ros.evaluation.report import report; report._plots = lambda *a: {};"
+    program += "from cmt_seg_ros.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "evaluate", images, "--masks", root / "masks", "--legend", "camvid"]
+    done = subprocess.run(
+        [*command, "--out", out], capture_output=True, text=True, errors="replace", env={**os.environ, **locale}
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 3 and "report that" not in said and "Traceback" not in said, said
+    assert "problem: " in said and "f\\udce9_1.png cannot be decoded" in said
+    assert summary_in(out)["frames"]["evaluated"] == 2
+    assert r"f\udce9_2" in (out / "frames.csv").read_text(encoding="utf-8")
+    assert r"f\udce9_1" in (out / "report.html").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import pytest
 
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.images.files import list_files
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import Frame
@@ -67,3 +68,59 @@ def test_wrong_settings_are_one_sentence(
     assert main(["predict", "--images", str(photos), "--out", str(tmp_path), *options]) == 1
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
+
+
+def tiny(path: Path, value: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((32, 48, 3), value, np.uint8))
+
+
+def test_lost_images_are_counted_and_are_status_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        tiny(tmp_path / "in" / name, 90)
+    (tmp_path / "in" / "b.png").write_bytes((tmp_path / "in" / "b.png").read_bytes()[:20])
+    assert main(["predict", "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--device", "CPU"]) == 3
+    out = capsys.readouterr().out
+    assert "2 of 3 frames: masks" in out and "problem: " in out and "b.png cannot be decoded" in out
+
+
+def test_two_images_of_one_name_give_two_results_and_hidden_files_none(tmp_path: Path) -> None:
+    for name, value in (("a.jpg", 10), ("a.png", 200), ("9.png", 90), ("10.png", 90)):
+        tiny(tmp_path / "in" / name, value)
+    (tmp_path / "in" / "._9.png").write_bytes(b"Mac OS X")
+    assert main(["predict", "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--device", "CPU"]) == 0
+    masks = [path.name for path in list_files(tmp_path / "out") if "_" not in path.name]
+    assert masks == ["9.png", "10.png", "a.jpg.png", "a.png.png"]
+    dark, bright = (cv2.imread(str(tmp_path / "out" / f"a.{kind}_overlay.jpg")).mean() for kind in ("jpg", "png"))
+    assert dark < bright
+
+
+def test_results_replace_nothing_but_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    tiny(photos / "a.jpg", 90)
+    tiny(photos / "b.png", 90)
+    options = ["predict", "--images", str(photos), "--device", "CPU", "--out"]
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    assert main([*options, str(photos)]) == 1
+    assert "is what --images reads; give another folder" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in photos.iterdir()} == before
+    tiny(out / "b.png", 7)
+    mine = (out / "b.png").read_bytes()
+    assert main([*options, str(out)]) == 1
+    assert "out has b.png, which cmt-seg did not write" in capsys.readouterr().err
+    assert [path.read_bytes() for path in out.iterdir()] == [mine]
+    (out / "b.png").rename(out / "mine.png")
+    for _ in range(2):
+        assert main([*options, str(out)]) == 0
+    assert (out / "mine.png").read_bytes() == mine
+    tiny(out / "b.png", 8)  # a result that somebody has worked on is his
+    assert main([*options, str(out)]) == 1
+
+
+def test_images_whose_results_would_have_one_name_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny(tmp_path / "in" / "a.png", 90)
+    tiny(tmp_path / "in" / "a_objectness.png", 90)
+    assert main(["predict", "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    assert "a_objectness.png would be written for two of the images; rename one" in capsys.readouterr().err

@@ -72,6 +72,11 @@ def test_what_is_not_good_enough_is_not_written(
     assert main(["quantize", str(package.folder), "--data", str(data), "--out", str(out)]) == 1
     error = capsys.readouterr().err
     assert "points of mIoU (50 are allowed)" in error and "(100% are needed)" in error and not out.exists()
+    out.mkdir()
+    (out / "model.yaml").write_text("mine")
+    assert main(["quantize", str(package.folder), "--data", str(data), "--out", str(out)]) == 1
+    assert "has model.yaml, which cmt-seg did not write" in capsys.readouterr().err
+    assert [path.read_text(encoding="utf-8") for path in out.iterdir()] == ["mine"]
 
 
 def test_mistakes_are_explained(

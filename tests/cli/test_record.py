@@ -134,7 +134,7 @@ def test_wrong_use_is_explained(
 def test_a_recording_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bag").mkdir()
     assert main(["record", "--out", str(tmp_path)]) == 1
-    assert "has a recording already; give another folder with --out" in capsys.readouterr().err
+    assert "has bag already, which is not replaced; give another folder with --out" in capsys.readouterr().err
 
 
 def test_without_ros_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from support import videos
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.sources import VideoSource
 from cmt_seg_ros.structures import Track
 from cmt_seg_ros.tracking.tracker import Tracker
@@ -81,7 +82,7 @@ def test_binary_masks_are_tracked_and_drawn_in_a_folder(tmp_path: Path) -> None:
     out, overlay = tmp_path / "result.txt", tmp_path / "overlay"
     assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out), "--overlay", str(overlay)]) == 0
     assert_followed(rows_of(out))
-    drawn = [cv2.imread(str(p)) for p in sorted(overlay.iterdir())]
+    drawn = [cv2.imread(str(p)) for p in sorted(overlay.glob("*.jpg"))]
     assert len(drawn) == FRAMES and drawn[0].shape == (HEIGHT, WIDTH, 3)
     assert np.ptp(drawn[-1].astype(int), axis=2).max() > 50  # a colour: a track
 
@@ -183,7 +184,7 @@ def test_an_old_name_of_a_parameter_is_taken_and_the_new_one_told(
         (["--masks", "MASKS", "--out", "DET/result.txt"], "cannot be written"),
         (["--detections", "DET", "--size", "64x48", "--out", "DET"], "is what --detections reads"),
         (["--masks", "MASKS", "--overlay", "MASKS"], "is what --masks reads"),
-        (["--masks", "MASKS", "--overlay", "DET/tracks"], "cannot be made"),
+        (["--masks", "MASKS", "--overlay", "DET/tracks"], "cannot be written"),
     ],
 )
 def test_wrong_options_are_one_sentence(
@@ -206,15 +207,36 @@ def test_without_a_video_the_rate_is_needed(tmp_path: Path, capsys: pytest.Captu
 def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     masks, out = images(tmp_path / "masks", (255, 255)), tmp_path / "result.txt"
     (masks / f"{FRAMES - 1:03d}.png").write_bytes(b"no picture")
-    out.write_text("of an earlier run\n")
+    video = tmp_path / "tracks.mp4"
+    earlier = OutputFolder(tmp_path)
+    for path in (out, video):
+        path.write_text("of an earlier run\n")
+        earlier.note(path.name)
     assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out)]) == 1
     assert f"{FRAMES - 1:03d}.png" in capsys.readouterr().err
-    assert out.read_text(encoding="utf-8") == "of an earlier run\n" and len(list(tmp_path.iterdir())) == 2
-    video = tmp_path / "tracks.mp4"
-    video.write_bytes(b"of an earlier run")
+    assert out.read_text(encoding="utf-8") == "of an earlier run\n" and len(list(tmp_path.iterdir())) == 4
     options = ["--masks", str(masks), "--fps", "10", "--out", str(out), "--overlay", str(video)]
     assert main(["track", *options]) == 1
-    assert video.read_bytes() == b"of an earlier run" and len(list(tmp_path.iterdir())) == 3
+    assert video.read_bytes() == b"of an earlier run\n" and len(list(tmp_path.iterdir())) == 4
+
+
+def test_what_somebody_else_put_there_is_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks, out, drawn = images(tmp_path / "masks", (255, 255)), tmp_path / "result.txt", tmp_path / "drawn"
+    options = ["--masks", str(masks), "--fps", "10"]
+    drawn.mkdir()
+    for name in ("003.jpg", "unrelated.jpg"):
+        (drawn / name).write_bytes(b"a photo")
+    assert main(["track", *options, "--out", str(out), "--overlay", str(drawn)]) == 1
+    assert "--overlay" in (error := capsys.readouterr().err) and "has 003.jpg, which cmt-seg did not write" in error
+    assert sorted(path.name for path in drawn.iterdir()) == ["003.jpg", "unrelated.jpg"] and not out.exists()
+    (drawn / "003.jpg").unlink()
+    for _ in range(2):  # what it wrote itself is replaced
+        assert main(["track", *options, "--out", str(out), "--overlay", str(drawn)]) == 0
+    assert (drawn / "unrelated.jpg").read_bytes() == b"a photo"
+    out.write_text("my own notes\n")
+    assert main(["track", *options, "--out", str(out)]) == 1
+    assert "result.txt, which cmt-seg did not write or which changed since" in capsys.readouterr().err
+    assert out.read_text(encoding="utf-8") == "my own notes\n"
 
 
 @pytest.mark.parametrize(

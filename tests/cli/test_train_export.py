@@ -55,6 +55,9 @@ def test_train_then_export(
     assert (package.height, package.width) == (96, 160)
     assert package.description["scores"]["images"] == 2 and package.description["scores"]["torch_parity"] >= 0.98
     assert "frames of data val" in (out / "README.md").read_text(encoding="utf-8")
+    (out / "README.md").write_text("my own words")
+    assert main(export_arguments) == 1 and (out / "README.md").read_text(encoding="utf-8") == "my own words"
+    assert "has README.md, which cmt-seg did not write or which changed since" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("quick_training", "quick_export")

@@ -220,7 +220,7 @@ def test_given_masks_are_tracked_and_scored_against_boxes(tmp_path: Path) -> Non
     lines = (tmp_path / "out" / "tracks.txt").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 24 and lines[0] == "1,1,10.00,20.00,12.00,16.00,1.00,-1,-1,-1"
     (tmp_path / "masks" / "000.png").unlink()
-    with pytest.raises(SourceError, match=r"there are 11 masks and clip\.avi has 12 frames"):
+    with pytest.raises(SourceError, match=r"1 of 12 frames have no mask: 0\."):
         evaluate(job(tmp_path / "less", "unused", source=source, masks=str(tmp_path / "masks")))
 
 

@@ -79,6 +79,13 @@ def test_files_of_a_folder_come_by_name(tmp_path: Path) -> None:
         files_by_name(tmp_path / "d.png")
 
 
+def test_files_come_in_the_order_of_their_numbers_and_hidden_ones_not_at_all(tmp_path: Path) -> None:
+    for name in ("10.png", "9.png", "1.png", "f2_10.png", "f2_9.png", "f10_1.png", "._1.png", ".thumb.png"):
+        (tmp_path / name).touch()
+    expected = ["1.png", "9.png", "10.png", "f2_9.png", "f2_10.png", "f10_1.png"]
+    assert [path.name for path in list_files(tmp_path)] == expected
+
+
 def test_another_size_is_refused() -> None:
     check_size("a.png", PICTURE, (32, 48))
     with pytest.raises(SourceError, match=r"a.png is 48x32, the frames are 47x32; all must have one size"):

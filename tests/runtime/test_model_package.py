@@ -33,6 +33,14 @@ def test_shipped_model_is_found_by_name_and_whole() -> None:
     loaded.read_ir()
 
 
+def test_a_hidden_folder_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mine", ".trash"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.yaml").touch()
+    monkeypatch.setattr("cmt_seg_ros.runtime.model_package.search_path", lambda: [tmp_path])
+    assert list(available()) == ["mine"]
+
+
 def test_shipped_model_states_data_terms_and_scores() -> None:
     card = ModelPackage.load(MODEL).description
     assert card["data"] and all(d["terms"] for d in card["data"]) and card["reproduce"]

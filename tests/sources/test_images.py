@@ -65,7 +65,7 @@ def test_what_is_not_a_folder_of_images_is_refused(tmp_path: Path) -> None:
     for name, words in (("none", "not a folder"), ("file", "not a folder"), ("empty", "no images")):
         with pytest.raises(SourceError, match=words):
             ImageFolderSource(tmp_path / name)
-    with pytest.raises(SourceError, match="can be decoded"):
+    with pytest.raises(SourceError, match=r"can be decoded; the first: .*0\.png"):
         list(ImageFolderSource(tmp_path / "bad"))
     with pytest.raises(SourceError, match="fps"):
         ImageFolderSource(tmp_path, fps=0.0)
@@ -86,8 +86,29 @@ def test_labels_beside_the_images_are_ground_truth(tmp_path: Path) -> None:
 
 def test_a_label_file_that_does_not_fit_is_a_problem(tmp_path: Path) -> None:
     write(tmp_path / "images" / "a.png", grey(1))
-    for label in (np.zeros((8, 11), np.uint8), grey(0), np.zeros((8, 12), np.uint16)):
+    for label, words in (
+        (np.zeros((8, 11), np.uint8), "a.png is uint8 (8, 11)"),
+        (grey(0), "it has 3 channels: colours or transparency"),
+        (np.full((8, 12), 256, np.uint16), "it has the value 256; class ids are 0 to 255"),
+    ):
         write(tmp_path / "labels" / "a.png", label)
         clip = open_source(SourceConfig(images=str(tmp_path / "images")))
         assert [frame.truth for frame in clip] == [None]
-        assert clip.problems.counts == {"bad_label": 1} and "a.png is uint" in clip.problems.lines[0]
+        assert clip.problems.counts == {"bad_label": 1} and words in clip.problems.lines[0]
+
+
+def test_two_images_of_one_name_are_two_frames(tmp_path: Path) -> None:
+    for name, value in (("a.jpg", 1), ("a.png", 2), ("10.png", 4), ("9.png", 3), ("._9.png", 5)):
+        write(tmp_path / name, grey(value))
+    assert [frame.name for frame in ImageFolderSource(tmp_path)] == ["9", "10", "a.jpg", "a.png"]
+
+
+def test_labels_are_found_by_number_and_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    for k in (1, 2, 10):
+        write(tmp_path / "images" / f"frame_{k}.png", grey(k))
+        write(tmp_path / "labels" / f"{k:04d}.png", np.full((8, 12), k, np.uint8))
+    clip = open_source(SourceConfig(images=str(tmp_path / "images")))
+    assert [int(frame.truth.class_ids[0, 0]) for frame in clip if frame.truth is not None] == [1, 2, 10]
+    write(tmp_path / "labels" / "0002.tif", np.zeros((8, 12), np.uint8))
+    with pytest.raises(SourceError, match=r"0002\.png and 0002\.tif have the same name"):
+        open_source(SourceConfig(images=str(tmp_path / "images")))

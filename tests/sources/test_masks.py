@@ -112,10 +112,12 @@ def test_a_video_belongs_to_the_masks(tmp_path: Path) -> None:
 def test_numbers_and_sizes_must_agree(tmp_path: Path) -> None:
     masks = folder(tmp_path / "m", mask(1), mask(1))
     one, small = folder(tmp_path / "one", mask(1)), folder(tmp_path / "small", mask(1), mask(1)[:7])
-    with pytest.raises(SourceError, match=r"one has 1 frames and .*m has 2 masks"):
+    with pytest.raises(SourceError, match=r"1 of 2 frames have no class ids: 001\."):
         MaskFolder(masks, 10.0, class_ids=one)
-    with pytest.raises(SourceError, match=r"one has 1 frames and .*m has 2 masks"):
+    with pytest.raises(SourceError, match=r"1 of 2 frames have no image: 001\."):
         MaskFolder(masks, 10.0, pictures=Pictures(one))
+    with pytest.raises(SourceError, match=r"1 of 2 files in .*m have no frame: 001\.png"):
+        MaskFolder(one, 10.0, pictures=Pictures(masks))
     for source in (
         MaskFolder(small, 10.0),
         MaskFolder(masks, 10.0, class_ids=small),
@@ -128,9 +130,12 @@ def test_numbers_and_sizes_must_agree(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (np.zeros((8, 12, 3), np.uint8), "001.png is a colour or palette image"),
-        (np.zeros((8, 12), np.uint16), "001.png is of type uint16"),
-        (None, "001.png cannot be decoded"),
+        (
+            np.zeros((8, 12, 3), np.uint8),
+            "001.png cannot be used: it has 3 channels: colours or transparency, which are no ids",
+        ),
+        (np.full((8, 12), 256, np.uint16), "001.png cannot be used: it has the value 256; class ids are 0 to 255"),
+        (None, "001.png cannot be used: it cannot be decoded"),
         (mask(12), "001.png has the value 12; the classes are 0 to 10"),
     ],
 )
@@ -146,6 +151,40 @@ def test_a_mask_among_binary_ones_must_be_binary(tmp_path: Path) -> None:
     masks, ids = folder(tmp_path / "m", mask(1), mask(7)), folder(tmp_path / "ids", mask(CAR), mask(CAR))
     with pytest.raises(SourceError, match=r"001.png has the values 0, 7; a binary mask has only"):
         list(MaskFolder(masks, 10.0, class_ids=ids))
+
+
+def test_class_ids_and_pictures_are_found_by_name_not_by_place(tmp_path: Path) -> None:
+    for name, number in (("1", 1), ("2", 2), ("10", 10)):
+        folder(tmp_path / "m", mask(255))
+        (tmp_path / "m" / "000.png").rename(tmp_path / "m" / f"{name}.png")
+        for kind, image in (("ids", mask(number, rest=3)), ("i", np.full((8, 12, 3), number, np.uint8))):
+            folder(tmp_path / kind, image)
+            (tmp_path / kind / "000.png").rename(tmp_path / kind / f"{kind}_{number:06d}.png")
+    masks = MaskFolder(tmp_path / "m", 10.0, class_ids=tmp_path / "ids", pictures=Pictures(tmp_path / "i"))
+    frames = list(masks)
+    assert [f.segmentation.name for f in frames] == ["1", "2", "10"]
+    assert [int(f.segmentation.class_ids[2, 3]) for f in frames] == [1, 2, 10]
+    assert [int(f.image[0, 0, 0]) for f in frames if f.image is not None] == [1, 2, 10]
+
+
+def test_results_of_two_images_of_one_name_go_with_their_images(tmp_path: Path) -> None:
+    for name, value in (("a.jpg", 10), ("a.png", 200)):
+        (tmp_path / "i").mkdir(exist_ok=True)
+        assert cv2.imwrite(str(tmp_path / "i" / name), np.full((8, 12, 3), value, np.uint8))
+        for ending in ("", "_objectness"):
+            folder(tmp_path / "m", mask(0))
+            (tmp_path / "m" / "000.png").rename(tmp_path / "m" / f"{name}{ending}.png")
+    masks = MaskFolder(tmp_path / "m", 10.0, class_ids=tmp_path / "m", pictures=Pictures(tmp_path / "i"))
+    assert [round(f.image.mean()) for f in masks if f.image is not None] == [10, 200]
+
+
+def test_hidden_files_are_no_masks_and_two_masks_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = folder(tmp_path / "m", mask(255))
+    (path / "._000.png").write_bytes(b"Mac OS X")
+    assert len(MaskFolder(path, 10.0)) == 1
+    assert cv2.imwrite(str(path / "000.tif"), mask(1))
+    with pytest.raises(SourceError, match=r"000\.png and 000\.tif have the same name"):
+        MaskFolder(path, 10.0)
 
 
 def test_what_is_no_folder_of_masks_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.label_files import png
 
 from cmt_seg_ros.errors import ConfigError, DatasetError
 from cmt_seg_ros.labels import CAMVID, read_classes
@@ -28,15 +29,34 @@ def test_folder_is_read_and_foreign_ids_are_ignored(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.zeros((20, 31), np.uint8))
     with pytest.raises(DatasetError, match="sizes must be equal"):
         read_folder(tmp_path, 11)
-    for wrong in (np.zeros((20, 30, 3), np.uint8), np.zeros((20, 30), np.uint16)):  # a palette is read as colours
-        cv2.imwrite(str(tmp_path / "labels" / "a.png"), wrong)
-        with pytest.raises(DatasetError, match="one channel of 8-bit class ids"):
-            read_folder(tmp_path, 11)
+    cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(DatasetError, match=r"a\.png.* has 3 channels: colours or transparency, which are no ids"):
+        read_folder(tmp_path, 11)
+    (tmp_path / "labels" / "a.png").write_bytes(png(np.full((20, 30), 3, np.uint8), 4, palette=True))
+    assert (read_folder(tmp_path, 11)[0].labels == 3).all()
     (tmp_path / "labels" / "a.png").unlink()
-    with pytest.raises(DatasetError, match="every image needs its label file"):
+    with pytest.raises(DatasetError, match=r"1 of 1 frames have no label file: a\."):
         read_folder(tmp_path, 11)
     with pytest.raises(DatasetError, match="no images in"):
         read_folder(tmp_path / "nothing", 11)
+
+
+def test_images_and_labels_are_paired_and_what_is_left_over_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for k in (1, 2, 10):
+        cv2.imwrite(str(tmp_path / "images" / f"{k}.jpg"), np.full((8, 8, 3), k, np.uint8))
+        cv2.imwrite(str(tmp_path / "labels" / f"{k:03d}_L.png"), np.full((8, 8), k, np.uint8))
+    cv2.imwrite(str(tmp_path / "labels" / "011_L.png"), np.zeros((8, 8), np.uint8))
+    (tmp_path / "images" / "._1.jpg").write_bytes(b"Mac OS X")
+    samples = read_folder(tmp_path, 11)
+    assert [(s.name, int(s.labels[0, 0])) for s in samples] == [("1", 1), ("2", 2), ("10", 10)]
+    assert "1 of 4 label files" in caplog.text and "011_L.png" in caplog.text
+    cv2.imwrite(str(tmp_path / "images" / "1.png"), np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(DatasetError, match=r"1\.jpg and 1\.png have the same name"):
+        read_folder(tmp_path, 11)
 
 
 def test_classes_come_from_the_folder_or_its_name(tmp_path: Path) -> None:

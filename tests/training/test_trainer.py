@@ -131,6 +131,8 @@ def test_another_run_does_not_continue_in_a_folder(samples: list[Sample], tmp_pa
     with pytest.raises(ConfigError, match="another hold_out"):
         make(samples, tmp_path, short, about={"hold_out": "x"}).run()
     (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="has files that are no training run; give another folder"):
+        make(samples, tmp_path.parent, short).run()
     with pytest.raises(ConfigError, match="cannot be written"):
         make(samples, tmp_path / "file", short).run()
 

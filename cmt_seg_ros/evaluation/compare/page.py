@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -26,7 +25,9 @@ from cmt_seg_ros.evaluation.report.style import (
     styled,
     svg,
 )
+from cmt_seg_ros.files import ESCAPED
 from cmt_seg_ros.metrics.scores import SHARE
+from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.structures import F64
 
 MOST_CHANGED = 5
@@ -42,9 +43,9 @@ class ChangedFrame:
 
 
 def write_comparison(
-    out: Path, comparisons: Sequence[Comparison], settings: Settings, failures: Sequence[str] = ()
+    out: OutputFolder, comparisons: Sequence[Comparison], settings: Settings, failures: Sequence[str] = ()
 ) -> None:
-    """Write ``compare.html`` and ``compare.json`` into a folder, which is made if need be.
+    """Write ``compare.html`` and ``compare.json`` into a folder.
 
     Args:
         out: the folder.
@@ -53,16 +54,19 @@ def write_comparison(
         failures: a sentence on each limit that is broken.
 
     Raises:
+        ConfigError: the folder has a file of such a name that is not ours.
         SourceError: the folder cannot be written.
     """
     page = render(comparisons, settings, failures)
     data = json.dumps(to_dict(comparisons, settings, failures), indent=2)
+    files = {"compare.html": page, "compare.json": data + "\n"}
+    out.check(files)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "compare.html").write_text(page, encoding="utf-8")
-        (out / "compare.json").write_text(data + "\n", encoding="utf-8")
+        for name, text in files.items():
+            with out.replace(name) as fresh:
+                fresh.write_text(text, encoding="utf-8", errors=ESCAPED)
     except OSError as error:
-        raise SourceError(f"the comparison cannot be written to {out}: {error}") from error
+        raise SourceError(f"the comparison cannot be written to {out.folder}: {error}") from error
 
 
 def render(comparisons: Sequence[Comparison], settings: Settings, failures: Sequence[str]) -> str:

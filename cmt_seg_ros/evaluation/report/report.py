@@ -25,6 +25,7 @@ from cmt_seg_ros.evaluation.scores.tables import (
     stage_rows,
     tiles,
 )
+from cmt_seg_ros.files import ESCAPED
 from cmt_seg_ros.labels import LabelSet
 
 VIDEO = f"{LIVE}/overlay.mp4"
@@ -51,7 +52,7 @@ def write_report(folder: Path, summary: Summary, history: RunHistory) -> None:
     """
     page = render(folder, summary, history)
     try:
-        (folder / REPORT).write_text(page, encoding="utf-8")
+        (folder / REPORT).write_text(page, encoding="utf-8", errors=ESCAPED)
     except OSError as error:
         raise SourceError(f"{folder / REPORT} cannot be written: {error.strerror}; is the disk full?") from error
 

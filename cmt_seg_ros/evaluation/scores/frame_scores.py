@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from cmt_seg_ros.evaluation.scores.frame_records import Match, Record
+from cmt_seg_ros.files import ESCAPED
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics import scores
 from cmt_seg_ros.metrics.scores import Sums
@@ -134,7 +135,7 @@ class FrameTable:
 
     def __init__(self, path: Path, labels: LabelSet) -> None:
         self._no_ious = [float("nan")] * len(labels)
-        self._file = path.open("w", encoding="utf-8", newline="")
+        self._file = path.open("w", encoding="utf-8", errors=ESCAPED, newline="")
         self._table = csv.writer(self._file)
         classes = [f"iou_{name}" for name in labels.names]
         self._table.writerow(["sequence", "index", "name", "stamp_ns", "lost", *SCORES, *classes, *TIMES])

@@ -14,6 +14,7 @@ from sensor_msgs.msg import Image
 from cmt_seg_ros.bags.messages import raw_stamp_ns
 from cmt_seg_ros.bags.run_tables import ArrivalTable
 from cmt_seg_ros.bags.writer import Arrival, BagFile
+from cmt_seg_ros.config import RECORDING_FILES
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.images.video import VideoFile
@@ -38,6 +39,9 @@ class RecordingFolder:
     def __init__(self, out: Path, topics: Mapping[str, Topic]) -> None:
         self._out, self._topics, self._saved_s = out, topics, 0.0
         self._video: VideoFile | None = None
+        there = [name for name in RECORDING_FILES if (out / name).exists()]
+        if there:
+            raise SourceError(f"folder {out} has {there[0]} already; give another folder")
         try:
             out.mkdir(parents=True, exist_ok=True)
             self._bag = BagFile(out / "bag")

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import cv2
-
 from cmt_seg_ros.bags.messages import BagMessage
 from cmt_seg_ros.bags.storage import bag_messages
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.images.files import files_by_name, read_image
+from cmt_seg_ros.images.files import MASK_SUFFIXES, files_by_name
+from cmt_seg_ros.images.label_images import read_labels
 from cmt_seg_ros.images.messages import stamp_ns
+from cmt_seg_ros.images.pairing import pair
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.bag import BagSource
-from cmt_seg_ros.sources.clip import Source
-from cmt_seg_ros.sources.masks import MASK_SUFFIXES
+from cmt_seg_ros.sources.clip import Source, numbered
 from cmt_seg_ros.sources.motchallenge import read_boxes
 from cmt_seg_ros.sources.truth.images import LabelImage, message_labels
 from cmt_seg_ros.sources.truth.matching import ByKey, ByStamp, Matcher, file_stamp_ns
-from cmt_seg_ros.structures import Box
+from cmt_seg_ros.structures import Box, Frame
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -93,21 +92,25 @@ def _load_message(message: BagMessage) -> Pixels:
 
 
 class FolderFeed:
-    """Label images of a folder, matched by their names or by the stamps they are named by.
+    """Label images of a folder, matched by their names or numbers, or by the stamps they are named by.
 
     Args:
         folder: with lossless images.
+        frames: as :func:`~cmt_seg_ros.images.pairing.pair` takes them.
         source: the clip. Its first frames are read to see which of names and stamps match more; None: names do.
         tolerance_ns: of stamps.
 
     Raises:
-        SourceError: no such folder, or no image in it.
+        SourceError: no such folder, no image in it, or two that differ in their suffix only.
     """
 
-    def __init__(self, folder: Path, source: Source | None, tolerance_ns: int) -> None:
+    def __init__(self, folder: Path, frames: Sequence[str] | int, source: Source | None, tolerance_ns: int) -> None:
         self._tolerance_ns = tolerance_ns
-        self._files = {path.stem: path for path in files_by_name(folder, MASK_SUFFIXES)}
-        stamps = ((file_stamp_ns(path), path) for path in self._files.values())
+        files = files_by_name(folder, MASK_SUFFIXES)
+        self._pairs = pair(frames, files)
+        paired = set(self._pairs.values())
+        self._others = [path for path in files if path not in paired]
+        stamps = ((file_stamp_ns(path), path) for path in files)
         self._stamps = sorted((stamp, path) for stamp, path in stamps if stamp is not None)
         self._by_stamp = source is not None and bool(self._stamps) and self._probe(source)
 
@@ -115,8 +118,10 @@ class FolderFeed:
         """See :class:`Feed`."""
         if self._by_stamp:
             return self._stamp_matcher()
-        images = {stem: _file_label(path) for stem, path in self._files.items()}
-        return ByKey(images, lambda frame, _: frame.name, lambda stem: self._files[stem].name)
+        # No frame asks for the labels under negative keys: they are there to be named as unused.
+        files = {**self._pairs, **{-1 - k: path for k, path in enumerate(self._others)}}
+        labels = {key: _file_label(path) for key, path in files.items()}
+        return ByKey(labels, lambda _, number: number, lambda key: files[key].name)
 
     def _stamp_matcher(self) -> ByStamp[LabelImage]:
         labels = [(stamp, path.name, _file_label(path)) for stamp, path in self._stamps]
@@ -125,8 +130,10 @@ class FolderFeed:
     def _probe(self, source: Source) -> bool:
         """Say whether more frames are matched by stamp than by name."""
         names, stamps, matcher = 0, 0, self._stamp_matcher()
-        for index, frame in enumerate(islice(source, _MOST_PROBED)):
-            names += frame.name in self._files
+        for index, frame in islice(numbered(source), _MOST_PROBED):
+            if not isinstance(frame, Frame):
+                continue
+            names += index in self._pairs
             stamps += matcher.find(frame, index) is not None
             if index >= _PROBED - 1 and (names or stamps):
                 break
@@ -153,4 +160,4 @@ class BoxFeed:
 
 
 def _file_label(path: Path) -> LabelImage:
-    return LabelImage(str(path), partial(read_image, path, cv2.IMREAD_UNCHANGED))
+    return LabelImage(str(path), partial(read_labels, path))

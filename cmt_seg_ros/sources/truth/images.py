@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS, Pixels
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.label_images import byte_labels, decode_labels
 from cmt_seg_ros.images.messages import frame_from_message
-from cmt_seg_ros.images.pixels import decode
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.structures import U8, U16
@@ -46,7 +47,7 @@ def message_labels(message: Any) -> Pixels:
         return frame.pixels
     if not frame.encoding.startswith("png"):
         raise FrameError(f"{frame.pixels.size} bytes of {frame.encoding} are no label image; expected png")
-    return decode(frame.pixels, cv2.IMREAD_UNCHANGED)
+    return decode_labels(frame.pixels, SegmentationConfig.max_image_px)
 
 
 def true_class_ids(image: Pixels, name: str, size: tuple[int, int], labels: LabelSet, problems: Problems) -> U8 | None:
@@ -60,10 +61,15 @@ def true_class_ids(image: Pixels, name: str, size: tuple[int, int], labels: Labe
         problems: is told of ids that are no class (these pixels become unlabelled), and why there is no result.
 
     Returns:
-        (H, W) uint8; None if it is not one channel of 8 bits of the frame's size.
+        (H, W) uint8; None if it is not one channel of ids up to 255, of the frame's size.
     """
-    if image.dtype != np.uint8 or image.shape != size:
+    if image.dtype not in (np.uint8, np.uint16) or image.shape != size:
         problems.add("bad_label", f"{name} is {_kind(image)}; class ids must be uint8 {size}, (height, width)")
+        return None
+    try:
+        image = byte_labels(image)
+    except FrameError as error:
+        problems.add("bad_label", f"{name} cannot be used: {error}")
         return None
     used = np.flatnonzero(cv2.calcHist([image], [0], None, [256], [0, 256]))
     unknown = used[(used > len(labels)) & (used != IGNORE_ID)]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.images.files import list_files
+from cmt_seg_ros.images.files import MASK_SUFFIXES, list_files
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.sources.bag import BagSource
 from cmt_seg_ros.sources.clip import Source
-from cmt_seg_ros.sources.masks import MASK_SUFFIXES
+from cmt_seg_ros.sources.images import frames_of
 from cmt_seg_ros.sources.truth.feeds import BoxFeed, FolderFeed, TopicFeed
 from cmt_seg_ros.sources.truth.with_truth import WithTruth
 
@@ -44,9 +44,9 @@ def with_truth(source: Source, config: SourceConfig, truth_labels: LabelSet) -> 
 
 def _images(source: Source, config: SourceConfig, named: str, topic: str, folder: str) -> FolderFeed | TopicFeed | None:
     """Open the label images of the place that is named or, if none is, of the usual topic or folder."""
-    tolerance_ns = round(config.tolerance_ms * 1e6)
+    tolerance_ns, frames = round(config.tolerance_ms * 1e6), frames_of(config, len(source))
     if named and Path(named).is_dir():
-        return FolderFeed(Path(named), source, tolerance_ns)
+        return FolderFeed(Path(named), frames, source, tolerance_ns)
     if isinstance(source, BagSource):
         used = named or _usual_topic(source, topic)
         if named and named not in source.image_topics:
@@ -56,7 +56,7 @@ def _images(source: Source, config: SourceConfig, named: str, topic: str, folder
     if named:
         raise SourceError(f"ground truth {named} is not a folder; give a folder of label images, or for boxes a file")
     usual = _usual_folder(config, folder)
-    return None if usual is None else FolderFeed(usual, None, tolerance_ns)
+    return None if usual is None else FolderFeed(usual, frames, None, tolerance_ns)
 
 
 def _usual_topic(source: BagSource, topic: str) -> str:

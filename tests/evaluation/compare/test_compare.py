@@ -33,6 +33,7 @@ from cmt_seg_ros.evaluation.scores.summary import RunInfo, summarise
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics.segmentation import iou_per_class, mean_iou, pixel_accuracy
 from cmt_seg_ros.metrics.tracking import clear_mot, combine_hota, hota, identity
+from cmt_seg_ros.outputs import OutputFolder
 
 QUICK = Settings(resamples=200)
 
@@ -315,7 +316,7 @@ def test_numbers_as_people_read_them() -> None:
 
 def test_page_and_json(good: Path, bad: Path, tmp_path: Path) -> None:
     comparisons = [compare(good, bad), compare(good, good)]
-    write_comparison(tmp_path / "new" / "out", comparisons, QUICK, ["a <limit>"])
+    write_comparison(OutputFolder(tmp_path / "new" / "out"), comparisons, QUICK, ["a <limit>"])
     text = (tmp_path / "new" / "out" / "compare.html").read_text(encoding="utf-8")
     assert text.count('src="data:image/svg+xml;base64,') == 8 and "a &lt;limit&gt;" in text
     assert not re.search(r"https?:|@import|url\(", text)
@@ -331,7 +332,7 @@ def test_page_of_runs_without_truth(tmp_path: Path) -> None:
     keys = ("confusion", "boundary_f", "objects", "calibration", "panoptic", "match")
     folder = write_run(tmp_path, without=keys)
     comparison = compare(folder, folder)
-    write_comparison(tmp_path / "out", [comparison], QUICK)
+    write_comparison(OutputFolder(tmp_path / "out"), [comparison], QUICK)
     assert (tmp_path / "out" / "compare.html").read_text(encoding="utf-8").count("data:image/svg") == 1
     assert most_changed(comparison) == []
 

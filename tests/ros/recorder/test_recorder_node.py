@@ -174,10 +174,13 @@ def test_wrong_parameters_are_refused(ros: Bench, out: Path, values: dict[str, o
     assert not out.exists()
 
 
-def test_a_recording_is_not_written_over(ros: Bench, out: Path) -> None:
-    ros.remove(recorder(ros, out, topics=["segmentation/mask"]))
-    with pytest.raises(SourceError, match=r"bag .* cannot be written"):
+@pytest.mark.parametrize("name", ["bag", "arrivals.csv", "recording.json", "overlay.mp4"])
+def test_a_recording_is_not_written_over(name: str, ros: Bench, out: Path) -> None:
+    out.mkdir()
+    (out / name).write_text("mine")
+    with pytest.raises(SourceError, match=rf"has {name} already; give another folder"):
         recorder(ros, out, topics=["segmentation/mask"])
+    assert [path.read_text(encoding="utf-8") for path in out.iterdir()] == ["mine"]
 
 
 def test_the_process_finishes_its_files_when_it_is_ended(tmp_path: Path, out: Path) -> None:
