@@ -14,7 +14,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.errors import FrameError, SourceError, TrackingError
+from cmt_seg_ros.errors import ConfigError, FrameError, SourceError, TrackingError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.checkpoint import RunState
 from cmt_seg_ros.evaluation.folder import claimed
@@ -31,7 +31,7 @@ from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import Clip, numbered
-from cmt_seg_ros.sources.masks import MaskFolder
+from cmt_seg_ros.sources.masks import GIVE_CLASSES, MaskFolder
 from cmt_seg_ros.structures import Frame
 from cmt_seg_ros.tracking.render import instance_image
 from cmt_seg_ros.tracking.session import TrackingSession
@@ -107,9 +107,9 @@ def score(job: Job, state: RunState, stream: ResultStream, progress: Progress) -
     Raises:
         SourceError: as the results do; the disk is full.
     """
-    truth_labels = job.truth_labels or stream.labels
+    truth_labels = stream.clip.labels or stream.labels
     if "records" not in state.memory:
-        state.memory["records"] = RecordBuilder(job.name, stream.labels, truth_labels, stream.times)
+        state.memory["records"] = RecordBuilder(job.name, stream.labels, truth_labels, stream.times, job.truth_classes)
     with closing(RunWriter(job.folder, state, stream.labels, stream.model, job.annotate)) as writer:
         for result in stream.results:
             writer.add(result, state.memory["records"].record(result))
@@ -121,8 +121,8 @@ def score(job: Job, state: RunState, stream: ResultStream, progress: Progress) -
 def _replayed(job: Job, state: RunState) -> ResultStream:
     """Replay the clip from where the state says."""
     problems = state.problems = state.problems or Problems()
-    clip, labels, results = _open(job, problems, state.frames)
-    model, device = _model(job)
+    clip, labels, model, results = _open(job, problems, state.frames)
+    device = "" if job.masks else _pipeline(job.segmentation).engine.device
     if "session" not in state.memory:
         state.memory["session"] = TrackingSession(labels, job.tracker)
     session: TrackingSession = state.memory["session"]
@@ -145,41 +145,48 @@ def _replayed(job: Job, state: RunState) -> ResultStream:
     )
 
 
-def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[FrameResult]]:
-    """Open the clip; return it, what its masks mean, and its results without tracks from frame ``start`` on."""
+def open_clip(job: Job, labels: LabelSet, problems: Problems) -> Clip:
+    """Open the clip with its ground truth, whose class ids mean ``labels`` unless they are known to mean others."""
+    return open_source(
+        job.source,
+        truth_labels=job.truth_labels,
+        problems=problems,
+        max_image_px=job.segmentation.max_image_px,
+        truth_classes=job.truth_classes,
+        default_labels=labels,
+    )
+
+
+def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, str, Iterator[FrameResult]]:
+    """Open the clip; return it, what its masks mean, who made them, and its results without tracks from ``start`` on.
+
+    Raises:
+        ConfigError: nothing says what the values of given masks mean, and they are to be compared with true classes.
+    """
     if job.masks:
-        masks = MaskFolder(Path(job.masks), 1.0, labels=None)
-        labels = masks.labels
-        limit = job.segmentation.max_image_px
-        clip = open_source(job.source, truth_labels=job.truth_labels or labels, problems=problems, max_image_px=limit)
+        masks = MaskFolder(Path(job.masks), 1.0, labels=job.mask_labels)
+        clip = open_clip(job, masks.labels, problems)
+        if clip.labels is not None and not masks.is_told:
+            raise ConfigError(f"the ground truth has classes, and nothing says those of {job.masks}. {GIVE_CLASSES}")
         if len(masks) > len(clip) and not job.source.frames:
             raise SourceError(
                 f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
             )
-        return clip, labels, _given(clip, masks, start)
+        return clip, masks.labels, f"given masks ({masks.told})", _given(clip, masks, start)
     pipeline = _pipeline(job.segmentation)
-    truth_labels, limit = job.truth_labels or pipeline.labels, pipeline.config.max_image_px
-    clip = open_source(job.source, truth_labels=truth_labels, problems=problems, max_image_px=limit)
+    clip = open_clip(job, pipeline.labels, problems)
 
     def refused(index: int, error: FrameError) -> None:
         problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")
 
-    return clip, pipeline.labels, iter(Replay(numbered(clip), pipeline, start, refused))
-
-
-def _model(job: Job) -> tuple[str, str]:
-    """Return the name of the model and its device."""
-    if job.masks:
-        return "given masks", ""
-    pipeline = _pipeline(job.segmentation)
-    return pipeline.package.name, pipeline.engine.device
+    return clip, pipeline.labels, pipeline.package.name, iter(Replay(numbered(clip), pipeline, start, refused))
 
 
 def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[FrameResult]:
     """Yield the results of a few frames once more, for pictures; without tracks."""
     last = max(wanted, default=-1)
     if job.masks:
-        masks = MaskFolder(Path(job.masks), 1.0)
+        masks = MaskFolder(Path(job.masks), 1.0, labels=job.mask_labels)
         yield from (r for r in islice(_given(clip, masks, 0), last + 1) if r.index in wanted)
         return
     for index, frame in islice(numbered(clip), last + 1):
