@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from cmt_seg_ros.errors import DatasetError, SourceError
 from cmt_seg_ros.images.files import list_files, read_image
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet, class_entries, classes_file
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8
+from cmt_seg_ros.training.label_check import LabelCounts
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +70,13 @@ def _union(path: Path, names: Any, labels: LabelSet) -> tuple[int, ...]:
     return tuple(sorted(labels.names.index(name) for name in names))
 
 
-def read_folder(root: Path, num_ids: int) -> list[Sample]:
+def read_folder(root: Path, num_ids: int, counts: LabelCounts | None = None) -> list[Sample]:
     """Read ``root/images/*`` with ``root/labels/<same stem>.png``; ids of ``num_ids`` and more are ignored.
+
+    Args:
+        root: the folder.
+        num_ids: how many ids there are.
+        counts: is told of the labels as they are stored.
 
     Raises:
         DatasetError: a folder is missing or empty, an image has no labels, or their sizes differ.
@@ -76,10 +84,19 @@ def read_folder(root: Path, num_ids: int) -> list[Sample]:
     images = list_files(root / "images")
     if not images:
         raise DatasetError(f"no images in {root / 'images'}; expected images/*.png|jpg|webp and labels/<same name>.png")
-    return [_read_pair(path, root / "labels" / f"{path.stem}.png", num_ids) for path in images]
+    samples = []
+    disable = os.environ.get("RANK", "0") != "0"  # of several processes one shows it
+    for path in tqdm(images, desc=f"reading {root.name}", unit="image", delay=2, leave=False, disable=disable):
+        sample = _read_pair(path, root / "labels" / f"{path.stem}.png")
+        if counts is not None:
+            counts.add(sample.labels)
+        ids = np.where(sample.labels < num_ids, sample.labels, np.uint8(IGNORE_ID))
+        samples.append(replace(sample, labels=ids))
+    return samples
 
 
-def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
+def _read_pair(image_path: Path, label_path: Path) -> Sample:
+    """Read an image and its labels as they are stored."""
     try:
         image = read_image(image_path)
         ids = read_image(label_path, cv2.IMREAD_UNCHANGED)  # as stored: a grey value is an id, a colour is none
@@ -92,7 +109,7 @@ def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
         )
     if image.shape[:2] != ids.shape:
         raise DatasetError(f"{label_path} is {ids.shape} but its image is {image.shape[:2]}; sizes must be equal")
-    return Sample(image_path.stem, image, np.where(ids < num_ids, ids, IGNORE_ID).astype(np.uint8))
+    return Sample(image_path.stem, image, ids)
 
 
 def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 360) -> Iterator[Sample]:
