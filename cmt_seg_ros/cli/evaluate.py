@@ -75,7 +75,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     what.add_argument("--masks", default="", metavar="FOLDER", help="masks, one a frame, instead of a model's")
     what.add_argument(MASK_CLASSES, default="", metavar="NAME", help="what the values of --masks mean: binary (not 0 "
                       "is an object), camvid, a model, a folder with classes.yaml (classes.yaml of the masks' data "
-                      "set; without one, 255 is an object and 0 is none)")  # fmt: skip
+                      "set, else the true classes; without those, 255 is an object and 0 is none)")  # fmt: skip
     what.add_argument("--use-images", action="store_true", help="the tracker gets the images, too")
     what.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
                       help="a parameter of config/segmentation.yaml or tracker.yaml; can be repeated")  # fmt: skip

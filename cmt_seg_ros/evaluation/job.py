@@ -37,7 +37,8 @@ class Job:
         tracker: of the tracker.
         use_images: the tracker gets the images, too (as tracker_node's parameter of that name).
         masks: folder of masks, one for each frame, which are taken instead of the model's; empty: the model's.
-        mask_labels: what the values of ``masks`` mean, see :class:`~cmt_seg_ros.sources.masks.MaskFolder`.
+        mask_labels: what the values of ``masks`` mean, see :class:`~cmt_seg_ros.sources.masks.MaskFolder`;
+            if nothing says it, and the truth has classes, theirs.
         truth_labels: what true class ids mean; None: what the classes.yaml of the labels' data set says, else the same
             as predicted ones.
         truth_classes: names of the classes, lower case, whose tracks and true objects count; none: tracks of all

@@ -26,12 +26,13 @@ from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
 from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary
 from cmt_seg_ros.images.files import check_size
 from cmt_seg_ros.images.pixels import to_bgr
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import CAMVID, LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import Clip, numbered
-from cmt_seg_ros.sources.masks import GIVE_CLASSES, MaskFolder
+from cmt_seg_ros.sources.masks import MaskFolder
+from cmt_seg_ros.sources.truth.with_truth import WithTruth
 from cmt_seg_ros.structures import Frame
 from cmt_seg_ros.tracking.render import instance_image
 from cmt_seg_ros.tracking.session import TrackingSession
@@ -158,21 +159,25 @@ def open_clip(job: Job, labels: LabelSet, problems: Problems) -> Clip:
 
 
 def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, str, Iterator[FrameResult]]:
-    """Open the clip; return it, what its masks mean, who made them, and its results without tracks from ``start`` on.
+    """Open the clip; return it, what its masks mean, who made them, and results without tracks from ``start`` on.
 
     Raises:
-        ConfigError: nothing says what the values of given masks mean, and they are to be compared with true classes.
+        ConfigError: binary masks beside true class ids of which nothing says what they mean.
     """
     if job.masks:
-        masks = MaskFolder(Path(job.masks), 1.0, labels=job.mask_labels)
-        clip = open_clip(job, masks.labels, problems)
-        if clip.labels is not None and not masks.is_told:
-            raise ConfigError(f"the ground truth has classes, and nothing says those of {job.masks}. {GIVE_CLASSES}")
+        told = MaskFolder(Path(job.masks), 1.0, labels=job.mask_labels)
+        clip = open_clip(job, CAMVID if told.binary else told.labels, problems)
+        untold = job.truth_labels is None and isinstance(clip.source, WithTruth) and clip.labels is CAMVID
+        if untold and told.binary and told.is_told:  # the predicted classes do not say it
+            raise ConfigError("nothing says what the true class ids mean: give --legend camvid, a model, or a folder "
+                              "with classes.yaml")  # fmt: skip
+        masks = _given_masks(job, clip)
         if len(masks) > len(clip) and not job.source.frames:
             raise SourceError(
                 f"there are {len(masks)} masks and {clip.name} has {len(clip)} frames; each needs its own"
             )
-        return clip, masks.labels, f"given masks ({masks.told})", _given(clip, masks, start)
+        like = "" if told.is_told or clip.labels is None else ", the true ones"
+        return clip, masks.labels, f"given masks ({masks.told}{like})", _given(clip, masks, start)
     pipeline = _pipeline(job.segmentation)
     clip = open_clip(job, pipeline.labels, problems)
 
@@ -182,12 +187,19 @@ def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, str
     return clip, pipeline.labels, pipeline.package.name, iter(Replay(numbered(clip), pipeline, start, refused))
 
 
+def _given_masks(job: Job, clip: Clip) -> MaskFolder:
+    """Open the masks that are given; if nothing says what their values mean, these are ids of the true classes."""
+    masks = MaskFolder(Path(job.masks), 1.0, labels=job.mask_labels)
+    if masks.is_told or clip.labels is None:
+        return masks
+    return MaskFolder(Path(job.masks), 1.0, labels=clip.labels)
+
+
 def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[FrameResult]:
     """Yield the results of a few frames once more, for pictures; without tracks."""
     last = max(wanted, default=-1)
     if job.masks:
-        masks = MaskFolder(Path(job.masks), 1.0, labels=job.mask_labels)
-        yield from (r for r in islice(_given(clip, masks, 0), last + 1) if r.index in wanted)
+        yield from (r for r in islice(_given(clip, _given_masks(job, clip), 0), last + 1) if r.index in wanted)
         return
     for index, frame in islice(numbered(clip), last + 1):
         if index in wanted and isinstance(frame, Frame):

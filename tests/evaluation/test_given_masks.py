@@ -11,7 +11,7 @@ import pytest
 from support.clips import job
 
 from cmt_seg_ros.config import SourceConfig
-from cmt_seg_ros.errors import ConfigError, DatasetError
+from cmt_seg_ros.errors import ConfigError, DatasetError, SourceError
 from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.sequence import evaluate
 from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet, write_classes
@@ -61,15 +61,33 @@ def test_masks_of_named_classes(masks: np.ndarray, miou: float, accuracy: float,
     assert found["model"] == "given masks (ids of 11 classes)"
 
 
-@pytest.mark.parametrize("masks", [halves(SKY, ROAD), halves(SKY, BUILDING), halves(255, 255), halves(0, 255)])
-def test_beside_true_classes_nothing_is_taken_for_granted(masks: np.ndarray, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nothing says those of .*masks\. .*--mask-classes binary"):
-        scored(tmp_path, halves(SKY, ROAD), masks, truth_labels=CAMVID)
+@pytest.mark.parametrize(
+    ("masks", "accuracy"),
+    [(halves(SKY, ROAD), 1.0), (halves(SKY, BUILDING), 0.5), (halves(255, 255), 0.0), (halves(SKY, 255), 0.5)],
+)
+def test_untold_the_values_are_ids_of_the_true_classes_whichever_occur(
+    masks: np.ndarray, accuracy: float, tmp_path: Path
+) -> None:
+    found = scored(tmp_path, halves(SKY, ROAD), masks)
+    assert found["masks"] is not None and found["masks"]["pixel_accuracy"] == accuracy
+    assert found["model"] == "given masks (ids of 11 classes, the true ones)"
+
+
+def test_the_legend_of_the_truth_is_enough_for_masks_of_the_same_classes(tmp_path: Path) -> None:
+    found = scored(tmp_path, halves(3, 18), halves(3, 18), truth_labels=NAMES)
+    assert found["masks"] is not None and found["masks"]["class_iou"]["k18"] == 1.0
+    with pytest.raises(SourceError, match=r"has the value 18; the classes are 0 to 10 .*--mask-classes"):
+        scored(tmp_path / "untold", halves(3, 8), halves(3, 18))
 
 
 def test_binary_masks_beside_true_classes_are_scored_as_objects(tmp_path: Path) -> None:
     found = scored(tmp_path, halves(CAR, ROAD), halves(1, 0), mask_labels=OBJECT, truth_labels=CAMVID)
     assert found["masks"] is None and found["objectness"] is not None and found["objectness"]["iou"] == 1.0
+
+
+def test_binary_masks_do_not_say_what_true_ids_mean(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing says what the true class ids mean: give --legend"):
+        scored(tmp_path, halves(CAR, ROAD), halves(1, 0), mask_labels=OBJECT)
 
 
 def test_the_class_list_of_the_data_set_is_that_of_its_labels_and_masks(tmp_path: Path) -> None:
