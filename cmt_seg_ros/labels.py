@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 
 from cmt_seg_ros.errors import ConfigError, DatasetError
-from cmt_seg_ros.files import refuse_lfs_pointer
+from cmt_seg_ros.files import refuse_lfs_pointer, write_whole
 from cmt_seg_ros.structures import U8
 
 IGNORE_ID = 255
@@ -66,6 +66,10 @@ class LabelSet:
     def object_ids(self) -> tuple[int, ...]:
         """Ids of the classes that are objects."""
         return tuple(c.id for c in self.classes if c.is_object)
+
+    def ids_named(self, names: Collection[str]) -> set[int]:
+        """Return the ids of the classes with these names, which are lower case."""
+        return {c.id for c in self.classes if c.name.casefold() in names}
 
     @cached_property
     def is_object_lut(self) -> U8:
@@ -162,6 +166,28 @@ def read_classes(root: Path) -> LabelSet:
     return LabelSet.from_list(class_entries(path, values, "classes"))
 
 
+def data_set_of(folder: Path) -> Path | None:
+    """Find the data set whose labels or masks a folder has: itself or one of the two above it, by its class list.
+
+    That is ``classes.yaml`` (``<data set>/train/labels`` has it two folders up), or one known by the folder's name.
+    """
+    folder = folder.resolve()
+    for root in (folder, *folder.parents[:2]):
+        if (root / "classes.yaml").is_file() or (KNOWN_CLASSES / f"{root.name}.yaml").is_file():
+            return root
+    return None
+
+
+def classes_beside(folder: Path) -> LabelSet | None:
+    """Return the classes of the data set that a folder of labels or masks belongs to; None: nothing says them.
+
+    Raises:
+        DatasetError: its file is not one of classes.
+    """
+    root = data_set_of(folder)
+    return None if root is None else read_classes(root)
+
+
 def classes_file(root: Path) -> tuple[Path, Any]:
     """Find the class list of a data set; return its path and what it holds.
 
@@ -180,6 +206,25 @@ def classes_file(root: Path) -> tuple[Path, Any]:
         f"{root / 'classes.yaml'} does not exist (known without one, by the folder's name: {known}). "
         f"Write it, for example:\n{_EXAMPLE}"
     )
+
+
+def write_classes(root: Path, labels: LabelSet) -> None:
+    """Write ``root/classes.yaml``, which says what the class ids of the folder's masks mean; one that is there stays.
+
+    Raises:
+        ConfigError: there is one of other classes, or it cannot be written.
+    """
+    path = root / "classes.yaml"
+    try:
+        if not path.exists():
+            rows = yaml.safe_dump({"classes": labels.to_list()}, sort_keys=False, default_flow_style=None)
+            write_whole(path, rows)
+        elif read_classes(root) != labels:
+            raise ConfigError(f"{path} lists other classes than these masks have; give another folder")
+    except DatasetError as error:
+        raise ConfigError(f"{path} is no class list of these masks; give another folder") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}; give another folder") from error
 
 
 def class_entries(path: Path, values: Any, key: str) -> list[dict[str, Any]]:

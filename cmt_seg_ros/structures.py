@@ -7,8 +7,9 @@ bottom exclusive. Stamps are integer nanoseconds, as in ROS.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,27 @@ U8 = npt.NDArray[np.uint8]
 U16 = npt.NDArray[np.uint16]
 F64 = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
+
+
+class OtherBox(NamedTuple):
+    """A true box that does not count.
+
+    Attributes:
+        box_px: the box.
+        is_distractor: a track on it does not count either.
+        place: how many boxes that count come before it in the file.
+    """
+
+    box_px: Box
+    is_distractor: bool
+    place: int
+
+
+class TrueBoxes(NamedTuple):
+    """True boxes of a frame: those that count, by the object's id, and the others, both in the order of the file."""
+
+    boxes_px: dict[int, Box]
+    others: list[OtherBox]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +57,7 @@ class GroundTruth:
         camera_pose: (4, 4) float64, world from camera, metres; camera axes x right, y down,
             z forward; None where unknown.
         intrinsics: (3, 3) float64 pinhole matrix in pixels; None where unknown.
+        other_boxes: beside ``boxes_px``, true boxes that do not count.
     """
 
     class_ids: U8 | None = None
@@ -43,6 +66,7 @@ class GroundTruth:
     boxes_px: Mapping[int, Box] | None = None
     camera_pose: F64 | None = None
     intrinsics: F64 | None = None
+    other_boxes: Sequence[OtherBox] = ()
 
 
 @dataclass(frozen=True, eq=False)

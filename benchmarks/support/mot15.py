@@ -14,7 +14,8 @@ from scipy.optimize import linear_sum_assignment
 
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.metrics.matching import box_iou
-from cmt_seg_ros.sources.masks import MaskFolder
+from cmt_seg_ros.problems import Problems
+from cmt_seg_ros.sources.masks import OBJECT, MaskFolder
 from cmt_seg_ros.sources.motchallenge import read_detections, row_of
 from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import F64, U8
@@ -98,7 +99,7 @@ class Material:
 
 def public_boxes(sequence: MotSequence) -> Material:
     """The boxes of the benchmark's own detector."""
-    found = read_detections(sequence.folder / "det" / "det.txt")
+    found = read_detections(sequence.folder / "det" / "det.txt", Problems())
     frames = [
         np.array([(*segment.box_px, segment.score) for segment in found.get(frame, ())], np.float64).reshape(-1, 5)
         for frame in range(1, sequence.length + 1)
@@ -163,7 +164,7 @@ def box_row(frame: int, track_id: int, box: F64) -> str:
 
 
 def _masks_of(folder: Path, fps: float) -> Iterator[U8]:
-    for frame in MaskFolder(folder, fps):
+    for frame in MaskFolder(folder, fps, labels=OBJECT):
         yield np.equal(frame.segmentation.class_ids, 0).view(np.uint8)  # 0: the one class of binary masks
 
 

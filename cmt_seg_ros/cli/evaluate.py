@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from cmt_seg_ros.cli.terminal import DAMAGED, class_list, frame_bar, print_results, with_settings
+from cmt_seg_ros.cli.terminal import DAMAGED, MASK_CLASSES, class_list, frame_bar, print_results, with_settings
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.evaluation import workers
@@ -26,7 +26,8 @@ EXAMPLES = """examples:
   cmt-seg evaluate drive_bag --topic /front/image_raw --ground-truth /front/labels --out out/drive
   cmt-seg evaluate old.bag --ground-truth labels --tolerance-ms 20 --out out/old      ROS 1; label images by stamp
   cmt-seg evaluate images --out out/images                        a folder; truth from the folder labels beside it
-  cmt-seg evaluate clip.avi --masks masks --ground-truth gt.txt --out out/clip        the tracker alone
+  cmt-seg evaluate clip.avi --masks masks --mask-classes binary --ground-truth gt.txt --out out/clip     tracker alone
+  cmt-seg evaluate images --masks mine --mask-classes camvid --out out/mine           masks of another program
   cmt-seg evaluate bags --workers 4 --out out/all                 every bag of a folder, in four processes
   cmt-seg evaluate bags --cluster tcp://host:8786 --out out/all   on a Dask cluster
   cmt-seg evaluate drive.mcap --live --out out/live               through the real nodes, at the bag's own pace
@@ -63,12 +64,18 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
                        "input by its usual name)")  # fmt: skip
     truth.add_argument("--instances", default="", metavar="TRUTH", help="topic or folder of instance-id images")
     truth.add_argument("--legend", default="", metavar="NAME", help="what the true class ids mean: camvid, a model, a "
-                       "folder with classes.yaml (the same as the model's)")  # fmt: skip
+                       "folder with classes.yaml (classes.yaml of the labels' data set, else the same as the "
+                       "predicted ones)")  # fmt: skip
+    truth.add_argument("--truth-classes", default="", metavar="NAME,...", help="only tracks and true objects of these "
+                       "classes count, such as pedestrian,person (all; of true boxes as TrackEval)")  # fmt: skip
     truth.add_argument("--tolerance-ms", type=float, default=0.0, help="stamps of image and truth may differ by it (0)")
     what = parser.add_argument_group("what is evaluated")
     what.add_argument("--model", default=defaults.model, help="name or folder of a model package (%(default)s)")
     what.add_argument("--device", default=defaults.device, help="devices in order of preference (%(default)s)")
     what.add_argument("--masks", default="", metavar="FOLDER", help="masks, one a frame, instead of a model's")
+    what.add_argument(MASK_CLASSES, default="", metavar="NAME", help="what the values of --masks mean: binary (not 0 "
+                      "is an object), camvid, a model, a folder with classes.yaml (classes.yaml of the masks' data "
+                      "set, else the true classes; without those, 255 is an object and 0 is none)")  # fmt: skip
     what.add_argument("--use-images", action="store_true", help="the tracker gets the images, too")
     what.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE",
                       help="a parameter of config/segmentation.yaml or tracker.yaml; can be repeated")  # fmt: skip
@@ -106,6 +113,8 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
     """Return what can be evaluated, and what cannot with the reason."""
     if args.workers < 1:
         raise ConfigError(f"--workers is {args.workers}; it must be 1 or more")
+    if args.mask_classes and not args.masks:
+        raise ConfigError(f"{MASK_CLASSES} says what --masks are; give --masks, too. What true ids mean says --legend")
     if args.live and (args.workers > 1 or args.cluster or args.masks):
         raise ConfigError("--live plays one clip after the other, through the model: no --workers, --cluster, --masks")
     clip = {"fps": args.fps, "frames": args.frames, "scene_seed": args.seed}
@@ -127,7 +136,9 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
             tracker=tracker,
             use_images=args.use_images,
             masks=args.masks and str(Path(args.masks.replace("{name}", one.name)).expanduser().resolve()),
+            mask_labels=class_list(args.mask_classes, MASK_CLASSES),
             truth_labels=class_list(args.legend),
+            truth_classes=tuple(name.strip().casefold() for name in args.truth_classes.split(",") if name.strip()),
             annotate=not args.no_annotate,
         )
         if args.fresh:

@@ -17,6 +17,7 @@ from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.images.pixels import to_bgr
+from cmt_seg_ros.labels import write_classes
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
@@ -32,6 +33,7 @@ EXAMPLES = """examples:
 writes for each image: <name>.png             class ids at the image's size (255 = unlabelled)
                        <name>_objectness.png  0 or 255
                        <name>_overlay.jpg     class colours over the image
+and once:              classes.yaml           what the class ids mean, for cmt-seg track and evaluate
 with --top-k above 1:  <name>_top.npz         the k most probable classes, before threshold and smoothing:
                                               arrays class_ids and probabilities (0-255 for 0-1), both (k, H, W) uint8,
                                               most probable first; top = numpy.load("a_top.npz"); top["class_ids"][1]
@@ -88,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
     source = open_source(clip)
     out = _open_folder(args, frames_of(clip, len(source)))
     pipeline = Pipeline(config)
+    write_classes(args.out, pipeline.labels)
     with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
         for batch in _batches(iter(source), args.batch):
             for frame, result in zip(batch, pipeline.process(batch), strict=True):

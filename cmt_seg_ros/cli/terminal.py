@@ -18,6 +18,7 @@ from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.scores.tables import result_rows
 from cmt_seg_ros.labels import KNOWN_CLASSES, LabelSet, read_classes
 from cmt_seg_ros.runtime.model_package import ModelPackage, available
+from cmt_seg_ros.sources.masks import OBJECT
 
 
 def frame_bar(total: int | None, what: str) -> Any:
@@ -28,6 +29,7 @@ def frame_bar(total: int | None, what: str) -> Any:
 
 
 SHOWN = 10
+BINARY, MASK_CLASSES = "binary", "--mask-classes"
 DAMAGED = 3
 """Exit status of a command that did its work on part of the input; the rest was damaged or refused."""
 
@@ -91,8 +93,12 @@ def with_settings(configs: Sequence[Any], settings: Sequence[str]) -> list[Any]:
     return [dataclasses.replace(config, **v) for config, v in zip(configs, values, strict=True)]
 
 
-def class_list(name: str) -> LabelSet | None:
-    """Return the classes that ``--legend NAME`` means: those of a data set or of a model package; None for no name.
+def class_list(name: str, option: str = "--legend") -> LabelSet | None:
+    """Return the classes that an option means: those of a data set or of a model package; None for no name.
+
+    Args:
+        name: "binary", a known name, or a folder.
+        option: that has it.
 
     Raises:
         ConfigError: neither a known name nor a folder with classes.yaml or model.yaml.
@@ -100,11 +106,13 @@ def class_list(name: str) -> LabelSet | None:
     """
     if not name:
         return None
+    if name == BINARY and option == MASK_CLASSES:
+        return OBJECT
     if (Path(name) / "classes.yaml").is_file() or (KNOWN_CLASSES / f"{name}.yaml").is_file():
         return read_classes(Path(name))
     if name in available() or (Path(name) / "model.yaml").is_file():
         return ModelPackage.load(name).labels
-    known = ", ".join(["camvid", *available()])
+    known = ", ".join([*([BINARY] if option == MASK_CLASSES else []), "camvid", *available()])
     raise ConfigError(
-        f"--legend {name!r} is not known; give one of {known}, or a folder with model.yaml or classes.yaml"
+        f"{option} {name!r} is not known; give one of {known}, or a folder with model.yaml or classes.yaml"
     )

@@ -11,29 +11,31 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from cmt_seg_ros.cli.terminal import with_settings
+from cmt_seg_ros.cli.terminal import DAMAGED, MASK_CLASSES, with_settings
 from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.outputs import OutputFolder
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.motchallenge import TrackRows
 from cmt_seg_ros.tracking.tracker import Tracker
 
 EXAMPLES = """examples:
   cmt-seg track --detections det.txt --fps 30 --size 1920x1080 --out result.txt
-  cmt-seg track --masks masks --fps 7 --out result.txt                     binary masks, or class ids of CamVid
+  cmt-seg track --masks masks --mask-classes binary --fps 7 --out result.txt
   cmt-seg track --masks masks --video drive.mp4 --out result.txt --overlay tracks.mp4
-  cmt-seg track --masks masks --legend my_model --fps 15 --out result.txt  class ids of a model, or of a data set
+  cmt-seg track --masks masks --mask-classes camvid --fps 15 --out result.txt     also: a model, a data set
   cmt-seg track --masks masks --fps 15 --out result.txt --set max_lost_s=2 --set min_hits=2
 
 after cmt-seg predict --images photos --out predicted:
   cmt-seg track --masks predicted --labels predicted --images photos --fps 15 --out result.txt
 
 --detections: a line a box: frame (from 1), id (not used), left, top, width, height, score (0-1); also frames without
-boxes count, up to the last one with a box or to --frames. --masks: one-channel images in the order of the
-numbers in their names, of two values (objects and the rest) or with class ids (255 = unlabelled). --labels, --images
-and --video belong to the masks of the same name or number.
+boxes count, up to the last one with a box or to --frames. Lines that cannot be used are named and skipped (exit status
+3 then). --masks: one-channel images in the order of the numbers in their names, of two values (objects and the rest)
+or with class ids (255 = unlabelled); which, says --mask-classes or a classes.yaml beside them, as cmt-seg predict
+writes it. --labels, --images and --video belong to the masks of the same name or number.
 writes a line for each track that was confirmed, in each frame that shows it, also in those before it was:
   frame,id,left,top,width,height,score,-1,-1,-1
 """
@@ -54,8 +56,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results, MOTChallenge rows")
     parser.add_argument("--size", type=_size, metavar="WxH", help="with --detections: size of the images, pixels")
     parser.add_argument("--labels", type=Path, metavar="FOLDER", help="masks with class ids beside binary --masks")
-    parser.add_argument("--legend", default="", metavar="NAME", help="what class ids mean: camvid (default), a model, "
-                        "or the folder of a model or of a data set (with classes.yaml)")  # fmt: skip
+    parser.add_argument(MASK_CLASSES, "--legend", default="", metavar="NAME", help="what the values of --masks, or of "
+                        "--labels, mean: binary (not 0 is an object), camvid, a model, or the folder of a model or of "
+                        "a data set (classes.yaml of the masks' data set; without one, 255 is an object and 0 is "
+                        "none)")  # fmt: skip
     pictures = parser.add_mutually_exclusive_group()
     pictures.add_argument(
         "--images", type=Path, metavar="FOLDER", help="the images: with --masks of the same names or numbers"
@@ -77,7 +81,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--frames is {args.frames}; it must be 1 or more, or 0 for all")
     (config,) = with_settings([TrackerConfig()], args.settings)
     _check_outputs(args)
-    labels, names, steps = open_boxes(args) if args.detections else open_masks(args)
+    problems = Problems()
+    labels, names, steps = open_boxes(args, problems) if args.detections else open_masks(args)
     tracker = Tracker(labels, config)
     results, seconds = TrackRows(), 0.0
     overlay = Overlay(args.overlay, labels, names) if args.overlay else None
@@ -91,15 +96,19 @@ def run(args: argparse.Namespace) -> int:
                 overlay.draw(step.name, step.stamp_ns, step.picture(), tracks)
         rows = results.rows()
         file.writelines(rows)
-    per_frame = f"{1e3 * seconds / results.frames:.2f} ms per frame"
+    per_frame = f"{1e3 * seconds / max(results.frames, 1):.2f} ms per frame"
     print(f"{results.frames} frames, {len(results.ids)} tracks, {len(rows)} rows in {args.out}; {per_frame}")
-    if not results.ids:
+    if problems.counts:
+        print(f"problems with {args.detections}: {sum(problems.counts.values())}, see above")
+    if not results.frames:
+        print(f"{args.detections} has no boxes: no frame shows an object, so there are no tracks")
+    elif not results.ids:
         print(
             f"no object was tracked. A box begins a track with a score of {config.start_score:g} or more (--set "
-            "start_score=...). Masks: are their values those of the classes (--legend)?"
+            "start_score=...). Masks: are their values those of the classes (--mask-classes)?"
             f" An object must be seen in {config.min_hits} frames in a row (--set min_hits=...)"
         )
-    return 0
+    return DAMAGED if problems.counts else 0
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

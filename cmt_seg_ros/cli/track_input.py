@@ -10,9 +10,10 @@ from itertools import islice, repeat
 import cv2
 import numpy as np
 
-from cmt_seg_ros.cli.terminal import class_list
+from cmt_seg_ros.cli.terminal import MASK_CLASSES, class_list
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.masks import OBJECT, MaskFolder, MaskFrame
 from cmt_seg_ros.sources.motchallenge import read_detections
 from cmt_seg_ros.sources.pictures import Pictures
@@ -47,16 +48,16 @@ class Step:
         return cv2.merge([grey] * 3).astype(np.uint8, copy=False)
 
 
-def open_boxes(args: argparse.Namespace) -> tuple[LabelSet, list[str], Iterator[Step]]:
-    """Return classes, names of the frames, and the frames of --detections."""
+def open_boxes(args: argparse.Namespace, problems: Problems) -> tuple[LabelSet, list[str], Iterator[Step]]:
+    """Return classes, names of the frames, and the frames of --detections; notes lines that cannot be used."""
     if args.size is None:
         raise ConfigError(
             "--size is missing; boxes do not say how large the images are. Give WIDTHxHEIGHT, e.g. 640x480"
         )
-    if args.labels or args.legend:
-        raise ConfigError("--labels and --legend belong to --masks; boxes have no class ids")
-    boxes = read_detections(args.detections)
-    count, pictures = args.frames or max(boxes), _pictures(args)
+    if args.labels or args.mask_classes:
+        raise ConfigError("--labels and --mask-classes belong to --masks; boxes have no class ids")
+    boxes, pictures = read_detections(args.detections, problems), _pictures(args)
+    count = args.frames or max(boxes, default=0 if pictures is None else len(pictures))
     if pictures is not None and len(pictures) < count:
         raise ConfigError(f"{pictures.path} has {len(pictures)} frames, {count} are needed; see --frames")
     if pictures is not None:
@@ -83,9 +84,11 @@ def open_masks(args: argparse.Namespace) -> tuple[LabelSet, list[str], Iterator[
     """Return classes, names of the frames, and the frames of --masks."""
     if args.size is not None:
         raise ConfigError("--size belongs to --detections; masks have their own size")
-    masks = MaskFolder(
-        args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), labels=class_list(args.legend)
-    )
+    labels = class_list(args.mask_classes, MASK_CLASSES)
+    if args.labels and labels == OBJECT:
+        raise ConfigError("--labels has class ids, which are not binary; give what they mean: --mask-classes")
+    masks = MaskFolder(args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), labels=labels)
+    print(f"masks: {masks.told}")
     names = masks.names[: args.frames or None]
     return masks.labels, names, islice(map(_mask_step, masks), len(names))
 

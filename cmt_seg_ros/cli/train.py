@@ -20,6 +20,8 @@ classes.yaml (not needed in folders named camvid or idd_lite). --partial holds t
 lists which of the network's classes each id may stand for:
   unions:
   - {id: 0, name: living things, is: [Pedestrian, Bicyclist]}
+The shares of the classes are printed first. A class without a pixel, or much that is no class, ends the command with
+the likely cause; see --allow.
 --recipe may be a YAML file: a base and the changes to it (keys: Recipe and Stage in training/recipe.py):
   base: end-to-end
   batch: 32
@@ -53,6 +55,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
         help="score on the frames of --data (train and val) whose names begin with PREFIX and train on all others: "
         "for video, a drive that training never saw",
     )
+    parser.add_argument(
+        "--allow",
+        default="",
+        metavar="WHAT,...",
+        help="train on labels that are likely wrong: absent-class (a class without a pixel), foreign-ids (over 20 %% "
+        "of the pixels have ids that are no class)",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(%(default)s)")
     # torchrun says how many processes share the machine.
     threads = max(1, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
@@ -84,13 +93,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     from cmt_seg_ros.training.curriculum import read_recipe
+    from cmt_seg_ros.training.distributed import is_first
+    from cmt_seg_ros.training.label_check import allowed
     from cmt_seg_ros.training.prepare import load_data
     from cmt_seg_ros.training.trainer import Run
 
     recipe = read_recipe(args.recipe)
-    first = os.environ.get("RANK", "0") == "0"
+    first, allow = is_first(), allowed(args.allow)
     # Stage 501: load data.
-    labels, space, data, val = load_data(args.data, args.partial, recipe, args.hold_out)
+    labels, space, data, val = load_data(args.data, args.partial, recipe, args.hold_out, allow)
     if first:
         print(f"501 data: {len(data.main)} labelled, {len(data.partial)} partly labelled, {len(data.synthetic)} "
               f"synthetic images for training, {len(val)} for validation")  # fmt: skip

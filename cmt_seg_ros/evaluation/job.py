@@ -17,7 +17,7 @@ import numpy as np
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.config.fields import changed
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import LabelSet, data_set_of
 from cmt_seg_ros.runtime.model_package import find
 from cmt_seg_ros.sources.truth.places import INSTANCE_FOLDER, LABEL_FOLDER
 from cmt_seg_ros.structures import U16, Frame, Segmentation, Track
@@ -37,7 +37,12 @@ class Job:
         tracker: of the tracker.
         use_images: the tracker gets the images, too (as tracker_node's parameter of that name).
         masks: folder of masks, one for each frame, which are taken instead of the model's; empty: the model's.
-        truth_labels: what true class ids mean; None: the same as predicted ones.
+        mask_labels: what the values of ``masks`` mean, see :class:`~cmt_seg_ros.sources.masks.MaskFolder`;
+            if nothing says it, and the truth has classes, theirs.
+        truth_labels: what true class ids mean; None: what the classes.yaml of the labels' data set says, else the same
+            as predicted ones.
+        truth_classes: names of the classes, lower case, whose tracks and true objects count; none: tracks of all
+            classes, and true boxes as TrackEval has it.
         annotate: write the annotated bag.
     """
 
@@ -48,7 +53,9 @@ class Job:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     use_images: bool = False
     masks: str = ""
+    mask_labels: LabelSet | None = None
     truth_labels: LabelSet | None = None
+    truth_classes: tuple[str, ...] = ()
     annotate: bool = True
 
     @property
@@ -61,7 +68,8 @@ class Job:
         parts = {"source": self.source, "segmentation": self.segmentation, "tracker": self.tracker}
         told = {name: changed(part) for name, part in parts.items()}
         told["segmentation"] = {k: v for k, v in told["segmentation"].items() if k not in _TIMING}
-        return {**told, "use_images": self.use_images, "masks": self.masks}
+        classes = {"truth_classes": list(self.truth_classes)} if self.truth_classes else {}
+        return {**told, "use_images": self.use_images, "masks": self.masks, **classes}
 
     def fingerprint(self, live: bool = False) -> str:
         """Return a short text that changes with the job, its model and its clip's files.
@@ -73,9 +81,10 @@ class Job:
         inputs = [source.video, source.images, source.bag, source.ground_truth, source.instances, self.masks]
         if source.images:  # where ground truth usually lies
             inputs += [str(Path(source.images).parent / folder) for folder in (LABEL_FOLDER, INSTANCE_FOLDER)]
+        class_lists = [root / "classes.yaml" for path in inputs if path and (root := data_set_of(Path(path)))]
         folders = [] if self.masks else [find(self.segmentation.model)]
-        files = [_state(path) for path in [*map(Path, filter(None, inputs)), *folders]]
-        labels = None if self.truth_labels is None else self.truth_labels.to_list()
+        files = [_state(path) for path in [*map(Path, filter(None, inputs)), *class_lists, *folders]]
+        labels = [one and one.to_list() for one in (self.mask_labels, self.truth_labels)]
         mode = changed(self.segmentation) if live else "offline"
         told = json.dumps([self.name, self.settings(), labels, self.annotate, files, mode])
         return hashlib.sha256(told.encode()).hexdigest()[:16]

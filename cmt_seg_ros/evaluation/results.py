@@ -153,9 +153,7 @@ def _unmatched(clip: Clip) -> Unmatched:
     truth = clip.source
     if not isinstance(truth, WithTruth):
         return all_matched()
-    if truth.truth_without_frame_count and not truth.frames_with_truth:
-        clip.problems.add("no_truth_matched", f"none of {truth.truth_without_frame_count} ground truths has a frame; "
-                          "are names or stamps those of the frames? See --tolerance-ms")  # fmt: skip
+    truth.tell_unmatched()
     return {
         "without_truth": truth.frames_without_truth,
         "first_without_truth": truth.first_without_truth,

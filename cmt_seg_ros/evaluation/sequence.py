@@ -14,7 +14,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.errors import FrameError, SourceError, TrackingError
+from cmt_seg_ros.errors import ConfigError, FrameError, SourceError, TrackingError
 from cmt_seg_ros.evaluation import checkpoint
 from cmt_seg_ros.evaluation.checkpoint import RunState
 from cmt_seg_ros.evaluation.folder import claimed
@@ -26,13 +26,14 @@ from cmt_seg_ros.evaluation.scores.frame_records import RecordBuilder
 from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary
 from cmt_seg_ros.images.files import check_size
 from cmt_seg_ros.images.pixels import to_bgr
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import CAMVID, LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import Clip, numbered
 from cmt_seg_ros.sources.images import frames_of
 from cmt_seg_ros.sources.masks import MaskFolder
+from cmt_seg_ros.sources.truth.with_truth import WithTruth
 from cmt_seg_ros.stamps import StampOrder
 from cmt_seg_ros.structures import Frame
 from cmt_seg_ros.tracking.render import instance_image
@@ -109,9 +110,9 @@ def score(job: Job, state: RunState, stream: ResultStream, progress: Progress) -
     Raises:
         SourceError: as the results do; the disk is full.
     """
-    truth_labels = job.truth_labels or stream.labels
+    truth_labels = stream.clip.labels or stream.labels
     if "records" not in state.memory:
-        state.memory["records"] = RecordBuilder(job.name, stream.labels, truth_labels, stream.times)
+        state.memory["records"] = RecordBuilder(job.name, stream.labels, truth_labels, stream.times, job.truth_classes)
     with closing(RunWriter(job.folder, state, stream.labels, stream.model, job.annotate)) as writer:
         for result in stream.results:
             writer.add(result, state.memory["records"].record(result))
@@ -123,8 +124,8 @@ def score(job: Job, state: RunState, stream: ResultStream, progress: Progress) -
 def _replayed(job: Job, state: RunState) -> ResultStream:
     """Replay the clip from where the state says."""
     problems = state.problems = state.problems or Problems()
-    clip, labels, results = _open(job, problems, state.frames)
-    model, device = _model(job)
+    clip, labels, model, results = _open(job, problems, state.frames)
+    device = "" if job.masks else _pipeline(job.segmentation).engine.device
     if "session" not in state.memory:
         state.memory["session"] = TrackingSession(labels, job.tracker)
     session: TrackingSession = state.memory["session"]
@@ -147,41 +148,59 @@ def _replayed(job: Job, state: RunState) -> ResultStream:
     )
 
 
-def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, Iterator[FrameResult]]:
-    """Open the clip; return it, what its masks mean, and its results without tracks from frame ``start`` on."""
+def open_clip(job: Job, labels: LabelSet, problems: Problems) -> Clip:
+    """Open the clip with its ground truth, whose class ids mean ``labels`` unless they are known to mean others."""
+    return open_source(
+        job.source,
+        truth_labels=job.truth_labels,
+        problems=problems,
+        max_image_px=job.segmentation.max_image_px,
+        truth_classes=job.truth_classes,
+        default_labels=labels,
+    )
+
+
+def _open(job: Job, problems: Problems, start: int) -> tuple[Clip, LabelSet, str, Iterator[FrameResult]]:
+    """Open the clip; return it, what its masks mean, who made them, and results without tracks from ``start`` on.
+
+    Raises:
+        ConfigError: binary masks beside true class ids of which nothing says what they mean.
+    """
 
     def refused(index: int, error: FrameError) -> None:
         problems.add(error.reason, f"frame {index} of {clip.name} is lost: {error}")
 
     if job.masks:
-        masks = MaskFolder(Path(job.masks), 1.0, labels=None)
-        labels = masks.labels
-        limit = job.segmentation.max_image_px
-        clip = open_source(job.source, truth_labels=job.truth_labels or labels, problems=problems, max_image_px=limit)
-        masks.pair_with(frames_of(job.source, len(clip)), part=job.source.frames > 0)
-        return clip, labels, islice(_given(clip, masks, refused), start, None)
+        told = MaskFolder(Path(job.masks), 1.0, labels=job.mask_labels)
+        clip = open_clip(job, CAMVID if told.binary else told.labels, problems)
+        untold = job.truth_labels is None and isinstance(clip.source, WithTruth) and clip.labels is CAMVID
+        if untold and told.binary and told.is_told:  # the predicted classes do not say it
+            raise ConfigError("nothing says what the true class ids mean: give --legend camvid, a model, or a folder "
+                              "with classes.yaml")  # fmt: skip
+        masks = _given_masks(job, clip)
+        like = "" if told.is_told or clip.labels is None else ", the true ones"
+        results = islice(_given(clip, masks, refused), start, None)
+        return clip, masks.labels, f"given masks ({masks.told}{like})", results
     pipeline = _pipeline(job.segmentation)
-    truth_labels, limit = job.truth_labels or pipeline.labels, pipeline.config.max_image_px
-    clip = open_source(job.source, truth_labels=truth_labels, problems=problems, max_image_px=limit)
+    clip = open_clip(job, pipeline.labels, problems)
 
-    return clip, pipeline.labels, iter(Replay(numbered(clip), pipeline, start, refused))
+    return clip, pipeline.labels, pipeline.package.name, iter(Replay(numbered(clip), pipeline, start, refused))
 
 
-def _model(job: Job) -> tuple[str, str]:
-    """Return the name of the model and its device."""
-    if job.masks:
-        return "given masks", ""
-    pipeline = _pipeline(job.segmentation)
-    return pipeline.package.name, pipeline.engine.device
+def _given_masks(job: Job, clip: Clip) -> MaskFolder:
+    """Open the masks of the frames; if nothing says what their values mean, these are ids of the true classes."""
+    masks = MaskFolder(Path(job.masks), 1.0, labels=job.mask_labels)
+    if not masks.is_told and clip.labels is not None:
+        masks = MaskFolder(Path(job.masks), 1.0, labels=clip.labels)
+    masks.pair_with(frames_of(job.source, len(clip)), part=job.source.frames > 0)
+    return masks
 
 
 def _again(job: Job, clip: Clip, wanted: Collection[int]) -> Iterator[FrameResult]:
     """Yield the results of a few frames once more, for pictures; without tracks."""
     last = max(wanted, default=-1)
     if job.masks:
-        masks = MaskFolder(Path(job.masks), 1.0)
-        masks.pair_with(frames_of(job.source, len(clip)), part=job.source.frames > 0)
-        results = _given(clip, masks, lambda index, error: None)
+        results = _given(clip, _given_masks(job, clip), lambda index, error: None)
         yield from (r for r in islice(results, last + 1) if r.index in wanted)
         return
     for index, frame in islice(numbered(clip), last + 1):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
 
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.metrics.tracking import FrameMatch
-from cmt_seg_ros.structures import F64, U8, U16, Box
+from cmt_seg_ros.structures import F64, U8, U16, Box, OtherBox
+
+I64 = npt.NDArray[np.int64]
+
+_ON_IOU = 0.5 - np.finfo(np.float64).eps
 
 MIN_OBJECT_FRACTION = 0.0005
 """Smaller true objects do not count in tracking; share of the image's area. KITTI draws the line in the
@@ -59,22 +65,67 @@ def match_boxes(truth: Mapping[int, Box], rows: Sequence[Sequence[Any]]) -> Fram
     return list(truth), [row[0] for row in rows], box_iou(list(truth.values()), boxes)
 
 
-def confirmed_only(matches: Sequence[FrameMatch], confirmed: Collection[int]) -> list[FrameMatch]:
-    """Return the matches without tracks that were never confirmed.
+class Others(NamedTuple):
+    """True boxes of a frame that do not count, beside N that do and M tracks.
+
+    Attributes:
+        places: (K,) int64, for each how many boxes that count come before it.
+        distractor: (K,) bool, whether a track on it does not count either.
+        iou: (K, M) float64 IoU with each track, 0-1.
+    """
+
+    places: I64
+    distractor: npt.NDArray[np.bool_]
+    iou: F64
+
+
+def match_others(others: Sequence[OtherBox], rows: Sequence[Sequence[Any]]) -> Others | None:
+    """Return how true boxes that do not count overlap the boxes of tracks; None where that takes no track out.
+
+    Args:
+        others: the boxes.
+        rows: of tracks, as of :func:`match_boxes`.
+    """
+    _, _, iou = match_boxes({i: other.box_px for i, other in enumerate(others)}, rows)
+    near = np.flatnonzero((np.asarray(iou) >= _ON_IOU).any(axis=1))
+    kept = [others[i] for i in near]
+    if not any(other.is_distractor for other in kept):
+        return None
+    places, distractor = (
+        np.array([o.place for o in kept], np.int64),
+        np.array([o.is_distractor for o in kept], np.bool_),
+    )
+    return Others(places, distractor, np.asarray(iou, np.float64)[near])
+
+
+def confirmed_only(
+    matches: Sequence[FrameMatch], confirmed: Collection[int], others: Sequence[Others | None] = ()
+) -> list[FrameMatch]:
+    """Return the matches without tracks that were never confirmed, and without those on distractors.
 
     Args:
         matches: of the frames of one sequence; track ids as in instance images, from 1 to 65535, or as they are.
         confirmed: ids of the tracks that were.
+        others: of each frame the true boxes that do not count; empty: there are none.
     """
     known = np.array(sorted({*confirmed, *((i - 1) % 65535 + 1 for i in confirmed)}), np.int64)
     kept: list[FrameMatch] = []
-    for truth, tracks, iou in matches:
-        keep = np.isin(np.asarray(tracks, np.int64), known)
+    for (truth, tracks, iou), beside in zip(matches, others or repeat(None), strict=False):
+        keep = np.flatnonzero(np.isin(np.asarray(tracks, np.int64), known))
+        if beside is not None:
+            keep = np.delete(keep, _on_distractors(np.asarray(iou)[:, keep], beside, beside.iou[:, keep]))
         kept.append((truth, np.asarray(tracks)[keep], np.asarray(iou)[:, keep]))
     return kept
 
 
-I64 = npt.NDArray[np.int64]
+def _on_distractors(iou: F64, others: Others, others_iou: F64) -> I64:
+    """Return which tracks lie on distractors: all boxes are matched with all tracks, at an IoU of 0.5 (MOT16)."""
+    all_iou = np.insert(iou, others.places, others_iou, axis=0)  # in the order of the file, as TrackEval has them
+    distractor = np.insert(np.zeros(len(iou), np.bool_), others.places, others.distractor)
+    all_iou[all_iou < _ON_IOU] = 0
+    rows, columns = linear_sum_assignment(all_iou, maximize=True)
+    on: I64 = columns[(all_iou[rows, columns] > 0) & distractor[rows]]
+    return on
 
 
 def box_iou(first: npt.ArrayLike, second: npt.ArrayLike) -> F64:

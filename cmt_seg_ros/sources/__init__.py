@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.labels import CAMVID, LabelSet
 from cmt_seg_ros.problems import Problems
@@ -31,9 +33,11 @@ SCENE_FRAMES = 300
 def open_source(
     config: SourceConfig,
     camera: str = "camera",
-    truth_labels: LabelSet = CAMVID,
+    truth_labels: LabelSet | None = None,
     problems: Problems | None = None,
     max_image_px: int = SegmentationConfig.max_image_px,
+    truth_classes: Collection[str] = (),
+    default_labels: LabelSet = CAMVID,
 ) -> Clip:
     """Open what a configuration names, with its ground truth; the synthetic street when it names nothing.
 
@@ -41,15 +45,20 @@ def open_source(
         config: ``video``, ``images`` or ``bag``, and ``fps`` and ``frames``; ``ground_truth``, ``instances`` and
             ``tolerance_ms``. ``loop`` and ``drop_policy`` are for whoever plays the clip.
         camera: name the frames carry.
-        truth_labels: what the class ids of the ground truth mean; the street has its own.
+        truth_labels: what the class ids of the ground truth mean; None: what the classes.yaml of the labels' data set
+            says. The street has its own.
         problems: is told of all that is wrong with the clip and its ground truth.
         max_image_px: image files and compressed images of more pixels are not decoded.
+        truth_classes: of true boxes the classes that count, lower case; none: as TrackEval has it.
+        default_labels: what true class ids mean where nothing says it.
 
     Raises:
         SourceError: it is missing, or nothing in it can be read.
     """
     source = _open_clip(config, camera, problems or Problems(), max_image_px)
-    return Clip(with_truth(source, config, truth_labels) or source, config.fps, config.frames)
+    return Clip(
+        with_truth(source, config, truth_labels, default_labels, truth_classes) or source, config.fps, config.frames
+    )
 
 
 def _open_clip(config: SourceConfig, camera: str, problems: Problems, max_image_px: int) -> Source:

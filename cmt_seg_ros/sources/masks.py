@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.images.files import MASK_SUFFIXES, check_size, files_by_name
 from cmt_seg_ros.images.label_images import byte_labels, read_labels
 from cmt_seg_ros.images.pairing import check_distinct, check_paired, pair
-from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelClass, LabelSet
+from cmt_seg_ros.labels import IGNORE_ID, LabelClass, LabelSet, data_set_of, read_classes
 from cmt_seg_ros.sources.pictures import Pictures
 from cmt_seg_ros.structures import U8, Segmentation
 
@@ -22,7 +21,10 @@ OBJECT = LabelSet((LabelClass(0, "object", (255, 160, 0), is_object=True),))
 """Classes of inputs without classes: binary masks, a detector's boxes."""
 
 _OBJECTNESS = "_objectness"  # end of the names of the binary masks that cmt-seg predict writes
-_PROBED = 64  # at most so many masks are read to tell binary ones from class ids
+GIVE_CLASSES = (
+    "Say what the values of the masks mean: --mask-classes binary (not 0 is an object), camvid, a model, or a folder "
+    "with classes.yaml"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,9 @@ class MaskFolder:
     A binary mask has only the values 0 and 1, or 0 and 255: not 0 is an object. Its class is that of :data:`OBJECT`,
     or the class ids given beside it. Any other mask has class ids; 255, or the number after the last class, is
     unlabelled; pixels of object classes are objects. All masks of a folder are of one kind, except in one that
-    ``cmt-seg predict`` wrote: there ``*_objectness`` are binary, and the others have class ids.
+    ``cmt-seg predict`` wrote: there ``*_objectness`` are binary, and the others have class ids. Which kind it is must
+    be told, by ``labels`` or by the data set's classes.yaml; the values say nothing: ids 0 and 1 may be sky and
+    building. Untold only 0 and 255 are taken, as objects.
 
     Args:
         folder: one-channel 8-bit images.
@@ -47,12 +51,14 @@ class MaskFolder:
         class_ids: folder of masks with class ids, one for each of ``folder``, which are binary then. They are paired
             with the masks by name or number, see :func:`~cmt_seg_ros.images.pairing.pair`.
         pictures: one for each mask, or None; paired alike.
-        labels: what class ids mean; None: ``folder`` says whether its masks are binary, and class ids are those of
-            :data:`~cmt_seg_ros.labels.CAMVID`. With labels and without ``class_ids``, ``folder`` has class ids.
+        labels: what class ids mean, :data:`OBJECT` for binary masks; None: as
+            :func:`~cmt_seg_ros.labels.classes_beside` finds it.
 
     Attributes:
         labels: what the class ids of the frames mean.
         binary: whether ``folder`` has binary masks.
+        told: what the values are taken for, in words.
+        is_told: whether anything says so.
 
     Raises:
         SourceError: a folder is missing or empty, files cannot be paired, or fps is out of range; while iterating: a
@@ -72,14 +78,24 @@ class MaskFolder:
         if not (0 < fps < 1e6 or (fps == 0 and pictures is not None and pictures.is_video)):
             raise SourceError(f"fps is {fps}; it must be over 0 and under 1e6, or 0 with a video, which has times")
         self._folder, self._fps, self._pictures = folder, fps, pictures
-        self._masks = _mask_files(folder, objectness=class_ids is not None or labels is None)
+        beside = None if labels is not None else data_set_of(class_ids or folder)
+        found = labels if beside is None else read_classes(beside)
+        if found is None and class_ids is not None:
+            raise SourceError(f"nothing says what the class ids in {class_ids} mean. {GIVE_CLASSES}")
+        self.is_told = found is not None
+        self.labels = found or OBJECT
+        self.binary = class_ids is not None or self.labels == OBJECT
+        # Beside 0, of binary masks; nobody says what 1 is, perhaps a class.
+        self._allowed = (1, 255) if self.is_told else (255,)
+        self.told = "binary" if self.labels == OBJECT else f"ids of {len(self.labels)} classes"
+        if not self.is_told or beside is not None:
+            self.told += ", values 0 and 255" if beside is None else f" of the data set {beside.name}"
+        self._masks = _mask_files(folder, objectness=self.binary)
         check_distinct(self._masks)
         names = [_name(path) for path in self._masks]
         self._ids: list[Path] = []
         if class_ids is not None:
             self._ids = _paired(names, _mask_files(class_ids, objectness=False), "class ids")
-        self.binary = class_ids is not None or (labels is None and self._looks_binary())
-        self.labels = OBJECT if self.binary and class_ids is None else labels or CAMVID
         if pictures is not None and pictures.is_video:
             self.pair_with(len(pictures))
         elif pictures is not None:
@@ -128,10 +144,11 @@ class MaskFolder:
         if not self.binary:
             ids = self._known(mask, self._masks[index])
             return ids, self.labels.is_object_lut[ids]
-        if not _is_binary(mask):
+        if not any(_has_only(mask, value) for value in self._allowed):
+            allowed = " or ".join(f"0 and {value}" for value in self._allowed)
+            what = "a binary mask" if self.is_told else "as nothing says what its values mean, a mask"
             raise SourceError(
-                f"{self._masks[index]} has the values {_some_values(mask)}; a binary mask has only 0 and 1, or 0 and "
-                "255. If the folder has class ids, say what they mean: --labels"
+                f"{self._masks[index]} has the values {_some_values(mask)}; {what} has only {allowed}. {GIVE_CLASSES}"
             )
         objects = mask != 0
         objectness = np.where(objects, np.uint8(255), np.uint8(0))
@@ -147,14 +164,9 @@ class MaskFolder:
         if wrong.any():
             raise SourceError(
                 f"{path} has the value {ids[wrong][0]}; the classes are 0 to {len(self.labels) - 1} "
-                f"({', '.join(self.labels.names)}), {len(self.labels)} or {IGNORE_ID} is unlabelled. Give the classes "
-                "of these masks: --labels"
+                f"({', '.join(self.labels.names)}), {len(self.labels)} or {IGNORE_ID} is unlabelled. {GIVE_CLASSES}"
             )
         return np.where(ids < len(self.labels), ids, np.uint8(IGNORE_ID))
-
-    def _looks_binary(self) -> bool:
-        """Tell whether masks from all over the folder are binary; one is not enough: it may show only sky, id 0."""
-        return all(_is_binary(_read_mask(path)) for path in self._masks[:: -(-len(self) // _PROBED)])
 
 
 def _mask_files(folder: Path, objectness: bool) -> list[Path]:
@@ -185,9 +197,9 @@ def _read_mask(path: Path) -> U8:
         raise SourceError(f"mask {path} cannot be used: {error}") from error
 
 
-def _is_binary(mask: U8) -> bool:
-    used = np.flatnonzero(cv2.calcHist([mask], [0], None, [256], [0, 256]))
-    return set(used.tolist()) <= {0, 1} or set(used.tolist()) <= {0, 255}
+def _has_only(mask: U8, value: int) -> bool:
+    """Say whether a mask has no values but 0 and this one."""
+    return not np.any((mask != 0) & (mask != value))
 
 
 def _some_values(mask: U8) -> str:

@@ -1,8 +1,9 @@
-"""MOTChallenge text files: a detector's boxes and true boxes in, tracks out.
+"""MOTChallenge text files: rows and a detector's boxes in, tracks out; true boxes: :mod:`.truth.boxes`.
 
 A line is a box: frame, id, left, top, width, height. What comes next is the score of a detection; in ground truth it is
-whether the box counts (0: it does not). All that follows is not used. Frames count from 1, lengths are pixels; see
-Leal-Taixé et al., "MOTChallenge 2015: Towards a Benchmark for Multi-Target Tracking".
+whether the box counts (0: it does not), then the class and how much of it is seen. Frames count from 1, lengths are
+pixels; see Leal-Taixé et al., "MOTChallenge 2015: Towards a Benchmark for Multi-Target Tracking", and Milan et al.,
+"MOT16: A Benchmark for Multi-Object Tracking".
 """
 
 from __future__ import annotations
@@ -21,76 +22,34 @@ MAX_FRAME = 10_000_000
 """Largest frame number that is believed of detections: every frame up to the last is tracked, also without boxes."""
 
 _COLUMNS = ("frame", "id", "left", "top", "width", "height", "score")
-_TRUTH_COLUMNS = _COLUMNS[:6]
+TRUTH_COLUMNS = _COLUMNS[:6]
 
 
-def read_detections(path: Path, class_id: int = 0) -> dict[int, list[Segment]]:
+def read_detections(path: Path, problems: Problems, class_id: int = 0) -> dict[int, list[Segment]]:
     """Read the boxes of a detections file, such as MOTChallenge's ``det/det.txt``, in any order of lines.
 
     Args:
         path: the file.
+        problems: is told of lines that cannot be used, and of a file that counts frames from 0.
         class_id: given to every box: the file knows no classes.
 
     Returns:
-        The boxes of each frame that has some, by its number, 1 and up. As in the file, corners are not rounded and may
-        lie outside the image.
+        The boxes of each frame that has some, by its number, 1 and up; none at all if the file is empty. As in the
+        file, corners are not rounded and may lie outside the image.
 
     Raises:
-        SourceError: the file cannot be read, has no boxes, or a line is malformed.
+        SourceError: the file cannot be read, no line of it can be used, or a score is not from 0 to 1.
     """
     frames: dict[int, list[Segment]] = {}
-    for number, line in _lines(path):
-        try:
-            row = _row(line, _COLUMNS, MAX_FRAME)
-            if not 0 <= row.last <= 1:
-                bring = "bring the detector's scores to that"
-                raise ValueError(f"score is {row.last:g}; it must be from 0 to 1: {bring}")
-        except ValueError as error:
-            raise SourceError(f"{path}, line {number}: {error}") from error
+    for number, row in read_rows(path, problems, "bad_line", _COLUMNS, MAX_FRAME):
+        score = row.rest[0]
+        if not 0 <= score <= 1:  # not one bad line: all the file's scores are of another scale
+            bring = "bring the detector's scores to that"
+            raise SourceError(f"{path}, line {number}: score is {score:g}; it must be from 0 to 1: {bring}")
         centre = row.left + row.width / 2, row.top + row.height / 2
-        segment = Segment(class_id, row.box_px, centre, row.width * row.height, row.last)
+        segment = Segment(class_id, row.box_px, centre, row.width * row.height, score)
         frames.setdefault(row.frame, []).append(segment)
-    if not frames:
-        raise SourceError(f"{path} has no boxes; expected rows of {', '.join(_COLUMNS)}")
     return frames
-
-
-def read_boxes(path: Path, problems: Problems) -> dict[int, dict[int, Box]]:
-    """Read the true boxes of each frame, such as MOTChallenge's ``gt/gt.txt``.
-
-    Only frames with boxes are there. All others show no object, also those after the last one of the file: it belongs
-    to a whole clip.
-
-    Args:
-        path: the file.
-        problems: is told of lines that cannot be used; one is a second box of an object in a frame.
-
-    Returns:
-        The boxes by the frame's number (1 and up) and the object's id. As in the file, corners are not rounded and may
-        lie outside the image.
-
-    Raises:
-        SourceError: the file cannot be read, or has no box.
-    """
-    boxes: dict[int, dict[int, Box]] = {}
-    seen: set[tuple[int, int]] = set()
-    for number, line in _lines(path):
-        try:
-            row = _row(line, _TRUTH_COLUMNS)
-            if not row.track_id.is_integer():
-                raise ValueError(f"id is {row.track_id:g}; it must be a whole number")
-            frame, track = row.frame, int(row.track_id)
-            if (frame, track) in seen:
-                raise ValueError(f"{line.strip()!r}: frame {frame} has id {track} already; the first line counts")
-        except ValueError as error:
-            problems.add("bad_label", f"{path}, line {number} is skipped: {error}")
-            continue
-        seen.add((frame, track))
-        if row.last:
-            boxes.setdefault(frame, {})[track] = row.box_px
-    if not boxes:
-        raise SourceError(f"{path} has no boxes; expected rows of {', '.join(_TRUTH_COLUMNS)}")
-    return boxes
 
 
 class TrackRows:
@@ -138,8 +97,8 @@ def row_of(frame: int, track_id: int, box_px: Sequence[float], score: float) -> 
     return f"{frame},{track_id},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{score:.2f},-1,-1,-1\n"
 
 
-class _Row(NamedTuple):
-    """One line; ``last`` is the score or, of ground truth, whether the box counts; 1 where it is not given."""
+class MotRow(NamedTuple):
+    """One line: frame (1 and up), id, box in pixels, and ``rest``: what comes after the sixth value, nan for a word."""
 
     frame: int
     track_id: float
@@ -147,7 +106,7 @@ class _Row(NamedTuple):
     top: float
     width: float
     height: float
-    last: float
+    rest: tuple[float, ...]
 
     @property
     def box_px(self) -> Box:
@@ -155,52 +114,94 @@ class _Row(NamedTuple):
         return self.left, self.top, self.left + self.width, self.top + self.height
 
 
+def read_rows(
+    path: Path,
+    problems: Problems,
+    kind: str,
+    needed: Sequence[str] = TRUTH_COLUMNS,
+    max_frame: int | None = None,
+) -> list[tuple[int, MotRow]]:
+    """Read every line of a file that can be used, with its number.
+
+    Values may have commas, blanks or tabs between them. Comments (#), a heading and blank lines are no rows. A file
+    with a frame 0 counts from 0: all its frames are raised by one.
+
+    Args:
+        path: the file.
+        problems: is told of each line that cannot be used, and of frames that count from 0.
+        kind: of the problem that a bad line is.
+        needed: names of the columns that a line must have.
+        max_frame: largest number of a frame; None: there is none.
+
+    Raises:
+        SourceError: the file cannot be read, or has lines of which none can be used.
+    """
+    rows: list[tuple[int, MotRow]] = []
+    bad: list[tuple[int, str]] = []
+    for number, line in _lines(path):
+        try:
+            rows.append((number, _row(line, needed, max_frame)))
+        except ValueError as wrong:
+            bad.append((number, str(wrong)))
+    if bad and not rows:
+        number, error = bad[0]
+        raise SourceError(
+            f"{path} has no line that can be used, such as rows of {', '.join(needed)}. Line {number}: {error}"
+        )
+    for number, error in bad:
+        problems.add(kind, f"{path}, line {number} is skipped: {error}")
+    if any(row.frame == 0 for _, row in rows):
+        text = f"{path} has a frame 0, so it is taken to count frames from 0: its frame 0 is the clip's first"
+        problems.add("numbering", f"{text}. MOTChallenge counts from 1")
+        rows = [(number, row._replace(frame=row.frame + 1)) for number, row in rows]
+    return rows
+
+
 def _lines(path: Path) -> list[tuple[int, str]]:
-    """Read the lines that are not blank, with their numbers.
+    """Read the lines that may be rows, with their numbers.
 
     Raises:
         SourceError: the file cannot be read.
     """
     refuse_lfs_pointer(path, SourceError)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors put a byte order mark in front
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}; give a text file of MOTChallenge rows") from error
-    return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), start=1))
+    return [(number, line) for number, line in lines if line and not line.casefold().startswith(("#", "frame"))]
 
 
-def _row(line: str, needed: Sequence[str], max_frame: int | None = None) -> _Row:
+def _row(line: str, needed: Sequence[str], max_frame: int | None) -> MotRow:
     """Read one line.
-
-    Args:
-        line: the text.
-        needed: names of the columns that it must have.
-        max_frame: largest number of a frame; None: there is none.
 
     Raises:
         ValueError: a value is missing, no number, or not allowed.
     """
-    fields = line.split(",")
+    fields = [text.strip() for text in line.removesuffix(",").split(",")] if "," in line else line.split()
     if len(fields) < len(needed):
-        raise ValueError(
-            f"it has {len(fields)} values ({line.strip()!r}); expected {', '.join(needed)}, with commas between"
-        )
+        raise ValueError(f"it has {len(fields)} values ({line!r}); expected {', '.join(needed)}, with commas between")
     values = [_number(text, name) for text, name in zip(fields, _COLUMNS, strict=False)]
-    frame, track_id, left, top, width, height, last = [*values, 1.0][: len(_COLUMNS)]
-    if not frame.is_integer() or frame < 1 or (max_frame is not None and frame > max_frame):
+    frame, track_id, left, top, width, height = values[:6]
+    if not frame.is_integer() or frame < 0 or (max_frame is not None and frame > max_frame):
         most = "" if max_frame is None else f" to {max_frame}"
         raise ValueError(f"frame is {frame:g}; it must be a whole number from 1{most}")
     for name, value in (("width", width), ("height", height)):
         if value <= 0:
             raise ValueError(f"{name} is {value:g}; it must be over 0 (a box is left, top, width, height)")
-    return _Row(int(frame), track_id, left, top, width, height, last)
+    rest = (*values[6:], *(_float(text) for text in fields[len(_COLUMNS) :]))
+    return MotRow(int(frame), track_id, left, top, width, height, rest)
 
 
 def _number(text: str, name: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = _float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{name} is {text.strip()!r}; it must be a number")
+        raise ValueError(f"{name} is {text!r}; it must be a number")
     return value
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

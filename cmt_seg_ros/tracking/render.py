@@ -42,8 +42,13 @@ def instance_image(tracks: Sequence[Track], size: tuple[int, int]) -> U16:
         x, y = max(left, 0), max(top, 0)
         mask = track.mask[y - top : max(size[0] - top, 0), x - left : max(size[1] - left, 0)]
         window = image[y : y + mask.shape[0], x : x + mask.shape[1]]
-        window[mask != 0] = (track.track_id - 1) % 65535 + 1
+        window[mask != 0] = image_id(track.track_id)
     return image
+
+
+def image_id(track_id: int) -> int:
+    """Return the number that stands for a track in :func:`instance_image`."""
+    return (track_id - 1) % 65535 + 1
 
 
 class Trails:

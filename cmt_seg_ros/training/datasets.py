@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from cmt_seg_ros.errors import DatasetError, FrameError, SourceError
 from cmt_seg_ros.images.files import MASK_SUFFIXES, list_files, read_image
@@ -17,6 +19,7 @@ from cmt_seg_ros.images.pairing import check_distinct, check_paired, first_of, p
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet, class_entries, classes_file
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8
+from cmt_seg_ros.training.label_check import LabelCounts
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +74,13 @@ def _union(path: Path, names: Any, labels: LabelSet) -> tuple[int, ...]:
     return tuple(sorted(labels.names.index(name) for name in names))
 
 
-def read_folder(root: Path, num_ids: int) -> list[Sample]:
+def read_folder(root: Path, num_ids: int, counts: LabelCounts | None = None) -> list[Sample]:
     """Read ``root/images/*`` with ``root/labels/*``, which are paired by name or number; see :func:`pairing.pair`.
 
     Args:
         root: folder with images/ and labels/.
         num_ids: ids of this number and more are ignored.
+        counts: is told of the labels as they are stored.
 
     Raises:
         DatasetError: a folder is missing or empty, an image has no labels, their sizes differ, or two images or two
@@ -95,10 +99,20 @@ def read_folder(root: Path, num_ids: int) -> list[Sample]:
     if unused := sorted(set(labels) - set(pairs.values())):
         names = [path.name for path in unused]
         log.warning("%d of %d label files in %s have no image: %s", len(unused), len(labels), root, first_of(names))
-    return [_read_pair(path, pairs[place], num_ids) for place, path in enumerate(images)]
+    samples = []
+    disable = os.environ.get("RANK", "0") != "0"  # of several processes one shows it
+    bar = tqdm(images, desc=f"reading {root.name}", unit="image", delay=2, leave=False, disable=disable)
+    for place, path in enumerate(bar):
+        sample = _read_pair(path, pairs[place])
+        if counts is not None:
+            counts.add(sample.labels)
+        ids = np.where(sample.labels < num_ids, sample.labels, np.uint8(IGNORE_ID))
+        samples.append(replace(sample, labels=ids))
+    return samples
 
 
-def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
+def _read_pair(image_path: Path, label_path: Path) -> Sample:
+    """Read an image and its labels as they are stored."""
     try:
         image = read_image(image_path)
         ids = byte_labels(read_labels(label_path))
@@ -108,7 +122,7 @@ def _read_pair(image_path: Path, label_path: Path, num_ids: int) -> Sample:
         raise DatasetError(f"labels {label_path} cannot be used: {error}") from error
     if image.shape[:2] != ids.shape:
         raise DatasetError(f"{label_path} is {ids.shape} but its image is {image.shape[:2]}; sizes must be equal")
-    return Sample(image_path.stem, image, np.where(ids < num_ids, ids, IGNORE_ID).astype(np.uint8))
+    return Sample(image_path.stem, image, ids)
 
 
 def render_scenes(count: int, first_seed: int, width: int = 480, height: int = 360) -> Iterator[Sample]:

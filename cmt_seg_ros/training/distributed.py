@@ -40,6 +40,11 @@ def start(device: str) -> tuple[int, int, torch.device]:
     return distributed.get_rank(), world, mine
 
 
+def is_first() -> bool:
+    """Say whether this process is the one that prints, also before :func:`start`."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def shared(model: nn.Module, world: int, device: torch.device) -> nn.Module:
     """Wrap the model for training: gradients averaged over processes; on GPUs BatchNorm statistics, too."""
     if world == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,13 +18,15 @@ from cmt_seg_ros.training.datasets import (
     read_unions,
     render_scenes,
 )
+from cmt_seg_ros.training.distributed import is_first
+from cmt_seg_ros.training.label_check import LabelCounts, check_absent, check_foreign
 from cmt_seg_ros.training.recipe import Recipe
 
 FIRST_TRAINING_SEED = 1000
 
 
 def load_data(
-    root: Path, partial: Path | None, recipe: Recipe, hold_out: str = ""
+    root: Path, partial: Path | None, recipe: Recipe, hold_out: str = "", allow: Collection[str] = ()
 ) -> tuple[LabelSet, LabelSpace, TrainingData, list[Sample]]:
     """Read the data that a recipe trains on.
 
@@ -34,15 +37,17 @@ def load_data(
             where the network lacks some of them.
         hold_out: prefix of names: score on the frames of train/ and val/ with this prefix, train on all others;
             empty: train on train/, score on val/.
+        allow: of :data:`~cmt_seg_ros.training.label_check.ALLOW` what is no error.
 
     Returns:
         (classes, numbering of all labels, training data, samples to score on).
 
     Raises:
-        DatasetError: something is missing or does not fit.
+        DatasetError: something is missing or does not fit; a class has no pixel in the training labels, or much of
+            the labels is of ids that are no class.
     """
     labels = read_classes(root)
-    train, val = (read_folder(root / part, len(labels)) for part in ("train", "val"))
+    (train, seen), (val, _) = (_read_checked(root / part, labels.names, allow) for part in ("train", "val"))
     if hold_out:
         frames = train + val
         val = [s for s in frames if s.name.startswith(hold_out)]
@@ -55,9 +60,14 @@ def load_data(
     if not labels.object_ids:
         raise DatasetError(f"no class of {root} is an object; add `is_object: true` to those that are, in classes.yaml")
     sets = [DataSet(root.name, train, tuple((i,) for i in range(len(labels))))]
+    elsewhere: set[str] = set()
     if partial is not None:
         unions = read_unions(partial, labels)
-        sets.append(DataSet(partial.name, read_folder(partial / "train", len(unions)), unions))
+        names = ["/".join(labels.names[i] for i in union) for union in unions]
+        coarse_samples, _ = _read_checked(partial / "train", names, allow)
+        sets.append(DataSet(partial.name, coarse_samples, unions))
+        elsewhere = set(names) - set(_counted("", names, coarse_samples).absent)
+    check_absent(_counted(f"{root.name}/train", labels.names, train), elsewhere, allow, seen.cause())
     if any(stage.synthetic for stage in recipe.stages):
         if set(CAMVID.names) <= set(labels.names):
             sets.append(_synthetic(recipe.scenes, labels))
@@ -68,6 +78,23 @@ def load_data(
     coarse = others.pop(0) if partial is not None else []
     data = TrainingData.of(space, main, coarse, others[0] if others else [])
     return labels, space, data, val
+
+
+def _read_checked(folder: Path, names: Sequence[str], allow: Collection[str]) -> tuple[list[Sample], LabelCounts]:
+    """Read a folder, print the shares of its classes, and refuse it where much is of ids that are no class."""
+    counts = LabelCounts.empty(f"{folder.parent.name}/{folder.name}", names)
+    samples = read_folder(folder, len(names), counts)
+    if is_first():
+        print(counts.described())
+    check_foreign(counts, allow)
+    return samples, counts
+
+
+def _counted(name: str, names: Sequence[str], samples: Sequence[Sample]) -> LabelCounts:
+    counts = LabelCounts.empty(name, names)
+    for sample in samples:
+        counts.add(sample.labels)
+    return counts
 
 
 def _synthetic(count: int, labels: LabelSet) -> DataSet:

@@ -11,7 +11,9 @@ import pytest
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.images.files import list_files
+from cmt_seg_ros.labels import read_classes
 from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.sources.masks import MaskFolder
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import Frame
 
@@ -35,6 +37,19 @@ def test_top_k_are_written_beside_the_mask(photos: Path, tmp_path: Path) -> None
     assert top["class_ids"].shape == top["probabilities"].shape == (3, 360, 480)
     assert top["class_ids"].dtype == top["probabilities"].dtype == np.uint8
     np.testing.assert_array_equal(top["class_ids"][0], ids)
+
+
+def test_the_classes_are_written_beside_the_masks(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        predict(photos, tmp_path)
+    assert read_classes(tmp_path) == MaskFolder(tmp_path, 10.0).labels == Pipeline(SegmentationConfig()).labels
+    other = "classes: [{id: 0, name: mine, color: [0, 0, 0]}]"
+    (tmp_path / "classes.yaml").write_text(other, encoding="utf-8")
+    assert main(["predict", "--images", str(photos), "--out", str(tmp_path), "--device", "CPU"]) == 1
+    assert "lists other classes than these masks have; give another folder" in capsys.readouterr().err
+    assert (tmp_path / "classes.yaml").read_text(encoding="utf-8") == other
 
 
 def test_thresholds_and_smoothing_are_those_of_the_pipeline(photos: Path, tmp_path: Path) -> None:

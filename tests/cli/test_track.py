@@ -12,7 +12,7 @@ from support import videos
 
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import TrackerConfig
-from cmt_seg_ros.labels import CAMVID
+from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet, write_classes
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.sources import VideoSource
 from cmt_seg_ros.structures import Track
@@ -80,7 +80,8 @@ def test_boxes_are_tracked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_binary_masks_are_tracked_and_drawn_in_a_folder(tmp_path: Path) -> None:
     masks = images(tmp_path / "masks", (1, 1))
     out, overlay = tmp_path / "result.txt", tmp_path / "overlay"
-    assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out), "--overlay", str(overlay)]) == 0
+    options = ["--masks", str(masks), "--mask-classes", "binary", "--fps", "10", "--overlay", str(overlay)]
+    assert main(["track", *options, "--out", str(out)]) == 0
     assert_followed(rows_of(out))
     drawn = [cv2.imread(str(p)) for p in sorted(overlay.glob("*.jpg"))]
     assert len(drawn) == FRAMES and drawn[0].shape == (HEIGHT, WIDTH, 3)
@@ -115,7 +116,7 @@ def test_masks_and_boxes_of_a_video_have_its_times(
     monkeypatch.setattr(Tracker, "_update", noted)
     (tmp_path / "masks").mkdir()
     for k in range(FRAMES):
-        cv2.imwrite(str(tmp_path / "masks" / f"{k:03d}.png"), np.full(videos.SIZE, 1, np.uint8))
+        cv2.imwrite(str(tmp_path / "masks" / f"{k:03d}.png"), np.full(videos.SIZE, 255, np.uint8))
     video, options = videos.write_timed(tmp_path / "phone.mp4", PHONE_MS), ["--masks", str(tmp_path / "masks"), *fps]
     assert main(["track", *options, "--video", str(video), "--out", str(tmp_path / "result.txt")]) == 0
     assert [stamp / 1e6 for stamp in stamps] == pytest.approx([100 * k for k in range(FRAMES)] if fps else PHONE_MS)
@@ -139,6 +140,37 @@ def test_frames_end_early_or_go_on_without_boxes(tmp_path: Path, capsys: pytest.
         assert main(["track", *options, "--frames", str(frames), "--out", str(out)]) == 0
         assert rows_of(out)[:, 0].max() == last
         assert f"{frames} frames" in capsys.readouterr().out
+
+
+def test_bad_lines_are_named_and_skipped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path, out = box_file(tmp_path / "det.txt"), tmp_path / "result.txt"
+    path.write_text(
+        "5,-1,10,10,0,24,0.9\n" + path.read_text(encoding="utf-8") + "5,-1,x,10,2,24,0.9\n", encoding="utf-8"
+    )
+    options = ["--detections", str(path), "--size", f"{WIDTH}x{HEIGHT}", "--fps", "10", "--out", str(out)]
+    assert main(["track", *options]) == 3
+    assert_followed(rows_of(out))
+    assert f"problems with {path}: 2" in capfd.readouterr().out
+
+
+def test_no_object_in_the_whole_clip_is_a_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "det.txt").touch()
+    options = ["--detections", str(tmp_path / "det.txt"), "--size", "160x96", "--fps", "10"]
+    pictures = images(tmp_path / "images", (90, 200), channels=3)
+    for more, frames in (([], 0), (["--frames", "7"], 7), (["--images", str(pictures)], FRAMES)):
+        out = tmp_path / f"{frames}.txt"
+        assert main(["track", *options, *more, "--out", str(out)]) == 0
+        assert out.read_text(encoding="utf-8") == "" and f"{frames} frames, 0 tracks" in capsys.readouterr().out
+
+
+def test_what_mask_values_mean_is_told_or_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    masks, out = images(tmp_path / "masks", (1, 1)), tmp_path / "result.txt"
+    assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out)]) == 1
+    assert "nothing says what its values mean" in (said := capsys.readouterr().err) and "--mask-classes binary" in said
+    write_classes(tmp_path, LabelSet((LabelClass(0, "ground", (0, 0, 0)), LabelClass(1, "duck", (9, 9, 9), True))))
+    assert main(["track", "--masks", str(masks), "--fps", "10", "--out", str(out)]) == 0
+    assert f"masks: ids of 2 classes of the data set {tmp_path.name}" in capsys.readouterr().out
+    assert_followed(rows_of(out))
 
 
 def test_parameters_of_the_tracker_are_set_and_nothing_found_is_said(
@@ -170,14 +202,19 @@ def test_an_old_name_of_a_parameter_is_taken_and_the_new_one_told(
     ("options", "message"),
     [
         (["--detections", "DET"], "--size is missing"),
-        (["--detections", "DET", "--size", "9x9", "--labels", "MASKS"], "--labels and --legend belong to --masks"),
+        (
+            ["--detections", "DET", "--size", "9x9", "--labels", "MASKS"],
+            "--labels and --mask-classes belong to --masks",
+        ),
         (["--detections", "DET", "--size", "160x96", "--images", "MASKS", "--frames", "99"], "99 are needed"),
         (["--detections", "none", "--size", "160x96"], "none cannot be read"),
         (["--masks", "MASKS", "--size", "160x96"], "--size belongs to --detections"),
         (["--masks", "MASKS", "--fps", "0"], "--fps is 0; it must be over 0"),
         (["--masks", "MASKS", "--fps", "nan"], "--fps is nan; it must be over 0"),
         (["--masks", "MASKS", "--frames", "-1"], "--frames is -1"),
-        (["--masks", "MASKS", "--legend", "nonsense"], "--legend 'nonsense' is not known; give one of camvid, cmt"),
+        (["--masks", "MASKS", "--legend", "nonsense"], "--mask-classes 'nonsense' is not known; give one of binary, c"),
+        (["--masks", "MASKS", "--labels", "MASKS"], "nothing says what the class ids in"),
+        (["--masks", "MASKS", "--labels", "MASKS", "--mask-classes", "binary"], "class ids, which are not binary"),
         (["--masks", "MASKS", "--set", "speed=1"], "there is no parameter 'speed'; there are min_area_fraction"),
         (["--masks", "MASKS", "--set", "max_lost_s=long"], "max_lost_s is 'long'; it must be of type float"),
         (["--masks", "MASKS", "--set", "max_lost_s=-1"], "tracker.max_lost_s is -1"),

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
+from cmt_seg_ros.errors import DatasetError, SourceError
+from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet, write_classes
 from cmt_seg_ros.sources.masks import OBJECT, MaskFolder
 from cmt_seg_ros.sources.pictures import Pictures
 
@@ -30,7 +30,7 @@ def folder(path: Path, *images: np.ndarray, options: tuple[int, ...] = ()) -> Pa
 
 @pytest.mark.parametrize("value", [1, 255])
 def test_binary_masks_are_objects_of_one_class(value: int, tmp_path: Path) -> None:
-    masks = MaskFolder(folder(tmp_path / "m", mask(value), mask(0)), fps=10.0)
+    masks = MaskFolder(folder(tmp_path / "m", mask(value), mask(0)), fps=10.0, labels=OBJECT)
     frames = [frame.segmentation for frame in masks]
     assert (masks.binary, masks.labels, len(masks)) == (True, OBJECT, 2)
     assert [f.stamp_ns for f in frames] == [0, 100_000_000]
@@ -44,12 +44,13 @@ def test_one_bit_masks_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     path = folder(tmp_path / "m", mask(255), mask(0), options=(cv2.IMWRITE_PNG_BILEVEL, 1))
     (path / "000.png").rename(path / "b.png")
     (path / "notes.txt").touch()
-    assert [f.segmentation.name for f in MaskFolder(path, fps=1.0)] == ["001", "b"]
+    assert [f.segmentation.name for f in MaskFolder(path, fps=1.0, labels=OBJECT)] == ["001", "b"]
 
 
-def test_class_ids_are_found_out_and_what_is_of_an_object_class_is_an_object(tmp_path: Path) -> None:
-    # The first shows sky alone, which looks binary; 11 is unlabelled in the files of CamVid.
-    masks = MaskFolder(folder(tmp_path / "m", mask(SKY), mask(CAR, rest=11), mask(3, rest=255)), fps=10.0)
+def test_of_class_ids_what_is_of_an_object_class_is_an_object(tmp_path: Path) -> None:
+    # 11 is unlabelled in the files of CamVid.
+    path = folder(tmp_path / "m", mask(SKY), mask(CAR, rest=11), mask(3, rest=255))
+    masks = MaskFolder(path, fps=10.0, labels=CAMVID)
     frames = [frame.segmentation for frame in masks]
     assert (masks.binary, masks.labels) == (False, CAMVID)
     assert not np.any(frames[0].objectness) and not np.any(frames[2].objectness)
@@ -59,15 +60,43 @@ def test_class_ids_are_found_out_and_what_is_of_an_object_class_is_an_object(tmp
 
 def test_a_legend_says_that_masks_of_two_values_are_class_ids(tmp_path: Path) -> None:
     masks = MaskFolder(folder(tmp_path / "m", mask(1)), fps=10.0, labels=LEGEND)
-    assert (masks.binary, masks.labels) == (False, LEGEND)
+    assert (masks.binary, masks.labels, masks.told) == (False, LEGEND, "ids of 2 classes")
     (frame,) = (frame.segmentation for frame in masks)
     np.testing.assert_array_equal(frame.class_ids, mask(1))
     np.testing.assert_array_equal(frame.objectness, mask(255))
 
 
+@pytest.mark.parametrize("values", [(SKY, 1), (1, 0), (CAR, 3), (255, 1)])
+def test_what_values_mean_is_never_guessed(values: tuple[int, int], tmp_path: Path) -> None:
+    path = folder(tmp_path / "m", mask(255), mask(values[0], rest=values[1]))
+    masks = MaskFolder(path, fps=10.0)
+    assert (masks.is_told, masks.told) == (False, "binary, values 0 and 255")
+    with pytest.raises(SourceError, match=r"001.png has the values .*only 0 and 255\. .*--mask-classes binary"):
+        list(masks)
+
+
+@pytest.mark.parametrize("where", ["", "val", "val/m"])
+def test_the_classes_of_the_data_set_are_taken(where: str, tmp_path: Path) -> None:
+    path = folder(tmp_path / "val" / "m", mask(1))
+    write_classes(tmp_path / where, LEGEND)
+    masks = MaskFolder(path, fps=10.0)
+    assert (masks.binary, masks.labels, masks.is_told) == (False, LEGEND, True)
+    assert masks.told.startswith("ids of 2 classes of the data set ")
+    assert MaskFolder(path, fps=10.0, labels=OBJECT).binary, "what is said counts more"
+    (tmp_path / where / "classes.yaml").write_text("unions: []", encoding="utf-8")
+    with pytest.raises(DatasetError, match="has no list `classes`"):
+        MaskFolder(path, fps=10.0)
+
+
+def test_a_data_set_is_known_by_its_name(tmp_path: Path) -> None:
+    assert MaskFolder(folder(tmp_path / "camvid" / "val" / "labels", mask(CAR)), fps=10.0).labels == CAMVID
+
+
 def test_class_ids_beside_binary_masks(tmp_path: Path) -> None:
     binary, ids = folder(tmp_path / "m", mask(255)), folder(tmp_path / "ids", mask(CAR, rest=3))
-    masks = MaskFolder(binary, fps=10.0, class_ids=ids)
+    with pytest.raises(SourceError, match=r"nothing says what the class ids in .*ids mean. .*--mask-classes"):
+        MaskFolder(binary, fps=10.0, class_ids=ids)
+    masks = MaskFolder(binary, fps=10.0, class_ids=ids, labels=CAMVID)
     (frame,) = (frame.segmentation for frame in masks)
     assert (masks.binary, masks.labels) == (True, CAMVID)
     np.testing.assert_array_equal(frame.class_ids, mask(CAR, rest=3))
@@ -83,17 +112,17 @@ def test_a_folder_of_predict_has_both(tmp_path: Path) -> None:
     ):
         assert cv2.imwrite(str(tmp_path / f"{name}.png"), image)
     cv2.imwrite(str(tmp_path / "a_overlay.jpg"), mask(0))
-    both = list(MaskFolder(tmp_path, fps=10.0, class_ids=tmp_path))
+    both = list(MaskFolder(tmp_path, fps=10.0, class_ids=tmp_path, labels=CAMVID))
     assert len(both) == 2
     np.testing.assert_array_equal(both[0].segmentation.class_ids, mask(CAR, rest=3))
-    assert MaskFolder(tmp_path, fps=10.0).binary
+    assert MaskFolder(tmp_path, fps=10.0).binary and MaskFolder(tmp_path, fps=10.0, labels=OBJECT).binary
     ids = MaskFolder(tmp_path, fps=10.0, labels=CAMVID)
     assert [f.segmentation.name for f in ids] == ["a", "b"]
 
 
 def test_images_belong_to_the_masks(tmp_path: Path) -> None:
     images = folder(tmp_path / "i", *(np.full((8, 12, 3), value, np.uint8) for value in (10, 20)))
-    masks = MaskFolder(folder(tmp_path / "m", mask(1), mask(1)), fps=10.0, pictures=Pictures(images))
+    masks = MaskFolder(folder(tmp_path / "m", mask(255), mask(255)), fps=10.0, pictures=Pictures(images))
     for _ in range(2):
         assert [f.image[0, 0].tolist() for f in masks if f.image is not None] == [[10] * 3, [20] * 3]
 
@@ -110,17 +139,17 @@ def test_a_video_belongs_to_the_masks(tmp_path: Path) -> None:
 
 
 def test_numbers_and_sizes_must_agree(tmp_path: Path) -> None:
-    masks = folder(tmp_path / "m", mask(1), mask(1))
-    one, small = folder(tmp_path / "one", mask(1)), folder(tmp_path / "small", mask(1), mask(1)[:7])
+    masks = folder(tmp_path / "m", mask(255), mask(255))
+    one, small = folder(tmp_path / "one", mask(255)), folder(tmp_path / "small", mask(255), mask(255)[:7])
     with pytest.raises(SourceError, match=r"1 of 2 frames have no class ids: 001\."):
-        MaskFolder(masks, 10.0, class_ids=one)
+        MaskFolder(masks, 10.0, class_ids=one, labels=CAMVID)
     with pytest.raises(SourceError, match=r"1 of 2 frames have no image: 001\."):
         MaskFolder(masks, 10.0, pictures=Pictures(one))
     with pytest.raises(SourceError, match=r"1 of 2 files in .*m have no frame: 001\.png"):
         MaskFolder(one, 10.0, pictures=Pictures(masks))
     for source in (
         MaskFolder(small, 10.0),
-        MaskFolder(masks, 10.0, class_ids=small),
+        MaskFolder(masks, 10.0, class_ids=small, labels=CAMVID),
         MaskFolder(masks, 10.0, pictures=Pictures(small)),
     ):
         with pytest.raises(SourceError, match=r"small/001.png is 12x7, the frames are 12x8"):
@@ -150,7 +179,7 @@ def test_what_is_no_mask_is_named(image: np.ndarray | None, words: str, tmp_path
 def test_a_mask_among_binary_ones_must_be_binary(tmp_path: Path) -> None:
     masks, ids = folder(tmp_path / "m", mask(1), mask(7)), folder(tmp_path / "ids", mask(CAR), mask(CAR))
     with pytest.raises(SourceError, match=r"001.png has the values 0, 7; a binary mask has only"):
-        list(MaskFolder(masks, 10.0, class_ids=ids))
+        list(MaskFolder(masks, 10.0, class_ids=ids, labels=CAMVID))
 
 
 def test_class_ids_and_pictures_are_found_by_name_not_by_place(tmp_path: Path) -> None:
@@ -160,7 +189,9 @@ def test_class_ids_and_pictures_are_found_by_name_not_by_place(tmp_path: Path) -
         for kind, image in (("ids", mask(number, rest=3)), ("i", np.full((8, 12, 3), number, np.uint8))):
             folder(tmp_path / kind, image)
             (tmp_path / kind / "000.png").rename(tmp_path / kind / f"{kind}_{number:06d}.png")
-    masks = MaskFolder(tmp_path / "m", 10.0, class_ids=tmp_path / "ids", pictures=Pictures(tmp_path / "i"))
+    masks = MaskFolder(
+        tmp_path / "m", 10.0, class_ids=tmp_path / "ids", pictures=Pictures(tmp_path / "i"), labels=CAMVID
+    )
     frames = list(masks)
     assert [f.segmentation.name for f in frames] == ["1", "2", "10"]
     assert [int(f.segmentation.class_ids[2, 3]) for f in frames] == [1, 2, 10]
@@ -174,7 +205,7 @@ def test_results_of_two_images_of_one_name_go_with_their_images(tmp_path: Path) 
         for ending in ("", "_objectness"):
             folder(tmp_path / "m", mask(0))
             (tmp_path / "m" / "000.png").rename(tmp_path / "m" / f"{name}{ending}.png")
-    masks = MaskFolder(tmp_path / "m", 10.0, class_ids=tmp_path / "m", pictures=Pictures(tmp_path / "i"))
+    masks = MaskFolder(tmp_path / "m", 10.0, class_ids=tmp_path / "m", pictures=Pictures(tmp_path / "i"), labels=CAMVID)
     assert [round(f.image.mean()) for f in masks if f.image is not None] == [10, 200]
 
 

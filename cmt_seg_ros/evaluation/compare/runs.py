@@ -19,6 +19,7 @@ from cmt_seg_ros.evaluation.scores.frame_records import Record
 from cmt_seg_ros.evaluation.scores.frame_scores import (
     confirmed_ids,
     frame_match,
+    frame_others,
     frame_statistics,
     track_statistics,
 )
@@ -124,7 +125,7 @@ def _statistics(records: Sequence[Record], classes: int) -> tuple[dict[str, F64]
 
 
 def _confirmed_matches(records: Sequence[Record]) -> list[FrameMatch]:
-    """Return, of one sequence, the frames that were compared, without tracks that were never confirmed."""
+    """Return, of one sequence, the frames that were compared, without tracks that do not count."""
     confirmed = {track_id for record in records for track_id in confirmed_ids(record)}
-    matches = [frame_match(record["match"]) for record in records if record["match"] is not None]
-    return confirmed_only(matches, confirmed)
+    matches = [record["match"] for record in records if record["match"] is not None]
+    return confirmed_only([*map(frame_match, matches)], confirmed, [*map(frame_others, matches)])

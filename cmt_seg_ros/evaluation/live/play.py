@@ -21,12 +21,11 @@ from cmt_seg_ros.evaluation.live.join import ARRIVALS, BAG, LIVE_TIMES, LOGS, SE
 from cmt_seg_ros.evaluation.live.recording import Header, Recording
 from cmt_seg_ros.evaluation.results import run_info
 from cmt_seg_ros.evaluation.scores.summary import RunInfo, Summary
-from cmt_seg_ros.evaluation.sequence import ResultStream, score
+from cmt_seg_ros.evaluation.sequence import ResultStream, open_clip, score
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.node_processes import NodeGroup, NodeProcess, domain_id, wait_until
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import Clip
 
 RECORDED = (
@@ -59,9 +58,7 @@ def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
         if summary := checkpoint.finished(job.folder):
             return summary
         problems, labels = Problems(), ModelPackage.load(job.segmentation.model).labels
-        truth_labels, limit = job.truth_labels or labels, job.segmentation.max_image_px
-        # What cannot be opened fails here, not in a node.
-        clip = open_source(job.source, truth_labels=truth_labels, problems=problems, max_image_px=limit)
+        clip = open_clip(job, labels, problems)  # what cannot be opened fails here, not in a node
         clear(job.folder, claimed=True)
         (job.folder / LIVE / LOGS).mkdir(parents=True)
         used = _play(job, len(clip), bar, video)

@@ -7,30 +7,41 @@ resample frames. docs/evaluation.md says what the keys mean to users.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.job import FrameResult
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.metrics.boundary import boundary_f_per_class
 from cmt_seg_ros.metrics.calibration import calibration_bins
-from cmt_seg_ros.metrics.matching import MIN_OBJECT_FRACTION, match_boxes, match_instances
+from cmt_seg_ros.metrics.matching import MIN_OBJECT_FRACTION, match_boxes, match_instances, match_others
 from cmt_seg_ros.metrics.panoptic import Part, panoptic_parts
 from cmt_seg_ros.metrics.segmentation import confusion_matrix
 from cmt_seg_ros.metrics.temporal import TemporalConsistency
 from cmt_seg_ros.metrics.tracking import FrameMatch
+from cmt_seg_ros.sources.masks import OBJECT
+from cmt_seg_ros.sources.truth.boxes import MOT_CLASSES
 from cmt_seg_ros.structures import U8, GroundTruth, Segmentation, Track, TrackState
+from cmt_seg_ros.tracking.render import image_id
 
 TrackRow = tuple[int, int, int, float, float, float, float, float]
 """A track in one frame: id, class id, state, and left, top, width, height in px and score as tracks.txt has them."""
 
 
-class Match(TypedDict):
+class _Match(TypedDict):
+    kind: str
+    truth: list[int]
+    tracks: list[int]
+    iou: list[list[float]]
+
+
+class Match(_Match, total=False):
     """True objects and tracks of one frame, and how alike they are.
 
     Attributes:
@@ -38,12 +49,11 @@ class Match(TypedDict):
         truth: N ids of true objects.
         tracks: M ids of tracks; those of masks as in the instance image.
         iou: (N, M) IoU, 0-1.
+        others: K true boxes that do not count and have tracks on them, where some are distractors: of each its place
+            (how many of ``truth`` come before it), 1 if it is a distractor, and M IoU. Left out where there are none.
     """
 
-    kind: str
-    truth: list[int]
-    tracks: list[int]
-    iou: list[list[float]]
+    others: list[tuple[int, int, list[float]]]
 
 
 class Record(TypedDict):
@@ -94,13 +104,24 @@ class RecordBuilder:
         labels: what the predicted class ids mean.
         truth_labels: what the true ones mean; classes are the same where their names are.
         times: the only times to keep, by their names in ``timing``; None: all that are known.
+        truth_classes: names of the classes, lower case, whose tracks and true objects count; none: all. Objects whose
+            class is not known count.
     """
 
     def __init__(
-        self, sequence: str, labels: LabelSet, truth_labels: LabelSet, times: Sequence[str] | None = None
+        self,
+        sequence: str,
+        labels: LabelSet,
+        truth_labels: LabelSet,
+        times: Sequence[str] | None = None,
+        truth_classes: Collection[str] = (),
     ) -> None:
         self._sequence, self._labels, self._times = sequence, labels, times
         self._known = known_ids(truth_labels, labels)
+        self._counted, self._true_counted = None, None
+        if truth_classes:
+            self._counted = _counted_tracks(labels, truth_labels, truth_classes)
+            self._true_counted = np.isin(np.arange(256), [*truth_labels.ids_named(truth_classes)])
         self._temporal = TemporalConsistency()
 
     def record(self, result: FrameResult) -> Record:
@@ -158,17 +179,28 @@ class RecordBuilder:
 
     def _add_match(self, record: Record, result: FrameResult, tracks: Sequence[Track], truth: GroundTruth) -> None:
         """Compare objects with objects: by their pixels where these are known, else by their boxes."""
+        tracks = [track for track in tracks if self._counted is None or track.class_id in self._counted]
         if truth.instance_ids is not None and result.instances is not None:
             smallest = round(MIN_OBJECT_FRACTION * truth.instance_ids.size)
-            match, record["ignored"] = match_instances(truth.instance_ids, result.instances, smallest, truth.class_ids)
-            record["match"] = _plain("masks", match)
+            objects, found = truth.instance_ids, result.instances
+            if self._true_counted is not None and truth.class_ids is not None:
+                objects = np.where(self._true_counted[truth.class_ids], objects, np.uint16(0))
+            if self._counted is not None:
+                found = np.where(np.isin(found, [image_id(t.track_id) for t in tracks]), found, np.uint16(0))
+            of_masks, record["ignored"] = match_instances(objects, found, smallest, truth.class_ids)
+            record["match"] = _plain("masks", of_masks)
             if self._known is not None and truth.class_ids is not None and result.segmentation is not None:
                 true_ids, ids = self._known[truth.class_ids], result.segmentation.class_ids
                 parts = panoptic_parts(true_ids, truth.instance_ids, ids, result.instances, self._labels)
                 record["panoptic"] = [(int(c), float(iou), int(tp), int(fp), int(fn)) for c, iou, tp, fp, fn in parts]
         elif truth.boxes_px is not None:
             rows = [_row(track) for track in tracks if is_seen(track)]
-            record["match"], record["ignored"] = _plain("boxes", match_boxes(truth.boxes_px, rows)), 0
+            match = _plain("boxes", match_boxes(truth.boxes_px, rows))
+            others = match_others(truth.other_boxes, rows)
+            if others is not None:
+                columns = zip(others.places.tolist(), others.distractor.tolist(), others.iou.tolist(), strict=True)
+                match["others"] = [(place, int(distractor), iou) for place, distractor, iou in columns]
+            record["match"], record["ignored"] = match, 0
 
 
 def is_compared(record: Record) -> bool:
@@ -183,6 +215,28 @@ def known_ids(truth: LabelSet, labels: LabelSet) -> U8 | None:
         if known.name in labels.names:
             lut[known.id] = labels.names.index(known.name)
     return lut if (lut != IGNORE_ID).any() else None
+
+
+def _counted_tracks(labels: LabelSet, truth_labels: LabelSet, truth_classes: Collection[str]) -> set[int] | None:
+    """Return the ids of the classes whose tracks count; None: all, as those of binary masks, which have no class.
+
+    Raises:
+        ConfigError: nobody knows one of the names, or no object is of these classes.
+    """
+    known = {name.casefold() for name in (*labels.names, *truth_labels.names, *MOT_CLASSES)}
+    unknown = sorted(set(truth_classes) - known)
+    if unknown:
+        raise ConfigError(f"--truth-classes {', '.join(unknown)}: no class has this name; there are {sorted(known)}")
+    if labels == OBJECT:
+        return None
+    ids = labels.ids_named(truth_classes) & set(labels.object_ids)
+    if not ids:
+        objects = ", ".join(labels.names[i] for i in labels.object_ids)
+        raise ConfigError(
+            f"--truth-classes {', '.join(sorted(truth_classes))}: no track has such a class; tracks are of {objects}. "
+            "Name those that count beside the true ones, with commas between"
+        )
+    return ids
 
 
 def is_seen(track: Track) -> bool:

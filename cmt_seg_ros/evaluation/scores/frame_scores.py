@@ -14,6 +14,7 @@ from cmt_seg_ros.evaluation.scores.frame_records import Match, Record
 from cmt_seg_ros.files import ESCAPED
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics import scores
+from cmt_seg_ros.metrics.matching import Others
 from cmt_seg_ros.metrics.scores import Sums
 from cmt_seg_ros.metrics.segmentation import I64, class_pixels
 from cmt_seg_ros.metrics.tracking import FrameMatch, clear_parts, hota_parts, identity_parts
@@ -107,6 +108,14 @@ def frame_match(match: Match) -> FrameMatch:
     """Return the match of a record as arrays."""
     truth, tracks = np.array(match["truth"], np.int64), np.array(match["tracks"], np.int64)
     return truth, tracks, np.array(match["iou"], np.float64).reshape(len(truth), len(tracks))
+
+
+def frame_others(match: Match) -> Others | None:
+    """Return the true boxes of a record that do not count as arrays; None: no track is on a distractor."""
+    if "others" not in match:
+        return None
+    places, distractor, iou = zip(*match["others"], strict=True)
+    return Others(np.array(places, np.int64), np.array(distractor, np.bool_), np.array(iou, np.float64))
 
 
 def confirmed_ids(record: Record) -> set[int]:

@@ -152,7 +152,7 @@ class RunInfo:
     Attributes:
         clip: what was evaluated, in words.
         mode: "offline" or "live".
-        model: name of the model package; "given masks" where there is none.
+        model: name of the model package; "given masks" and what their values mean where there is none.
         settings: what differs from the defaults.
         fingerprint: of the job.
         problems: what was wrong with the input: ``counts`` by kind and ``lines``.

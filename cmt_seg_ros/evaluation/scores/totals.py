@@ -13,13 +13,14 @@ from cmt_seg_ros.evaluation.scores.frame_scores import (
     confirmed_ids,
     confusion_of,
     frame_match,
+    frame_others,
     track_statistics,
 )
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.metrics import scores
 from cmt_seg_ros.metrics.boundary import TOLERANCE_PX
 from cmt_seg_ros.metrics.calibration import BINS
-from cmt_seg_ros.metrics.matching import MIN_OBJECT_FRACTION, confirmed_only
+from cmt_seg_ros.metrics.matching import MIN_OBJECT_FRACTION, Others, confirmed_only
 from cmt_seg_ros.metrics.panoptic import panoptic_quality
 from cmt_seg_ros.metrics.scores import Sums
 from cmt_seg_ros.metrics.segmentation import I64
@@ -146,6 +147,7 @@ class Totals:
         # Of the tracks of the sequence that goes on; identities are settled when it is over.
         self._sequence: str | None = None
         self._matches: list[FrameMatch] = []
+        self._others: list[Others | None] = []
         self._confirmed: set[int] = set()
         self._kind = ""
         self._counts: Counter[str] = Counter()
@@ -178,15 +180,16 @@ class Totals:
             self._kind = match["kind"]
             self._counts += Counter(frames=1, ignored=record["ignored"] or 0)
             self._matches.append(frame_match(match))
+            self._others.append(frame_others(match))
 
     def _end_sequence(self) -> None:
         """Match the sequence as a whole, without tracks that were never confirmed: subscribers ignore those."""
-        kept = confirmed_only(self._matches, self._confirmed)
+        kept = confirmed_only(self._matches, self._confirmed, self._others)
         for name, parts in track_statistics(kept).items():
             self._sums[name] += parts.sum(axis=0)
         for side, name in enumerate(("true_objects", "tracks")):
             self._counts[name] += len({int(i) for match in kept for i in np.asarray(match[side])})
-        self._matches, self._confirmed = [], set()
+        self._matches, self._others, self._confirmed = [], [], set()
 
     def scores(self) -> Scores:
         """Return the scores of all frames so far."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -20,10 +20,10 @@ from cmt_seg_ros.images.pairing import pair
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.bag import BagSource
 from cmt_seg_ros.sources.clip import Source, numbered
-from cmt_seg_ros.sources.motchallenge import read_boxes
+from cmt_seg_ros.sources.truth.boxes import read_boxes
 from cmt_seg_ros.sources.truth.images import LabelImage, message_labels
 from cmt_seg_ros.sources.truth.matching import ByKey, ByStamp, Matcher, file_stamp_ns
-from cmt_seg_ros.structures import Box, Frame
+from cmt_seg_ros.structures import Frame, TrueBoxes
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -100,12 +100,15 @@ class FolderFeed:
         source: the clip. Its first frames are read to see which of names and stamps match more; None: names do.
         tolerance_ns: of stamps.
 
+    Attributes:
+        folder: as given.
+
     Raises:
         SourceError: no such folder, no image in it, or two that differ in their suffix only.
     """
 
     def __init__(self, folder: Path, frames: Sequence[str] | int, source: Source | None, tolerance_ns: int) -> None:
-        self._tolerance_ns = tolerance_ns
+        self.folder, self._tolerance_ns = folder, tolerance_ns
         files = files_by_name(folder, MASK_SUFFIXES)
         self._pairs = pair(frames, files)
         paired = set(self._pairs.values())
@@ -146,17 +149,19 @@ class BoxFeed:
     Args:
         path: the file.
         problems: is told of lines that cannot be used.
+        classes: names of the classes that count; none: see :func:`~cmt_seg_ros.sources.truth.boxes.read_boxes`.
 
     Raises:
-        SourceError: the file cannot be read, or has no box.
+        SourceError: the file cannot be read, or has lines of which none can be used.
     """
 
-    def __init__(self, path: Path, problems: Problems) -> None:
-        self._boxes = read_boxes(path, problems)
+    def __init__(self, path: Path, problems: Problems, classes: Collection[str] = ()) -> None:
+        self._boxes = read_boxes(path, problems, classes)
 
-    def start(self) -> Matcher[dict[int, Box]]:
+    def start(self) -> Matcher[TrueBoxes]:
         """See :class:`Feed`."""
-        return ByKey(self._boxes, lambda _, number: number + 1, lambda number: f"frame {number}", missing={})
+        nothing = TrueBoxes({}, [])
+        return ByKey(self._boxes, lambda _, number: number + 1, lambda number: f"frame {number}", missing=nothing)
 
 
 def _file_label(path: Path) -> LabelImage:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.images.files import MASK_SUFFIXES, list_files
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import LabelSet, classes_beside
 from cmt_seg_ros.sources.bag import BagSource
 from cmt_seg_ros.sources.clip import Source
 from cmt_seg_ros.sources.images import frames_of
@@ -21,25 +22,36 @@ LABEL_FOLDER, INSTANCE_FOLDER = "labels", "instances"
 """Folders of true masks beside a folder called ``images``."""
 
 
-def with_truth(source: Source, config: SourceConfig, truth_labels: LabelSet) -> WithTruth | None:
+def with_truth(
+    source: Source,
+    config: SourceConfig,
+    truth_labels: LabelSet | None,
+    default_labels: LabelSet,
+    truth_classes: Collection[str] = (),
+) -> WithTruth | None:
     """Give a clip its ground truth; None where none is named and none lies in its usual place.
 
     Args:
         source: the clip that ``config`` names.
         config: ``ground_truth``, ``instances`` and ``tolerance_ms`` are used.
-        truth_labels: what class ids mean.
+        truth_labels: what class ids mean; None: what the classes.yaml of a folder's data set says.
+        default_labels: what they mean where there is none.
+        truth_classes: of true boxes the classes that count, lower case; none: as TrackEval has it.
 
     Raises:
         SourceError: there is not what ``config`` names.
+        DatasetError: the classes.yaml of the labels' data set is not one of classes.
     """
     boxes = None
     if config.ground_truth and Path(config.ground_truth).is_file():
-        boxes = BoxFeed(Path(config.ground_truth), source.problems)
+        boxes = BoxFeed(Path(config.ground_truth), source.problems, truth_classes)
     class_ids = None if boxes else _images(source, config, config.ground_truth, CLASS_IDS, LABEL_FOLDER)
     instances = _images(source, config, config.instances, INSTANCES, INSTANCE_FOLDER)
     if boxes is None and class_ids is None and instances is None:
         return None
-    return WithTruth(source, class_ids, instances, boxes, truth_labels)
+    if truth_labels is None and isinstance(class_ids, FolderFeed):
+        truth_labels = classes_beside(class_ids.folder)
+    return WithTruth(source, class_ids, instances, boxes, truth_labels or default_labels)
 
 
 def _images(source: Source, config: SourceConfig, named: str, topic: str, folder: str) -> FolderFeed | TopicFeed | None:

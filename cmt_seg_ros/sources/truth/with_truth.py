@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from cmt_seg_ros.sources.clip import Source, numbered
 from cmt_seg_ros.sources.truth.feeds import Feed
 from cmt_seg_ros.sources.truth.images import LabelImage, true_class_ids, true_instance_ids
 from cmt_seg_ros.sources.truth.matching import Matcher
-from cmt_seg_ros.structures import U8, U16, Box, Frame, GroundTruth
+from cmt_seg_ros.structures import U8, U16, Frame, GroundTruth, TrueBoxes
 
 MAX_LISTED = 1000
 """Frames without truth, and truth without a frame, that are named; what comes after them is only counted."""
@@ -52,7 +52,7 @@ class WithTruth:
         source: Source,
         class_ids: Feed[LabelImage] | None = None,
         instances: Feed[LabelImage] | None = None,
-        boxes: Feed[dict[int, Box]] | None = None,
+        boxes: Feed[TrueBoxes] | None = None,
         truth_labels: LabelSet = CAMVID,
         problems: Problems | None = None,
     ) -> None:
@@ -78,21 +78,46 @@ class WithTruth:
         for number, frame in numbered(self._source):
             if not isinstance(frame, Frame):
                 continue
-            true_ids = self._true_class_ids(frame, class_ids.find(frame, number) if class_ids else None)
+            label = class_ids.find(frame, number) if class_ids else None
+            objects = instances.find(frame, number) if instances else None
+            true_boxes = boxes.find(frame, number) if boxes else None
+            for kind, found in (
+                ("class ids", label),
+                ("instances", objects),
+                ("boxes", true_boxes and any(true_boxes)),
+            ):
+                self._matched[kind] += bool(found)
+            true_ids = self._true_class_ids(frame, label)
             truth = GroundTruth(
                 true_ids,
                 None if true_ids is None else np.asarray(cv2.LUT(true_ids, self._truth_labels.is_object_lut), np.uint8),
-                self._true_instances(frame, instances.find(frame, number) if instances else None),
-                boxes.find(frame, number) if boxes else None,
+                self._true_instances(frame, objects),
+                true_boxes.boxes_px if true_boxes else None,
+                other_boxes=true_boxes.others if true_boxes else (),
             )
             yield dataclasses.replace(frame, truth=self._counted(frame, truth))
-        matchers: tuple[Matcher[object] | None, ...] = (class_ids, instances, boxes)
-        self._list_unused(chain.from_iterable(matcher.unused() for matcher in matchers if matcher))
+        matchers: dict[str, Matcher[object] | None] = {"class ids": class_ids, "instances": instances, "boxes": boxes}
+        self._list_unused({kind: matcher for kind, matcher in matchers.items() if matcher})
 
     def _reset(self) -> None:
         self.frames_with_truth = self.frames_without_truth = self.truth_without_frame_count = 0
         self.first_without_truth: list[str] = []
         self.truth_without_frame: list[str] = []
+        self._matched, self._unused, self._first_unused = Counter[str](), Counter[str](), dict[str, str]()
+
+    def tell_unmatched(self) -> None:
+        """Note as a problem each kind of truth that no frame had, and boxes of frames that the clip does not have."""
+        feeds = {"class ids": self._class_ids, "instances": self._instances, "boxes": self._boxes}
+        for kind in (kind for kind, feed in feeds.items() if feed):
+            count, first = self._unused[kind], self._first_unused.get(kind, "")
+            text = f"{self.name}: {count} true {kind}{first and f', such as {first},'} have no frame"
+            if kind == "boxes" and count > len(self.lost):  # those of frames that were lost are no wonder
+                what = "truth_beyond_clip" if self._matched[kind] else "no_truth_matched"
+                ask = "frame 1 is the clip's first. Are file and clip of the same part of a film?"
+                self.problems.add(what, f"{text}: {ask}")
+            elif kind != "boxes" and not self._matched[kind]:
+                ask = "are names or stamps those of the frames? See --tolerance-ms"
+                self.problems.add("no_truth_matched", f"{text}, and no frame has any: {ask}")
 
     def _true_class_ids(self, frame: Frame, label: LabelImage | None) -> U8 | None:
         image = self._load(label)
@@ -124,8 +149,10 @@ class WithTruth:
             self.first_without_truth.append(frame.name)
         return None
 
-    def _list_unused(self, names: Iterable[str]) -> None:
-        for name in names:
+    def _list_unused(self, matchers: Mapping[str, Matcher[object]]) -> None:
+        for kind, name in ((kind, name) for kind, matcher in matchers.items() for name in matcher.unused()):
             self.truth_without_frame_count += 1
+            self._unused[kind] += 1
+            self._first_unused.setdefault(kind, name)
             if len(self.truth_without_frame) < MAX_LISTED:
                 self.truth_without_frame.append(name)

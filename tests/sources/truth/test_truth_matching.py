@@ -8,9 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.problems import Problems
-from cmt_seg_ros.sources.motchallenge import read_boxes
 from cmt_seg_ros.sources.truth.matching import ByStamp, file_stamp_ns
 from cmt_seg_ros.structures import Frame
 
@@ -136,38 +133,3 @@ def test_each_truth_goes_to_its_own_frame(kept: list[bool], shift: int) -> None:
 )
 def test_stamps_in_names_of_files(name: str, stamp_ns: int | None) -> None:
     assert file_stamp_ns(Path(name)) == stamp_ns
-
-
-def test_boxes_of_motchallenge(tmp_path: Path) -> None:
-    path = tmp_path / "gt.txt"
-    path.write_text("1,7,10,20,30.5,40,1,1,0.8\n\n4,7,0,0,5,5,1\n4,8,-3,0,5,5\n4,9,0,0,5,5,0,1,1\n")
-    problems = Problems()
-    assert read_boxes(path, problems) == {
-        1: {7: (10.0, 20.0, 40.5, 60.0)},
-        4: {7: (0.0, 0.0, 5.0, 5.0), 8: (-3.0, 0.0, 2.0, 5.0)},
-    }
-    assert problems.lines == []
-
-
-def test_lines_that_are_no_boxes_are_said(tmp_path: Path) -> None:
-    path = tmp_path / "gt.txt"
-    bad = ["2,7,1,1,1", "2,7,1,1,x,1,1", "0,7,1,1,2,2,1", "2,7,1,1,0,2,1", "2.5,7,1,1,2,2,1", "2,7,1,nan,2,2,1"]
-    twice = ["1,7,5,5,2,2,1", "1,8,5,5,2,2,1"]
-    path.write_text("\n".join(["1,7,1,1,2,2,1", *bad, "1,8,1,1,2,2,0", *twice]))
-    problems = Problems()
-    assert read_boxes(path, problems) == {1: {7: (1.0, 1.0, 3.0, 3.0)}}
-    said = [*range(2, 8), 9, 10]
-    assert [f"line {i} is skipped" in line for i, line in zip(said, problems.lines, strict=True)] == [True] * len(said)
-    assert "frame 1 has id 7 already" in problems.lines[-2] and problems.counts == {"bad_label": len(said)}
-    for text in ("", "1,7,1,1,2,2,0\n"):
-        path.write_text(text)
-        with pytest.raises(SourceError, match="has no boxes"):
-            read_boxes(path, problems)
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SourceError, match="cannot be read"):
-        read_boxes(path, problems)
-
-
-def test_a_row_far_away_costs_nothing(tmp_path: Path) -> None:
-    (path := tmp_path / "gt.txt").write_text("1,7,1,1,2,2,1\n9999999,7,1,1,2,2,1\n1e15,7,1,1,2,2,1\n")
-    assert list(read_boxes(path, Problems())) == [1, 9_999_999, 10**15]
