@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from cmt_seg_ros import __version__
+from cmt_seg_ros.cli.console import new_console
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.runtime.doctor import (
     ERROR,
@@ -62,7 +62,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; status 1 if there is an error."""
-    with Console(stderr=True).status("checking this machine ..."):
+    with new_console(stderr=True).status("checking this machine ..."):
         findings = [
             run_check("Python", check_python),
             *_ros_findings(args.keep),
@@ -105,8 +105,8 @@ def _print_table(findings: Sequence[CheckResult]) -> None:
     table = Table(Column("check", no_wrap=True), Column("state", no_wrap=True), "found", "what to do", show_lines=True)
     for finding in findings:
         state = Text(finding.state, style=STYLES[finding.state])
-        table.add_row(finding.check, state, Text(finding.found), Text(finding.advice))
+        table.add_row(finding.check, state, finding.found, finding.advice)
     counts = {state: sum(finding.state == state for finding in findings) for state in STYLES}
-    console = Console()
+    console = new_console()
     console.print(table)
-    console.print(f"{counts[OK]} ok, {counts[WARNING]} warnings, {counts[ERROR]} errors", highlight=False)
+    console.print(f"{counts[OK]} ok, {counts[WARNING]} warnings, {counts[ERROR]} errors")

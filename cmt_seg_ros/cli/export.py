@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         scores = measure(pipeline, ((s.image, s.labels) for s in tqdm(val, desc="scoring", unit="image")))
         scores["torch_parity"] = round(agreement, 5)
         write_readme(add_to_description(trial, {"scores": scores}, args.out))
-    print(f"{args.out}: mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
+    say(f"{args.out}: mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
     return 0
 
 

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(args.func(args))
     except CmtSegError as error:
-        print(f"cmt-seg {args.command}: {error}", file=sys.stderr)
+        print(f"cmt-seg {args.command}: {error}", file=sys.stderr)  # safe to print, see CmtSegError
         return 1
     except KeyboardInterrupt:
         print(f"cmt-seg {args.command}: stopped", file=sys.stderr)

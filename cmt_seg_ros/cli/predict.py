@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.images.drawing import draw_masks
@@ -18,6 +19,7 @@ from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.structures import U8, Frame, Segmentation
+from cmt_seg_ros.text import printable
 
 EXAMPLES = """examples:
   cmt-seg predict --images photos --out masks
@@ -80,13 +82,14 @@ def run(args: argparse.Namespace) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--out {args.out} cannot be created: {error.strerror}") from error
-    with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
+    what = printable(f"{pipeline.package.name} on {pipeline.engine.device}")
+    with tqdm(total=len(source), unit="frame", desc=what) as bar:
         for batch in _batches(iter(source), args.batch):
             for frame, result in zip(batch, pipeline.process(batch), strict=True):
                 _write(args.out, frame, result, pipeline, args.alpha)
             bar.update(len(batch))
         written = bar.n
-    print(f"{written} frames: masks, objectness and overlays in {args.out}")
+    say(f"{written} frames: masks, objectness and overlays in {args.out}")
     return 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.runtime.model_package import ModelPackage
@@ -46,7 +47,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     package = ModelPackage.load(args.model)
-    out = args.out or package.folder.with_name(f"{package.name}-int8")
+    out = args.out or package.folder.with_name(f"{package.folder.name}-int8")
     _check(package, out, args.subset)
     from cmt_seg_ros.deploy.card import write_int8_readme
     from cmt_seg_ros.deploy.measure import agreement, measure
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         )
     card = _card(args, package, out, scores, fp16_scores["miou"], alike, controlled, len(images))
     write_int8_readme(write_quantized(package, model, out, card), fp16_scores)
-    print(f"{out}: val mIoU {scores['miou']}, fp16 {fp16_scores['miou']}; both label {alike:.2%} of pixels alike")
+    say(f"{out}: val mIoU {scores['miou']}, fp16 {fp16_scores['miou']}; both label {alike:.2%} of pixels alike")
     return 0
 
 

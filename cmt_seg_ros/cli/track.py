@@ -13,6 +13,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.cli.terminal import with_settings
 from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         rows = results.rows()
         file.writelines(rows)
     per_frame = f"{1e3 * seconds / results.frames:.2f} ms per frame"
-    print(f"{results.frames} frames, {len(results.ids)} tracks, {len(rows)} rows in {args.out}; {per_frame}")
+    say(f"{results.frames} frames, {len(results.ids)} tracks, {len(rows)} rows in {args.out}; {per_frame}")
     if not results.ids:
         print(
             f"no object was tracked. A box begins a track with a score of {config.start_score:g} or more (--set "
