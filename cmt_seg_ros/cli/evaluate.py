@@ -133,14 +133,14 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
             truth_labels=class_list(args.legend),
             annotate=not args.no_annotate,
         )
-        if args.fresh:
-            clear(job.folder)
+        if job.folder.is_symlink() and len(inputs) > 1:
+            raise ConfigError(f"{job.folder} is a link; results are written to folders only. Remove it")
         if one.error:
             failed.append((job, one.error))
         else:
             jobs.append(job)
     if args.fresh:
-        clear(args.out)
+        clear(*dict.fromkeys([*(job.folder for job in jobs), *(job.folder for job, _ in failed), args.out.resolve()]))
     return jobs, failed
 
 
