@@ -6,9 +6,21 @@ turns these into an exit status; nodes turn them into a log line and a count.
 
 from __future__ import annotations
 
+from cmt_seg_ros.text import printable, printable_lines
+
 
 class CmtSegError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package; what it says is safe to print and to log, whatever stands in names.
+
+    Args:
+        message: one line; newlines in it, as messages of libraries have them, become spaces.
+        below: lines to be shown below it, such as an example.
+    """
+
+    def __init__(self, message: str = "", below: str = "") -> None:
+        lines = [line.strip(" ") for line in message.split("\n")]
+        text = printable(" ".join(filter(None, lines)))
+        super().__init__(f"{text}\n{printable_lines(below)}" if below else text)
 
 
 class ConfigError(CmtSegError):

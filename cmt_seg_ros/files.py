@@ -92,6 +92,7 @@ def replace_with(path: Path) -> Iterator[Path]:
         OSError: the file cannot be replaced.
     """
     fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)  # of a killed process, or a link: what is written would go to its target
     try:
         yield fresh
         os.replace(fresh, path)

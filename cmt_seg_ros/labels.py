@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 import yaml
 
+from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ConfigError, DatasetError
 from cmt_seg_ros.files import refuse_lfs_pointer, write_whole
 from cmt_seg_ros.structures import U8
+from cmt_seg_ros.text import printable, shortened
 
 IGNORE_ID = 255
+MAX_NAME = 100
+"""Longest name of a class, characters."""
 KNOWN_CLASSES = Path(__file__).parent / "classes"
 """Class lists of data sets that come without a classes.yaml, each as ``<name of the data set>.yaml``."""
 _EXAMPLE = """classes:
@@ -38,7 +42,7 @@ class LabelSet:
     """Classes of a model or a data set; ids run 0, 1, ... without gaps; 255 = unlabelled.
 
     Raises:
-        ConfigError: no classes, ids with gaps, a name twice, a colour outside 0-255.
+        ConfigError: no classes, ids with gaps, a name twice, empty or too long, a colour outside 0-255.
     """
 
     classes: tuple[LabelClass, ...]
@@ -46,10 +50,14 @@ class LabelSet:
     def __post_init__(self) -> None:
         ids = [c.id for c in self.classes]
         if not ids or ids != list(range(len(ids))) or len(ids) > IGNORE_ID:
-            raise ConfigError(f"class ids are {ids}; they must be 0, 1, 2, ... in order, at most 255 of them")
+            allowed = f"0, 1, 2, ... in order, at most {IGNORE_ID} of them"
+            raise ConfigError(f"class ids are {shortened(ids)}; they must be {allowed}")
         names = [c.name for c in self.classes]
         if len(set(names)) != len(names):
-            raise ConfigError(f"class names are {names}; each may occur once")
+            raise ConfigError(f"class names are {shortened(names)}; each may occur once")
+        for name in names:
+            if not 0 < len(name) <= MAX_NAME:
+                raise ConfigError(f"class name {shortened(name)} has {len(name)} characters; allowed: 1 to {MAX_NAME}")
         for c in self.classes:
             if len(c.color) != 3 or not all(0 <= v <= 255 for v in c.color):
                 raise ConfigError(f"colour of class {c.name!r} is {c.color}; it must be three numbers in 0-255")
@@ -96,21 +104,17 @@ class LabelSet:
 
     @classmethod
     def from_list(cls, rows: Sequence[Mapping[str, Any]]) -> LabelSet:
-        """Build from plain lists and dicts; the inverse of :meth:`to_list`.
+        r"""Build from plain lists and dicts; the inverse of :meth:`to_list`.
+
+        Control characters in names are taken as people write them, an escape as ``\x1b``.
 
         Raises:
-            ConfigError: a row without id, name or colour, or with a key that is not known.
+            ConfigError: no list, a row without id, name or colour, with a key that is not known, or with a value of
+                another type.
         """
-        classes = []
-        for row in rows:
-            if not {"id", "name", "color"} <= set(row) <= {"id", "name", "color", "is_object"}:
-                raise ConfigError(f"class entry {row} must have id, name, color, may have is_object, and no more")
-            try:
-                color = tuple(int(v) for v in row["color"])
-                classes.append(LabelClass(int(row["id"]), str(row["name"]), color, bool(row.get("is_object", False))))  # type: ignore[arg-type]
-            except (TypeError, ValueError) as error:
-                raise ConfigError(f"class entry {row}: id must be a number, color three numbers in 0-255") from error
-        return cls(tuple(classes))
+        if not isinstance(rows, list | tuple):
+            raise ConfigError(f"classes is {shortened(rows)}; it must be a list of entries with id, name and color")
+        return cls(tuple(map(_class_of, rows)))
 
     def to_class_map(self, model: str, header: Any, class_map: Any, class_info: Any) -> Any:
         """Make a cmt_seg_ros/ClassMap message of any library, which says what the ids in a model's masks mean.
@@ -135,7 +139,24 @@ class LabelSet:
             ConfigError: ids with gaps, or a name twice.
         """
         rows = ((c, (int(c.red), int(c.green), int(c.blue))) for c in message.classes)
-        return cls(tuple(LabelClass(int(c.id), str(c.name), color, bool(c.is_object)) for c, color in rows))
+        return cls(tuple(LabelClass(int(c.id), printable(c.name), color, bool(c.is_object)) for c, color in rows))
+
+
+def _class_of(row: Any) -> LabelClass:
+    """Return a class from its entry in a list."""
+    known = {"id", "name", "color", "is_object"}
+    if not isinstance(row, Mapping) or not known - {"is_object"} <= set(row) <= known:
+        raise ConfigError(f"class entry {shortened(row)} must have id, name, color, may have is_object, and no more")
+    color, is_object = row["color"], row.get("is_object", False)
+    # By type: true is no number, 0.5 no id, and the text "false" would be true.
+    if type(row["id"]) is not int or not isinstance(color, list | tuple) or [type(v) for v in color] != [int] * 3:
+        raise ConfigError(
+            f"class entry {shortened(row)}: id must be a whole number, color three whole numbers in 0-255"
+        )
+    if not isinstance(row["name"], str) or not isinstance(is_object, bool):
+        raise ConfigError(f"class entry {shortened(row)}: name must be text, is_object true or false, without quotes")
+    red, green, blue = color
+    return LabelClass(row["id"], printable(row["name"]), (red, green, blue), is_object)
 
 
 # The 11 classes of CamVid in the SegNet split (Badrinarayanan et al. 2017), with its usual colours.
@@ -192,19 +213,20 @@ def classes_file(root: Path) -> tuple[Path, Any]:
     """Find the class list of a data set; return its path and what it holds.
 
     Raises:
-        DatasetError: there is none, or it is not YAML.
+        DatasetError: there is none, or it cannot be read.
     """
     for path in (root / "classes.yaml", KNOWN_CLASSES / f"{root.name}.yaml"):
         if path.is_file():
             refuse_lfs_pointer(path, DatasetError)
             try:
-                return path, yaml.safe_load(path.read_text(encoding="utf-8"))
-            except yaml.YAMLError as error:
-                raise DatasetError(f"{path} is not YAML: {error}") from error
+                return path, read_yaml(path)
+            except (OSError, ConfigError) as error:
+                raise DatasetError(f"{error}; expected, for example:", below=_EXAMPLE) from error
     known = ", ".join(sorted(p.stem for p in KNOWN_CLASSES.glob("*.yaml")))
     raise DatasetError(
         f"{root / 'classes.yaml'} does not exist (known without one, by the folder's name: {known}). "
-        f"Write it, for example:\n{_EXAMPLE}"
+        "Write it, for example:",
+        below=_EXAMPLE,
     )
 
 
@@ -235,5 +257,5 @@ def class_entries(path: Path, values: Any, key: str) -> list[dict[str, Any]]:
     """
     rows = values.get(key) if isinstance(values, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise DatasetError(f"{path} has no list `{key}` of entries; expected, for example:\n{_EXAMPLE}")
+        raise DatasetError(f"{path} has no list `{key}` of entries; expected, for example:", below=_EXAMPLE)
     return rows

@@ -109,7 +109,7 @@ class ChildProcess:
     def failure(self, what: str) -> CmtSegError:
         """Make an error that says what is wrong with this process, with its last lines."""
         lines = "\n".join(f"  {line}" for line in self.output().splitlines()[-_TAIL_LINES:]) or "  (no output)"
-        return CmtSegError(f"{self.name} {what}; its last lines:\n{lines}")
+        return CmtSegError(f"{self.name} {what}; its last lines:", below=lines)
 
     def end(self) -> None:
         """Ask it to end."""

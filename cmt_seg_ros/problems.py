@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from cmt_seg_ros.text import printable
+
 log = logging.getLogger(__name__)
 
 MAX_LINES = 1000
@@ -30,8 +32,9 @@ class Problems:
 
         Args:
             kind: short key, such as ``damaged_bag``.
-            text: what is wrong with what, in one line.
+            text: what is wrong with what, in one line; control characters in names are shown as people write them.
         """
+        text = printable(text)
         if text in self._seen:
             return
         self._seen.add(text)

@@ -26,11 +26,27 @@ def test_round_trip() -> None:
         ((LabelClass(1, "a", (0, 0, 0)),), "must be 0, 1, 2"),
         ((LabelClass(0, "a", (0, 0, 0)), LabelClass(1, "a", (0, 0, 0))), "each may occur once"),
         ((LabelClass(0, "a", (0, 0, 300)),), "three numbers in 0-255"),
+        ((LabelClass(0, "", (0, 0, 0)),), "has 0 characters"),
+        ((LabelClass(0, "a" * 101, (0, 0, 0)),), "has 101 characters; allowed: 1 to 100"),
     ],
 )
 def test_wrong_classes_are_refused(classes: tuple[LabelClass, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         LabelSet(classes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"id": 0.0}, {"id": True}, {"id": "0"}, {"name": 5}, {"is_object": "false"}, {"is_object": 1}]
+    + [{"color": color} for color in ([0, 0], [0, 0, 0.5], [0, 0, float("nan")], "abc", None)],
+)
+def test_values_of_another_type_are_refused_not_taken_for_something(changes: dict[str, object]) -> None:
+    row = {"id": 0, "name": "a", "color": [0, 0, 0]}
+    assert len(LabelSet.from_list([row])) == 1
+    with pytest.raises(ConfigError, match="class entry"):
+        LabelSet.from_list([{**row, **changes}])
+    with pytest.raises(ConfigError, match="must be a list of entries"):
+        LabelSet.from_list("abc")  # type: ignore[arg-type]
 
 
 def test_a_class_map_of_any_library_and_back() -> None:

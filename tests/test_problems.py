@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 
 import pytest
 
@@ -25,11 +24,3 @@ def test_all_are_counted_some_are_kept_few_are_logged(caplog: pytest.LogCaptureF
     assert problems.counts == {"damaged_message": MAX_LINES + 5}
     assert len(problems.lines) == MAX_LINES and problems.lines[-1] == f"message {MAX_LINES - 1}"
     assert len(caplog.records) == 21 and "not logged" in caplog.records[-1].message
-
-
-def test_it_goes_on_after_it_was_saved() -> None:
-    problems = Problems()
-    problems.add("bad_label", "a")
-    again = pickle.loads(pickle.dumps(problems))
-    again.add("bad_label", "a")
-    assert again.counts == {"bad_label": 1}

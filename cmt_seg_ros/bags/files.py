@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.documents import read_yaml
+from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.files import is_hidden, natural_key, refuse_lfs_pointer
 from cmt_seg_ros.problems import Problems
 
@@ -16,6 +15,7 @@ METADATA = "metadata.yaml"
 ROS1_SUFFIXES = (".bag", ".bag.active")
 ROS2_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 BAG_SUFFIXES = ROS1_SUFFIXES + ROS2_SUFFIXES
+_MAX_METADATA_BYTES = 16_000_000  # of a bag that is split into tens of thousands of files
 
 
 def bags_in(folder: str | Path, skip: str = "") -> list[Path]:
@@ -95,14 +95,14 @@ def storage_files(path: Path, problems: Problems) -> list[Path]:
 def _metadata(path: Path, problems: Problems) -> dict[str, Any]:
     """Read what a rosbag2 folder says of itself; nothing where that is missing or damaged."""
     try:
-        loaded = yaml.safe_load((path / METADATA).read_text(encoding="utf-8"))
+        loaded = read_yaml(path / METADATA, _MAX_METADATA_BYTES)
         found = loaded["rosbag2_bagfile_information"]
         if isinstance(found, dict):
             return found
         problem = "does not describe a bag"
     except OSError:
         problem = "is missing"
-    except (yaml.YAMLError, ValueError, KeyError, TypeError):
+    except (ConfigError, KeyError, TypeError):
         problem = "cannot be understood"
     problems.add("damaged_bag", f"bag {path}: {METADATA} {problem}; all files of the folder are read, by name")
     return {}

@@ -7,11 +7,10 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 from rich.text import Text
 
+from cmt_seg_ros.cli.console import cell, new_console, say
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.compare.comparison import BETTER, WORSE, Comparison, Settings, compare
 from cmt_seg_ros.evaluation.compare.runs import load_run
@@ -90,14 +89,14 @@ def run(args: argparse.Namespace) -> int:
         from cmt_seg_ros.evaluation.compare.page import write_comparison  # needs an extra
 
         write_comparison(OutputFolder(args.out), comparisons, settings, failures)
-        print(f"{args.out / 'compare.html'}")
+        say(args.out / "compare.html")
     for failure in failures:
-        print(f"cmt-seg compare: {failure}", file=sys.stderr)
+        say(f"cmt-seg compare: {failure}", file=sys.stderr)
     return 1 if failures else 0
 
 
 def _print(comparison: Comparison, settings: Settings) -> None:
-    console = Console()
+    console = new_console()
     numbers = [Column(title, justify="right", no_wrap=True) for title in ("baseline", "run")]
     difference = Column(f"difference\n{100 * settings.level:g} % interval", justify="right", no_wrap=True)
     table = Table(Column("score", overflow="fold"), *numbers, difference, "verdict")
@@ -108,8 +107,8 @@ def _print(comparison: Comparison, settings: Settings) -> None:
         table.add_row(
             row.title, *values, text, verdict, end_section=after is not None and after.of_class != row.of_class
         )
-    console.print(f"[bold]{escape(comparison.run)}[/bold] against {escape(comparison.baseline)}", highlight=False)
+    console.print(Text.assemble(cell(comparison.run, "bold"), cell(f" against {comparison.baseline}")))
     console.print(table)
-    console.print(f"{frames_text(comparison)}; differences of shares in % points", highlight=False)
+    console.print(f"{frames_text(comparison)}; differences of shares in % points")
     for warning in comparison.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
+        console.print(cell(f"warning: {warning}", "yellow"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from cmt_seg_ros.cli.terminal import frame_bar, print_results
@@ -69,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     clear(args.out)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        (args.out / MARK).touch()
+        with suppress(FileExistsError):
+            (args.out / MARK).open("x").close()
     except OSError as error:
         raise ConfigError(f"{args.out} cannot be written: {error}; give another folder with --out") from error
     with terminable():

@@ -26,6 +26,7 @@ from cmt_seg_ros.runtime.doctor import (
     check_requirements,
     run_check,
 )
+from cmt_seg_ros.text import printable_lines
 
 EXAMPLES = """examples:
   cmt-seg doctor                          check everything in a few seconds and remove stale shared memory
@@ -105,9 +106,10 @@ def _print_table(findings: Sequence[CheckResult]) -> None:
         for state, words in ((OK, "ok"), (WARNING, "warnings"), (ERROR, "errors"))
     )
     try:
-        from rich.console import Console
         from rich.table import Column, Table
         from rich.text import Text
+
+        from cmt_seg_ros.cli.console import new_console
     except ImportError:  # one of the things that are checked
         for finding in findings:
             lines = [
@@ -115,13 +117,13 @@ def _print_table(findings: Sequence[CheckResult]) -> None:
                 finding.found,
                 finding.advice and f"what to do: {finding.advice}",
             ]
-            print("\n  ".join("\n".join(filter(None, lines)).splitlines()))
+            print("\n  ".join(printable_lines("\n".join(filter(None, lines))).splitlines()))
         print(counts)
         return
     table = Table(Column("check", no_wrap=True), Column("state", no_wrap=True), "found", "what to do", show_lines=True)
     for finding in findings:
         state = Text(finding.state, style=STYLES[finding.state])
-        table.add_row(finding.check, state, Text(finding.found), Text(finding.advice))
-    console = Console()
+        table.add_row(finding.check, state, finding.found, finding.advice)
+    console = new_console()
     console.print(table)
-    console.print(counts, highlight=False)
+    console.print(counts)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.cli.terminal import DAMAGED, MASK_CLASSES, class_list, frame_bar, print_results, with_settings
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import CmtSegError, ConfigError
@@ -20,6 +21,7 @@ from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.workers import Outcome
 from cmt_seg_ros.node_processes import terminable
+from cmt_seg_ros.text import printable
 
 EXAMPLES = """examples:
   cmt-seg evaluate drive.mcap --out out/drive                     all cameras of a bag; truth where it has some
@@ -141,14 +143,14 @@ def _jobs(args: argparse.Namespace) -> tuple[list[Job], list[tuple[Job, str]]]:
             truth_classes=tuple(name.strip().casefold() for name in args.truth_classes.split(",") if name.strip()),
             annotate=not args.no_annotate,
         )
-        if args.fresh:
-            clear(job.folder)
+        if job.folder.is_symlink() and len(inputs) > 1:
+            raise ConfigError(f"{job.folder} is a link; results are written to folders only. Remove it")
         if one.error:
             failed.append((job, one.error))
         else:
             jobs.append(job)
     if args.fresh:
-        clear(args.out)
+        clear(*dict.fromkeys([*(job.folder for job in jobs), *(job.folder for job, _ in failed), args.out.resolve()]))
     return jobs, failed
 
 
@@ -173,9 +175,9 @@ def _evaluate(args: argparse.Namespace, jobs: list[Job]) -> Iterator[Outcome]:
         for number, outcome in enumerate(outcomes, start=1):
             if len(jobs) > 1:
                 result = outcome.error or _headline(outcome.summary)
-                bar.write(f"[{number}/{len(jobs)}] {outcome.job.name}: {result}")
+                bar.write(printable(f"[{number}/{len(jobs)}] {outcome.job.name}: {result}"))
             if outcome.summary is not None and outcome.job.name not in done:
-                bar.write(f"{outcome.job.name} was evaluated before; --fresh does it again")
+                bar.write(printable(f"{outcome.job.name} was evaluated before; --fresh does it again"))
             yield outcome
 
 
@@ -185,7 +187,7 @@ def _evaluate_live(jobs: list[Job]) -> Iterator[Outcome]:
 
     for job in jobs:
         if len(jobs) > 1:
-            print(job.name, flush=True)
+            say(job.name, flush=True)
         try:
             yield Outcome(job, evaluate_live(job, frame_bar))
         except CmtSegError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.outputs import OutputFolder
 
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         write_readme(add_to_description(trial, {"scores": scores}, args.out))
     for name in FILES:
         out.note(name)
-    print(f"{args.out}: mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
+    say(f"{args.out}: mIoU {scores['miou']}, labels equal to torch on {agreement:.3%} of pixels")
     return 0
 
 

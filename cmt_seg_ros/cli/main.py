@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{name}: {explain(error)}", file=sys.stderr)
         return 1
     except CmtSegError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)  # safe to print, see CmtSegError
         return 1
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)

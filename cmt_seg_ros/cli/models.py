@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
 from rich.markdown import Markdown
 from rich.table import Column, Table
-from rich.text import Text
 
+from cmt_seg_ros.cli.console import cell, new_console
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.runtime.model_package import ModelPackage, available
+from cmt_seg_ros.text import printable, printable_lines, shortened
 
 EXAMPLES = """examples:
   cmt-seg models                        all installed models with their scores
@@ -40,13 +40,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _show_card(model: str) -> int:
     package = ModelPackage.load(model)
-    try:
-        card = (package.folder / "README.md").read_text(encoding="utf-8")
-    except OSError as error:
-        raise ModelError(f"{package.folder / 'README.md'}: {error.strerror}; this package has no card") from error
-    console = Console()
-    console.print(Markdown(card))
-    console.print(f"{package.folder}: files verified", highlight=False)
+    console = new_console()
+    console.print(Markdown(printable_lines(package.read_card()), hyperlinks=False))
+    console.print(f"{printable(package.folder)}: files verified")
     return 0
 
 
@@ -56,12 +52,14 @@ def _list_packages() -> int:
     for name, folder in available().items():
         try:
             package = ModelPackage.load(str(folder))
+            package.read_ir()
         except ModelError as error:
             damaged += 1
-            table.add_row(name, "", "", "", "", Text(str(error), style="red"))
+            table.add_row(name, "", "", "", "", cell(error, "red"))
             continue
-        size, scores = f"{package.width}x{package.height}", package.description.get("scores", {})
-        listed = "\n".join(f"{title} {scores[key]}" for title, key in LISTED_SCORES.items() if key in scores)
+        size, scores = f"{package.width}x{package.height}", package.description.get("scores")
+        known = scores if isinstance(scores, dict) else {}
+        listed = "\n".join(f"{title} {shortened(known[key])}" for title, key in LISTED_SCORES.items() if key in known)
         table.add_row(name, package.precision, str(len(package.labels)), size, listed, "verified")
-    Console().print(table)
+    new_console().print(table)
     return 1 if damaged else 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.cli.terminal import DAMAGED, print_problems
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
@@ -23,6 +24,7 @@ from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.images import frames_of
 from cmt_seg_ros.structures import U8, Frame, Segmentation
+from cmt_seg_ros.text import printable
 
 EXAMPLES = """examples:
   cmt-seg predict --images photos --out masks
@@ -91,14 +93,15 @@ def run(args: argparse.Namespace) -> int:
     out = _open_folder(args, frames_of(clip, len(source)))
     pipeline = Pipeline(config)
     write_classes(args.out, pipeline.labels)
-    with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
+    what = printable(f"{pipeline.package.name} on {pipeline.engine.device}")
+    with tqdm(total=len(source), unit="frame", desc=what) as bar:
         for batch in _batches(iter(source), args.batch):
             for frame, result in zip(batch, pipeline.process(batch), strict=True):
                 _write(out, frame, result, pipeline, args.alpha)
             bar.update(len(batch))
         written = bar.n
     lost = f" of {written + len(source.lost)}" if source.lost else ""
-    print(f"{written}{lost} frames: masks, objectness and overlays in {args.out}")
+    say(f"{written}{lost} frames: masks, objectness and overlays in {args.out}")
     print_problems(source.problems.lines, sum(source.problems.counts.values()))
     return DAMAGED if source.problems.counts else 0
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.outputs import OutputFolder
@@ -48,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     package = ModelPackage.load(args.model)
-    out = args.out or package.folder.with_name(f"{package.name}-int8")
+    out = args.out or package.folder.with_name(f"{package.folder.name}-int8")
     _check(package, out, args.subset)
     results = OutputFolder(out)
     results.check(FILES)
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     write_int8_readme(write_quantized(package, model, out, card), fp16_scores)
     for name in FILES:
         results.note(name)
-    print(f"{out}: val mIoU {scores['miou']}, fp16 {fp16_scores['miou']}; both label {alike:.2%} of pixels alike")
+    say(f"{out}: val mIoU {scores['miou']}, fp16 {fp16_scores['miou']}; both label {alike:.2%} of pixels alike")
     return 0
 
 

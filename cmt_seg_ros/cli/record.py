@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from cmt_seg_ros.cli.console import new_console
 from cmt_seg_ros.config import RECORDABLE, RECORDING_FILES, RecorderConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.node_processes import ChildProcess, NodeGroup, terminable
@@ -134,8 +134,8 @@ def _watch(nodes: NodeGroup, cameras: Sequence[Camera], duration_s: float) -> No
     Raises:
         CmtSegError: a recorder has ended.
     """
-    console, begun, told, hinted = Console(), time.monotonic(), 0.0, False
-    console.print(f"recording ROS domain {os.environ.get('ROS_DOMAIN_ID') or '0'}; Ctrl-C ends it", highlight=False)
+    console, begun, told, hinted = new_console(), time.monotonic(), 0.0, False
+    console.print(f"recording ROS domain {os.environ.get('ROS_DOMAIN_ID') or '0'}; Ctrl-C ends it")
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not duration_s or time.monotonic() - begun < duration_s:
             nodes.check()
@@ -144,12 +144,12 @@ def _watch(nodes: NodeGroup, cameras: Sequence[Camera], duration_s: float) -> No
                 live.update(overview(cameras, past_s), refresh=True)
             elif past_s - told > LINE_S:  # in a file or a CI log a line now and then is enough
                 told = past_s
-                console.print(overview(cameras, past_s), highlight=False, soft_wrap=True)
+                console.print(overview(cameras, past_s), soft_wrap=True)
             if not hinted and past_s > HINT_S:
                 hinted = True
                 for camera in cameras:
                     if not camera.read().came:
-                        console.print(_hint(camera), highlight=False, soft_wrap=True)
+                        console.print(_hint(camera), soft_wrap=True)
             time.sleep(LOOK_S)
 
 
@@ -165,14 +165,14 @@ def _tell(cameras: Sequence[Camera], stopped: Sequence[ChildProcess]) -> int:
     """
     for node in stopped:
         raise node.failure(f"ended with status {node.status}")
-    console, status = Console(), 0
+    console, status = new_console(), 0
     for camera in cameras:
         state = camera.read()
         console.print(summary(camera, state))
         issue = _issue(camera, state)
         if issue:
             status = 1
-            console.print(issue, highlight=False, soft_wrap=True)
+            console.print(issue, soft_wrap=True)
     return status
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.street import StreetScene
@@ -49,5 +50,5 @@ def run(args: argparse.Namespace) -> int:
         pictures = {"images": frame.pixels, "labels": frame.truth.class_ids, "instances": frame.truth.instance_ids}
         for name, picture in pictures.items():
             write_image(out[name], f"{frame.name}.png", picture)
-    print(f"{len(scene)} frames with ground truth in {args.out}")
+    say(f"{len(scene)} frames with ground truth in {args.out}")
     return 0

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import new_console
 from cmt_seg_ros.config.fields import renames, renaming
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.scores.summary import Summary
@@ -19,13 +19,14 @@ from cmt_seg_ros.evaluation.scores.tables import result_rows
 from cmt_seg_ros.labels import KNOWN_CLASSES, LabelSet, read_classes
 from cmt_seg_ros.runtime.model_package import ModelPackage, available
 from cmt_seg_ros.sources.masks import OBJECT
+from cmt_seg_ros.text import printable
 
 
 def frame_bar(total: int | None, what: str) -> Any:
     """Return a bar over frames, to be used in a ``with`` block."""
     # In a file or a CI log a line every few seconds is enough.
     period_s = 0.2 if sys.stderr.isatty() else 5.0
-    return tqdm(total=total, unit="frame", desc=what, dynamic_ncols=True, mininterval=period_s, miniters=1)
+    return tqdm(total=total, unit="frame", desc=printable(what), dynamic_ncols=True, mininterval=period_s, miniters=1)
 
 
 SHOWN = 10
@@ -41,23 +42,23 @@ def print_results(summary: Summary, report: Path) -> None:
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for row in result_rows(summary):
         table.add_row(row.name, row.value)
-    console = Console()
+    console = new_console()
     console.print(table)
     problems = summary["problems"]
     count = sum(problems["counts"].values())
     print_problems(problems["lines"], count)
     if count > SHOWN:
-        console.print("all problems are in the report", highlight=False)
-    console.print(f"report: {report}", highlight=False, soft_wrap=True)
+        console.print("all problems are in the report")
+    console.print(f"report: {printable(report)}", soft_wrap=True)
 
 
 def print_problems(lines: Sequence[str], count: int) -> None:
     """Print the first problems with the input and, if there are more, how many there are."""
-    console = Console()
+    console = new_console()
     for line in lines[:SHOWN]:
-        console.print(f"problem: {line}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"problem: {printable(line)}", soft_wrap=True)
     if count > SHOWN:
-        console.print(f"problems in all: {count}", highlight=False)
+        console.print(f"problems in all: {count}")
 
 
 def with_settings(configs: Sequence[Any], settings: Sequence[str]) -> list[Any]:

@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
+from cmt_seg_ros.cli.console import new_console
 from cmt_seg_ros.cli.top_table import Board, render
 from cmt_seg_ros.errors import CmtSegError, ConfigError
 
@@ -104,7 +105,7 @@ def _watch(listener: Listener, board: Board) -> None:
 def _console() -> Console:
     """Return a console; in a file or a pipe, where no width is given, the table is as wide as it needs."""
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(width=PIPED_WIDTH if piped else None)
+    return new_console(width=PIPED_WIDTH if piped else None)
 
 
 def domain() -> str:

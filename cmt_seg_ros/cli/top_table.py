@@ -11,6 +11,8 @@ from rich.console import RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from cmt_seg_ros.cli.console import cell
+
 GONE_S = 3.0  # nodes report once a second
 LEVELS = {0: ("OK", "green"), 1: ("WARN", "yellow"), 2: ("ERROR", "bold red"), 3: ("STALE", "magenta")}
 COUNTED = ("received", "inferred")
@@ -123,18 +125,18 @@ def render(cameras: Mapping[str, CameraView], now_s: float, domain: str) -> Rend
 
 def _cells(camera: CameraView, gone_s: float | None) -> list[Text]:
     level, style = LEVELS.get(camera.level, (str(camera.level), ""))
-    state = Text.assemble((level, style), f"\n{camera.message}")
+    state = Text.assemble((level, style), cell(f"\n{camera.message}"))
     if gone_s is not None:
         state = Text(f"gone\nsilent for {gone_s:.0f} s")
     rates = [_shown(camera.rates_hz.get(name, float("nan")), ".1f") for name in COUNTED]
     ages = [_shown(_number(camera.values, f"age_{name}_ms"), ".0f") for name in ("p50", "p99", "max")]
     return [
-        Text(f"{camera.node}\n{camera.camera}"),
+        cell(f"{camera.node}\n{camera.camera}"),
         state,
         _joined(rates),
         _joined(ages),
-        Text(_dropped(camera.values)),
-        Text(camera.device or "-"),
+        cell(_dropped(camera.values)),
+        cell(camera.device or "-"),
     ]
 
 

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.cli.terminal import DAMAGED, MASK_CLASSES, with_settings
 from cmt_seg_ros.cli.track_input import open_boxes, open_masks
 from cmt_seg_ros.cli.track_overlay import Overlay
@@ -97,11 +98,11 @@ def run(args: argparse.Namespace) -> int:
         rows = results.rows()
         file.writelines(rows)
     per_frame = f"{1e3 * seconds / max(results.frames, 1):.2f} ms per frame"
-    print(f"{results.frames} frames, {len(results.ids)} tracks, {len(rows)} rows in {args.out}; {per_frame}")
+    say(f"{results.frames} frames, {len(results.ids)} tracks, {len(rows)} rows in {args.out}; {per_frame}")
     if problems.counts:
-        print(f"problems with {args.detections}: {sum(problems.counts.values())}, see above")
+        say(f"problems with {args.detections}: {sum(problems.counts.values())}, see above")
     if not results.frames:
-        print(f"{args.detections} has no boxes: no frame shows an object, so there are no tracks")
+        say(f"{args.detections} has no boxes: no frame shows an object, so there are no tracks")
     elif not results.ids:
         print(
             f"no object was tracked. A box begins a track with a score of {config.start_score:g} or more (--set "

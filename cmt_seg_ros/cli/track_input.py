@@ -10,6 +10,7 @@ from itertools import islice, repeat
 import cv2
 import numpy as np
 
+from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.cli.terminal import MASK_CLASSES, class_list
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import LabelSet
@@ -88,7 +89,7 @@ def open_masks(args: argparse.Namespace) -> tuple[LabelSet, list[str], Iterator[
     if args.labels and labels == OBJECT:
         raise ConfigError("--labels has class ids, which are not binary; give what they mean: --mask-classes")
     masks = MaskFolder(args.masks, args.fps, class_ids=args.labels, pictures=_pictures(args), labels=labels)
-    print(f"masks: {masks.told}")
+    say(f"masks: {masks.told}")
     names = masks.names[: args.frames or None]
     return masks.labels, names, islice(map(_mask_step, masks), len(names))
 

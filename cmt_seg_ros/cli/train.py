@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from cmt_seg_ros.cli.console import new_console, say
 from cmt_seg_ros.errors import ConfigError
 
 EXAMPLES = """examples:
@@ -103,7 +104,7 @@ def _train(args: argparse.Namespace) -> int:
     # Stage 501: load data.
     labels, space, data, val = load_data(args.data, args.partial, recipe, args.hold_out, allow)
     if first:
-        print(f"501 data: {len(data.main)} labelled, {len(data.partial)} partly labelled, {len(data.synthetic)} "
+        say(f"501 data: {len(data.main)} labelled, {len(data.partial)} partly labelled, {len(data.synthetic)} "
               f"synthetic images for training, {len(val)} for validation")  # fmt: skip
     about = {
         "name": args.recipe,
@@ -115,12 +116,11 @@ def _train(args: argparse.Namespace) -> int:
     scores = Run(recipe, labels, space, data, val, args.out, about, args.start, args.val_every, device=args.device,
                  workers=args.workers).run()  # fmt: skip
     if first:
-        print(f"mIoU {scores['miou']:.4f}, objectness IoU {scores['objectness_iou']:.4f}; see {args.out}/curves.png")
+        say(f"mIoU {scores['miou']:.4f}, objectness IoU {scores['objectness_iou']:.4f}; see {args.out}/curves.png")
     return 0
 
 
 def _list_recipes() -> int:
-    from rich.console import Console
     from rich.table import Table
 
     from cmt_seg_ros.training.curriculum import RECIPES
@@ -132,5 +132,5 @@ def _list_recipes() -> int:
             shares = f"{s.partial} + {s.synthetic} of {recipe.batch}"
             crop = f"{s.crop[1]}x{s.crop[0]}"
             table.add_row(s.name, str(s.iterations), crop, weights, shares, " ".join(s.frozen) or "nothing")
-        Console().print(table)
+        new_console().print(table)
     return 0

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cmt_seg_ros import __version__
+from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.files import refuse_lfs_pointer, write_whole
 from cmt_seg_ros.labels import LabelSet
@@ -140,7 +141,7 @@ def load_stage(folder: Path) -> TrainedStage:
         raise ModelError(
             f"{record} is missing; it records what {stage.name} was trained on: keep stages in their run's folder"
         )
-    meta, run = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (metas[-1], record))
+    meta, run = (read_yaml(path) for path in (metas[-1], record))
     network = load_network(meta["network"], stage / "weights.safetensors")
     return TrainedStage(network, LabelSet.from_list(meta["classes"]), tuple(meta["input"]), run)
 

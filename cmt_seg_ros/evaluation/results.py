@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
@@ -15,7 +14,7 @@ import numpy as np
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.evaluation.annotated.bag import merge
 from cmt_seg_ros.evaluation.checkpoint import RunState, read_records
-from cmt_seg_ros.evaluation.folder import ANNOTATED, PARTS, STATE, SUMMARY, TABLE, TRACKS
+from cmt_seg_ros.evaluation.folder import ANNOTATED, PARTS, STATE, SUMMARY, TABLE, TRACKS, remove
 from cmt_seg_ros.evaluation.job import FrameResult, Job
 from cmt_seg_ros.evaluation.report.examples import draw_examples, save_examples
 from cmt_seg_ros.evaluation.report.history import HistoryBuilder, RunHistory
@@ -60,13 +59,13 @@ def finish(
             summary = summarise(read_records(folder), labels, info, (builder, table, tracks))
         history = builder.history()
         if state.parts:
-            shutil.rmtree(folder / ANNOTATED, ignore_errors=True)
-            merge(sorted((folder / PARTS).iterdir()), folder / ANNOTATED)
+            remove(folder, ANNOTATED)
+            merge(sorted((folder / PARTS).glob("[0-9]*")), folder / ANNOTATED)
         write_examples(folder, summary, history, labels, truth_labels, again)
         write_report(folder, summary, history)
         write_summary(folder, summary)
-        (folder / STATE).unlink(missing_ok=True)
-        shutil.rmtree(folder / PARTS, ignore_errors=True)
+        for name in (STATE, PARTS):
+            remove(folder, name)
     except OSError as error:
         raise SourceError(f"{folder} cannot be written: {error}; is the disk full?") from error
     return summary
@@ -132,7 +131,7 @@ class TrackTable:
 
 def run_info(job: Job, state: RunState, clip: Clip, model: str, device: str) -> RunInfo:
     """Return what the records do not say of an offline run, whose clip was read to its end."""
-    problems: Problems = state.problems
+    problems = state.problems or Problems()
     truth = _unmatched(clip)  # may add a problem
     return RunInfo(
         clip=clip.name,

@@ -98,7 +98,7 @@ def evaluate(job: Job, progress: Progress = lambda done, total: None) -> Summary
         ModelError: the model is missing or damaged.
     """
     with claimed(job.folder, job.fingerprint()):
-        if summary := checkpoint.finished(job.folder):
+        if summary := checkpoint.finished(job.folder, job.fingerprint()):
             return summary
         state = checkpoint.resume(job.folder, job.fingerprint())
         return score(job, state, _replayed(job, state), progress)

@@ -36,6 +36,7 @@ class VideoFile:
     def __init__(self, path: Path, max_gap_s: float = 1.0) -> None:
         self._path, self._part = path, path.with_name(f".{path.name}.part")
         self._max_gap_ns = max_gap_s * 1e9
+        self._part.unlink(missing_ok=True)  # a link would be written through
         self._part.touch()  # PyAV would open it only with the first frame
         try:
             self._container: Any = av.open(str(self._part), "w", "mp4", options={"movflags": "faststart"})

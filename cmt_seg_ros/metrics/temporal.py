@@ -34,7 +34,7 @@ ALIKE = 12
 class TemporalConsistency:
     """Compares each mask with the one before it; takes the frames of one camera in their order.
 
-    It can be pickled between frames, for work that goes on in another process.
+    What it keeps are plain values and arrays: an evaluation saves it between frames and goes on later.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def _small_grey(image_bgr: U8) -> U8:
 
 def _agreement(last_grey: U8, last_ids: U8, grey: U8, ids: U8) -> tuple[int, int]:
     """Return agreeing and compared pixels of two frames: small grey pictures (h, w), class ids (H, W)."""
-    # The engine keeps nothing that the next frame needs, and making it costs nothing; kept, it could not be pickled.
+    # The engine keeps nothing that the next frame needs, and making it costs nothing; kept, it could not be saved.
     engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     # From this frame back to the last: for each pixel where it was.
     flow = engine.calc(grey, last_grey, None)

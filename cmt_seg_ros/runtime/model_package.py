@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
-import yaml
 
+from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.files import is_hidden, openable, refuse_lfs_pointer, shared
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import MAX_NAME, LabelSet
+from cmt_seg_ros.text import printable, shortened
 
 FORMAT_VERSION = 1
 RUNTIME_FILES = ("model.xml", "model.bin")
+CARD = "README.md"
+SIDES_PX = 32, 4096
+"""Shortest and longest side of the images that a network may be trained for."""
+PRECISIONS = ("fp16", "int8")
+_MAX_CARD_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,23 +60,37 @@ class ModelPackage:
         description = _read_description(folder)
         _verify_files(folder, description)
         try:
-            size, labels = description["input"], LabelSet.from_list(description["classes"])
-            package = cls(
+            size = _mapping(description, "input")
+            if size.get("color") != "rgb":
+                raise ConfigError(f"input.color is {shortened(size.get('color'))}; it must be rgb")
+            return cls(
                 folder=folder,
-                name=str(description["name"]),
-                labels=labels,
-                height=int(size["height"]),
-                width=int(size["width"]),
-                mean=float(size["mean"]),
-                scale=float(size["scale"]),
-                precision=str(description.get("precision", "fp16")),
+                name=_name(description),
+                labels=LabelSet.from_list(description.get("classes", ())),
+                height=int(_number(size, "height", *SIDES_PX, whole=True)),
+                width=int(_number(size, "width", *SIDES_PX, whole=True)),
+                mean=_number(size, "mean", -1e6, 1e6),
+                scale=_number(size, "scale", 1e-6, 1e6),
+                precision=_precision(description),
                 description=description,
             )
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
-            raise ModelError(f"{folder / 'model.yaml'}: {error!r}; restore the package or export it again") from error
-        if min(package.height, package.width) < 32 or package.scale == 0 or size.get("color") != "rgb":
-            raise ModelError(f"{folder / 'model.yaml'}: input is {size}; expected sides >= 32, color rgb, scale not 0")
-        return package
+        except ConfigError as error:
+            raise ModelError(f"{folder / 'model.yaml'}: {error}; restore the package or export it again") from error
+
+    def read_card(self) -> str:
+        """Read the card, Markdown.
+
+        Raises:
+            ModelError: there is none, or it is no text.
+        """
+        path = self.folder / CARD
+        if not path.is_file():
+            raise ModelError(f"{path} does not exist; this package has no card")
+        try:
+            with path.open("rb") as file:
+                return file.read(_MAX_CARD_BYTES).decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ModelError(f"{path} is not text in UTF-8: {error}; restore the package") from error
 
     def read_ir(self) -> ov.Model:
         """Read the network and check that it has as many classes as model.yaml.
@@ -78,10 +99,13 @@ class ModelPackage:
             ModelError: OpenVINO cannot read it, or its classes do not match.
         """
         try:
+            with (self.folder / "model.xml").open("rb") as file:
+                if not file.read(100).lstrip().startswith(b"<"):  # OpenVINO would try it as a model of any other kind
+                    raise ValueError("it is no XML")
             with openable(self.folder) as folder:
                 model = ov.Core().read_model(folder / "model.xml")
             classes = model.output("probabilities").get_partial_shape()[1].get_length()
-        except RuntimeError as error:
+        except Exception as error:  # of a file that is cut or forged, OpenVINO raises whatever it stumbles over
             raise ModelError(f"{self.folder / 'model.xml'} cannot be read: {error}; export the model again") from error
         if classes != len(self.labels):
             raise ModelError(
@@ -126,17 +150,52 @@ def _read_description(folder: Path) -> dict[str, Any]:
     path = folder / "model.yaml"
     refuse_lfs_pointer(path, ModelError)
     try:
-        description = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"{path} cannot be read: {error}; restore the package or export it again") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT_VERSION:
-        found = description.get("format") if isinstance(description, dict) else type(description).__name__
-        raise ModelError(f"{path}: format is {found!r}; this version reads format {FORMAT_VERSION}; export it again")
-    return description
+        description = read_yaml(path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}; restore the package or export it again") from error
+    except ConfigError as error:
+        raise ModelError(f"{error}; restore the package or export it again") from error
+    found = description.get("format") if isinstance(description, dict) else type(description).__name__
+    if type(found) is not int or found != FORMAT_VERSION:  # true is 1, but no version
+        what = f"format is {shortened(found)}; this version reads format {FORMAT_VERSION}"
+        raise ModelError(f"{path}: {what}; export it again")
+    return dict(description)
+
+
+def _mapping(description: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = description.get(key)
+    if not isinstance(found, dict):
+        raise ConfigError(f"{key} is {shortened(found)}; it must be a mapping")
+    return found
+
+
+def _number(values: Mapping[str, Any], key: str, low: float, high: float, whole: bool = False) -> float:
+    """Return a number of the description's ``input`` that is finite and in a range."""
+    found = values.get(key)
+    if isinstance(found, bool) or not isinstance(found, int if whole else int | float) or not low <= found <= high:
+        kind = "whole number" if whole else "number"
+        raise ConfigError(f"input.{key} is {shortened(found)}; it must be a {kind} from {low:g} to {high:g}")
+    return found
+
+
+def _name(description: Mapping[str, Any]) -> str:
+    found = description.get("name")
+    if not isinstance(found, str) or not 0 < len(found) <= MAX_NAME:
+        raise ConfigError(f"name is {shortened(found)}; it must be a text of 1 to {MAX_NAME} characters")
+    return printable(found)
+
+
+def _precision(description: Mapping[str, Any]) -> str:
+    found = description.get("precision", PRECISIONS[0])
+    if found not in PRECISIONS:
+        raise ConfigError(f"precision is {shortened(found)}; allowed: {', '.join(PRECISIONS)}")
+    return str(found)
 
 
 def _verify_files(folder: Path, description: dict[str, Any]) -> None:
     sums = description.get("sha256")
+    if isinstance(sums, dict) and not all(isinstance(text, str) for one in sums.items() for text in one):
+        sums = None
     for name in RUNTIME_FILES:
         expected = sums.get(name) if isinstance(sums, dict) else None
         path = folder / name
@@ -144,9 +203,21 @@ def _verify_files(folder: Path, description: dict[str, Any]) -> None:
             what = "has no checksum in model.yaml" if path.is_file() else "is missing"
             raise ModelError(f"{path} {what}; restore the package (git checkout) or export it again")
         refuse_lfs_pointer(path, ModelError)
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            found = _sha256(path)
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read: {error.strerror}; restore the package") from error
         if found != expected:
             raise ModelError(
-                f"{path} is damaged: its sha256 is {found[:12]}..., model.yaml says {str(expected)[:12]}...; "
+                f"{path} is damaged: its sha256 is {found[:12]}..., model.yaml says {expected[:12]}...; "
                 "restore the package (git checkout) or export it again"
             )
+
+
+def _sha256(path: Path) -> str:
+    """Return the checksum of a file, which may be larger than the memory."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()

@@ -27,7 +27,7 @@ class TrackedFrame:
 
 
 class TrackingSession:
-    """Tracks the objects of one camera, frame by frame; can be pickled between two frames.
+    """Tracks the objects of one camera, frame by frame; can be saved between two frames.
 
     Args:
         labels: the classes, and which of them are objects.

@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
+from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.networks.zoo import ZOO
 from cmt_seg_ros.training.augmentation import Augmentation
@@ -99,10 +98,7 @@ def read_recipe(name: str) -> Recipe:
         return RECIPES[name]
     if not Path(name).is_file():
         raise ConfigError(f"--recipe is {name!r}; known: {', '.join(RECIPES)}, or a YAML file")
-    try:
-        values = yaml.safe_load(Path(name).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not YAML: {error}") from error
+    values = read_yaml(Path(name))
     base = values.pop("base", None) if isinstance(values, dict) else None
     if base not in RECIPES:
         raise ConfigError(f"{name}: base is {base!r}; it must name a recipe: {', '.join(RECIPES)}")

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from cmt_seg_ros.errors import DatasetError
 from cmt_seg_ros.labels import CAMVID, IGNORE_ID, LabelSet, read_classes
+from cmt_seg_ros.text import printable, printable_lines
 from cmt_seg_ros.training.batches import TrainingData
 from cmt_seg_ros.training.datasets import (
     DataSet,
@@ -72,7 +73,7 @@ def load_data(
         if set(CAMVID.names) <= set(labels.names):
             sets.append(_synthetic(recipe.scenes, labels))
         else:
-            print(f"no synthetic images: {root.name} does not have all the classes of the street scene")
+            print(printable(f"no synthetic images: {root.name} does not have all the classes of the street scene"))
     space = LabelSpace(len(labels), sets)
     main, *others = (space.renumbered(d) for d in sets)
     coarse = others.pop(0) if partial is not None else []
@@ -85,7 +86,7 @@ def _read_checked(folder: Path, names: Sequence[str], allow: Collection[str]) ->
     counts = LabelCounts.empty(f"{folder.parent.name}/{folder.name}", names)
     samples = read_folder(folder, len(names), counts)
     if is_first():
-        print(counts.described())
+        print(printable_lines(counts.described()))
     check_foreign(counts, allow)
     return samples, counts
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.files import is_hidden, refuse_lfs_pointer, write_whole
 from cmt_seg_ros.labels import LabelSet
@@ -100,7 +101,7 @@ def write_stage(
 def finished_scores(folder: Path) -> dict[str, Any] | None:
     """Return the scores of a finished stage; None if it is not finished."""
     path = folder / "meta.yaml"
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["scores"] if path.is_file() else None
+    return read_yaml(path)["scores"] if path.is_file() else None
 
 
 def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
@@ -117,7 +118,9 @@ def claim(out: Path, record: Mapping[str, Any], rank: int = 0) -> None:
     """
     path = out / "run.yaml"
     if path.is_file():
-        there = yaml.safe_load(path.read_text(encoding="utf-8"))
+        there = read_yaml(path)
+        if not isinstance(there, dict):
+            raise ConfigError(f"{path} does not describe a run; give another --out")
         different = sorted(k for k in {*there, *record} if there.get(k) != record.get(k))
         if different:
             raise ConfigError(f"{out} holds a run with another {', '.join(different)} (see {path}); give another --out")

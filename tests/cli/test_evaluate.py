@@ -115,6 +115,30 @@ def test_what_is_wrong_is_said(
     assert words in capsys.readouterr().err
 
 
+def test_fresh_looks_at_all_folders_before_it_deletes_and_keeps_what_is_beside_the_results(
+    tmp_path: Path, tiny: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "ab":
+        write_bag(tmp_path / "bags" / name, scene(3))
+    out = tmp_path / "out"
+    options = (tmp_path / "bags", "--model", tiny, "--out", out, "--fresh")
+    assert run(*options) == 0
+    mine = [out / "notes.txt", out / "a" / "notes.txt", out / "b" / "examples" / "notes.txt"]
+    for path in mine:
+        path.write_text("mine")
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    assert run(*options, "--frames", "2") == 1
+    assert f"{mine[2]} is a file that no evaluation wrote" in capsys.readouterr().err
+    assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    mine.pop().unlink()
+    assert run(*options, "--frames", "2") == 0 and summary_in(out)["frames"]["in"] == 4
+    assert [path.read_text(encoding="utf-8") for path in mine] == ["mine", "mine"]
+    (out / "b").rename(tmp_path / "elsewhere")
+    (out / "b").symlink_to(tmp_path / "elsewhere")
+    assert run(*options) == 1 and "b is a link" in capsys.readouterr().err
+    assert (tmp_path / "elsewhere" / "summary.json").exists()
+
+
 def test_sequences_have_names_that_are_folders(tmp_path: Path) -> None:
     frames = scene(1)
     for name in ("a", "b"):

@@ -14,6 +14,7 @@ from support.clips import scene, write_bag
 from support.waiting import DEADLINE_S, until
 
 from cmt_seg_ros.evaluation.checkpoint import read_records
+from cmt_seg_ros.evaluation.folder import RESULTS_MARK, clear
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: make test installs it")
 
@@ -43,6 +44,8 @@ def test_frames_ages_and_losses_add_up(tmp_path: Path, tiny: str) -> None:
     judged = [record for record in records if not record["lost"]]
     assert all(record["confusion"] and record["match"] and record["timing"]["age_ms"] > 0 for record in judged)
     assert summary["masks"]["frames"] == len(judged) == frames["evaluated"]
+    clear(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [RESULTS_MARK], "--fresh knows all that is written"
 
 
 def test_ctrl_c_leaves_no_process(tmp_path: Path, tiny: str) -> None:

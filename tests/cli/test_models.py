@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.cli.quantize import MAX_LOSS, MIN_AGREEMENT
@@ -44,6 +45,29 @@ def test_damage_and_a_missing_card_are_explained(tmp_path: Path, capsys: pytest.
     (copy / "model.bin").write_bytes(b"x")
     assert main(["models", str(copy)]) == 1
     assert "model.bin is damaged" in capsys.readouterr().err
+
+
+def test_bad_packages_are_named_beside_the_good_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Installed from elsewhere: a bomb, a directory by that name, scores that are none, hostile names."""
+    root = tmp_path / "share" / "cmt_seg_ros" / "models"
+    for name in ("bomb", "[b]sound", "binary"):
+        shutil.copytree(find(MODEL), root / name, ignore=shutil.ignore_patterns("weights*"))
+    references = "".join(f"a{k}: &a{k} [{','.join([f'*a{k - 1}'] * 10)}]\n" for k in range(1, 9))
+    (root / "bomb" / "model.yaml").write_text(f"a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n{references}format: *a8\n")
+    (root / "binary" / "model.yaml").write_bytes(bytes(range(256)))
+    (root / "folder" / "model.yaml").mkdir(parents=True)
+    path = root / "[b]sound" / "model.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text(encoding="utf-8")), "scores": "\x1b[2J"}))
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "300")
+    assert main(["models"]) == 1
+    out = capsys.readouterr().out
+    lines = {line.split()[1]: line for line in out.splitlines() if line.startswith("│")}
+    assert "verified" in lines[MODEL] and "verified" in lines["[b]sound"] and "\x1b" not in out
+    assert "*a0 refers to another place" in lines["bomb"] and "is not text in UTF-8" in lines["binary"]
+    assert "not found" in lines["folder"]
 
 
 @pytest.mark.parametrize("name", available())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import yaml
 
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import CAMVID
-from cmt_seg_ros.runtime.model_package import ModelPackage, available, find
+from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage, available, find
 
 MODEL = "cmt-mchh-lite-camvid"
+INPUT = {"height": 360, "width": 480, "color": "rgb", "mean": 0, "scale": 1}
 
 
 @pytest.fixture
@@ -80,9 +83,22 @@ def test_other_number_of_classes_is_noticed(package: Path) -> None:
         ({"format": 99}, "format is 99; this version reads format 1"),
         ({"classes": [{"id": 5, "name": "x", "color": [0, 0, 0]}]}, "class ids are"),
         ({"classes": [{"id": 0, "nam": "x"}]}, "must have id, name, color"),
-        ({"input": {"height": 0, "width": 480, "color": "rgb", "mean": 0, "scale": 1}}, "sides >= 32"),
-        ({"input": {}}, "height"),
+        ({"input": {**INPUT, "height": 0}}, "input.height is 0; it must be a whole number from 32 to 4096"),
+        ({"input": {**INPUT, "width": 480.5}}, "input.width is 480.5"),
+        ({"input": {**INPUT, "width": 10**9}}, "input.width is 1000000000"),
+        ({"input": {**INPUT, "mean": float("nan")}}, "input.mean is nan; it must be a number from"),
+        ({"input": {**INPUT, "mean": True}}, "input.mean is True"),
+        ({"input": {**INPUT, "scale": float("inf")}}, "input.scale is inf"),
+        ({"input": {**INPUT, "scale": 0}}, "input.scale is 0"),
+        ({"input": {**INPUT, "color": "bgr"}}, "input.color is 'bgr'; it must be rgb"),
+        ({"input": {"color": "rgb"}}, "input.height is None"),
+        ({"input": [1]}, r"input is \[1\]; it must be a mapping"),
         ({"sha256": {}}, "has no checksum"),
+        ({"sha256": {"model.xml": 5, "model.bin": 6}}, "has no checksum"),
+        ({"format": True}, "format is True"),
+        ({"name": None}, "name is None"),
+        ({"name": "x" * 101}, "must be a text of 1 to 100 characters"),
+        ({"precision": ["int8"]}, r"precision is \['int8'\]; allowed: fp16, int8"),
     ],
 )
 def test_wrong_description_is_refused(package: Path, changes: dict[str, object], message: str) -> None:
@@ -93,5 +109,42 @@ def test_wrong_description_is_refused(package: Path, changes: dict[str, object],
 
 def test_description_that_is_not_yaml_is_refused(package: Path) -> None:
     (package / "model.yaml").write_text("a: [")
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match=r"model\.yaml is not YAML: .*; restore the package"):
         ModelPackage.load(str(package))
+
+
+def test_a_name_with_control_characters_is_shown_as_people_write_it(package: Path) -> None:
+    edit(package, name="\x1b[2J\nx", classes=[{**c, "name": f"[/b]\x1b{c['id']}"} for c in CAMVID.to_list()])
+    loaded = ModelPackage.load(str(package))
+    assert loaded.name == r"\x1b[2J\nx" and loaded.labels.names[3] == r"[/b]\x1b3"
+
+
+def rehashed(package: Path) -> None:
+    sums = {name: hashlib.sha256((package / name).read_bytes()).hexdigest() for name in RUNTIME_FILES}
+    edit(package, sha256=sums)
+
+
+def test_a_network_that_is_cut_or_forged_is_a_sentence(package: Path) -> None:
+    """With checksums that fit: who made the file made them, too."""
+    xml, weights = ((package / name).read_bytes() for name in RUNTIME_FILES)
+    for name, data in (
+        ("model.bin", weights[:1000]),
+        ("model.bin", b""),
+        ("model.xml", xml[: len(xml) // 2]),
+        ("model.xml", b"\0\1rubbish"),
+        ("model.xml", xml.replace(b"Convolution", b"Convolutiox", 1)),
+        ("model.xml", re.sub(rb'offset="\d+"', b'offset="99999999999"', xml, count=3)),
+    ):
+        before = (package / name).read_bytes()
+        (package / name).write_bytes(data)
+        rehashed(package)
+        with pytest.raises(ModelError, match=r"model\.xml cannot be read: .*; export the model again") as told:
+            ModelPackage.load(str(package)).read_ir()
+        assert "\n" not in str(told.value)
+        (package / name).write_bytes(before)
+
+
+def test_a_card_that_is_no_text_is_a_sentence(package: Path) -> None:
+    (package / "README.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelError, match=r"README\.md is not text in UTF-8"):
+        ModelPackage.load(str(package)).read_card()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 from support.small_scenes import CAR, masks, new_tracker, plain
@@ -88,16 +86,6 @@ def test_a_reset_forgets_tracks_and_time() -> None:
     session.reset()
     (track,) = session.track(car(0)).tracks
     assert track.track_id == 2 and track.age_s == 0
-
-
-def test_a_pickled_session_goes_on_as_the_other_one() -> None:
-    session = new_session()
-    for k in range(4):
-        session.track(car(k))
-    again = pickle.loads(pickle.dumps(session))
-    assert plain(session.track(car(4)).tracks) == plain(again.track(car(4)).tracks)
-    with pytest.raises(FrameError):
-        again.track(car(4))
 
 
 def test_an_evaluation_refuses_and_restarts_as_tracker_node_does() -> None:

@@ -72,7 +72,7 @@ def test_classes_come_from_the_folder_or_its_name(tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match="no list `classes` of entries"):
             read_classes(tmp_path)
     (tmp_path / "classes.yaml").write_text("classes: [{id: 0, name: Road, color: red}]")
-    with pytest.raises(ConfigError, match="color three numbers"):
+    with pytest.raises(ConfigError, match="color three whole numbers"):
         read_classes(tmp_path)
     (tmp_path / "classes.yaml").write_text("{")
     with pytest.raises(DatasetError, match="is not YAML"):

@@ -97,7 +97,7 @@ def _read_summary(path: Path) -> Summary:
     except FileNotFoundError as error:
         what = f"{path} is missing; give the summary.json, or the folder, that `cmt-seg evaluate` wrote"
         raise SourceError(what) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"{path} cannot be read: {error}; {_AGAIN}") from error
     version = summary.get("schema_version") if isinstance(summary, dict) else None
     if version != SCHEMA_VERSION:

@@ -55,7 +55,7 @@ def evaluate_live(job: Job, bar: Bar, video: bool = False) -> Summary:
     if importlib.util.find_spec("rclpy") is None:
         raise ConfigError("playing live needs ROS 2 (rclpy); run `make setup`, or source your ROS distribution")
     with claimed(job.folder, job.fingerprint(live=True)):
-        if summary := checkpoint.finished(job.folder):
+        if summary := checkpoint.finished(job.folder, job.fingerprint(live=True)):
             return summary
         problems, labels = Problems(), ModelPackage.load(job.segmentation.model).labels
         clip = open_clip(job, labels, problems)  # what cannot be opened fails here, not in a node

@@ -28,6 +28,7 @@ STYLE = {
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
+    "text.parse_math": False,  # a name with $ in it is a name
     "svg.fonttype": "path",  # the same letters on every machine
     "svg.hashsalt": "cmt_seg_ros",  # the same bytes on every run
 }

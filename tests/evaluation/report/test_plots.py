@@ -39,3 +39,9 @@ def test_bins_and_stages_without_values() -> None:
     ElementTree.fromstring(reliability(bins, 0.25))
     for times in ([0.0], [3.0, 3.0], [1.0, 2.0, 500.0]):
         ElementTree.fromstring(stage_histograms({"infer": np.array(times), "read": np.array([1.0])}))
+
+
+def test_a_name_with_signs_of_formulas_or_markup_is_a_name() -> None:
+    names = ("$x^{", "a_$b$", "<b>&amp;</b>--")
+    plots = ElementTree.fromstring(confusion_matrix(names, np.ones((3, 4)).tolist()))
+    assert plots.tag.endswith("svg")
