@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sensor_msgs.msg import Image
@@ -12,6 +12,7 @@ from support.ros_harness import Process, bench, free_domain, image
 from support.tiny_package import write_package
 
 from cmt_seg_ros.ros.common.qos import LOSSLESS
+from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY, find_segments
 from soak.fuzz import FIRST_NS, STEP_NS, Progress, close, wait_until
 from soak.measures import Row
 
@@ -30,14 +31,29 @@ def limited_files(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+@contextmanager
+def removed_torsos() -> Iterator[None]:
+    """Remove the segments that could not be made large enough: nobody uses them, and Fast DDS leaves them behind."""
+    before = set(find_segments().unproven)
+    try:
+        yield
+    finally:
+        for name in set(find_segments().unproven) - before:
+            path = SHARED_MEMORY / name
+            if path.exists() and path.stat().st_size <= 1:
+                path.unlink()
+
+
 def full_shared_memory(folder: Path, seed: int, count: int, progress: Progress = lambda done: None) -> Row:
     """Send ``count`` images to a segmentation_node that gets no shared memory and no cache; ``seed`` is not used."""
     row, domain = Row("no shared memory, no cache"), free_domain()
     parameters = {"model": str(write_package(folder / "model").folder), "device": "CPU", "drop_policy": "none"}
     parameters["cache_dir"] = str(folder / "cache")
-    with limited_files(LIMIT):
-        node_process = Process("segmentation_node", folder / "full.log", domain, parameters)
-    with node_process as node, bench(domain) as ros:
+    with ExitStack() as stack:
+        stack.enter_context(removed_torsos())
+        with limited_files(LIMIT):
+            node = stack.enter_context(Process("segmentation_node", folder / "full.log", domain, parameters))
+        ros = stack.enter_context(bench(domain))
         node.wait_for("ready")
         publisher = ros.publisher(Image, "/image_raw", LOSSLESS)
         masks = ros.listen(Image, "/segmentation/mask", LOSSLESS)
