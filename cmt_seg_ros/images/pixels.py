@@ -10,6 +10,7 @@ import numpy as np
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS, Pixels, check_sides
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.decoder import SIGNATURES, decode, header_size, undecodable
 from cmt_seg_ros.structures import U8, Frame
 
 # What OpenCV converts to bgr8 on the way into the graph. YUV is BT.601 of limited range, as OpenCV has it.
@@ -43,9 +44,6 @@ TO_BGR = {
     "8UC1": cv2.COLOR_GRAY2BGR,
     **dict.fromkeys(("jpeg_rgb8", "png_rgb8"), cv2.COLOR_RGB2BGR),  # of what OpenCV decodes
 }
-SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
-# Markers of a jpeg that begin the block with the image's size.
-JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 def graph_encoding(encoding: str) -> str:
@@ -90,20 +88,6 @@ def check_pixels(frame: Frame) -> None:
         check_sides(*frame.size, frame.encoding)
 
 
-def check_area(height: int, width: int, max_image_px: int) -> None:
-    """Refuse images of more pixels than allowed.
-
-    Raises:
-        FrameError: it is one (``too_large``).
-    """
-    if height * width > max_image_px:
-        raise FrameError(
-            f"image is {width}x{height} = {height * width} pixels; max_image_px allows {max_image_px}; "
-            "scale it down or raise the parameter",
-            "too_large",
-        )
-
-
 def write_pixels(frame: Frame, slot: Pixels) -> None:
     """Write a frame's pixels into the input of the graph: the one copy they go through here.
 
@@ -137,7 +121,8 @@ def promised_size(frame: Frame) -> tuple[int, int]:
     """Return the (height, width) that a frame has once it is decoded; (0, 0) where its header does not say."""
     if not ENCODINGS[frame.encoding].compressed:
         return frame.size
-    return _header_size(np.ascontiguousarray(frame.pixels, np.uint8))
+    data = np.ascontiguousarray(frame.pixels, np.uint8)
+    return header_size(data) if data[:8].tobytes().startswith(tuple(SIGNATURES.values())) else (0, 0)
 
 
 def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -> Frame:
@@ -157,39 +142,12 @@ def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -
     if not ENCODINGS[frame.encoding].compressed:
         return frame
     if not all(promised_size(frame)):
-        raise _undecodable(frame.pixels.size)
+        raise undecodable(frame.pixels.size)
     # Not turned by its EXIF data: masks and camera_info are about the sensor's rows, as in image_transport.
     pixels = decode(frame.pixels, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, max_image_px)
     code = TO_BGR.get(frame.encoding)
     bgr = pixels if code is None else cv2.cvtColor(pixels, code)
     return replace(frame, pixels=bgr, encoding="bgr8", decoded_from=frame)
-
-
-def decode(data: U8, flags: int, max_image_px: int = SegmentationConfig.max_image_px) -> Pixels:
-    """Decode an image file in memory, of any format that OpenCV reads.
-
-    Args:
-        data: (n,) uint8, the bytes of the file.
-        flags: of ``cv2.imdecode``: which channels and types are wanted.
-        max_image_px: width x height at most.
-
-    Returns:
-        (H, W[, C]), uint8 with ``IMREAD_COLOR``, else of the file's own type.
-
-    Raises:
-        FrameError: it cannot be decoded (``malformed``), or has more pixels than allowed (``too_large``; a jpeg or png
-            is refused before memory is taken for them).
-    """
-    data = np.ascontiguousarray(data, np.uint8)
-    check_area(*_header_size(data), max_image_px)
-    try:
-        pixels = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise _undecodable(data.size)
-    check_area(pixels.shape[0], pixels.shape[1], max_image_px)
-    return np.asarray(pixels)
 
 
 def to_bgr(frame: Frame) -> U8:
@@ -205,24 +163,3 @@ def to_bgr(frame: Frame) -> U8:
         frame = replace(frame, pixels=grey, encoding="mono8")
     code = TO_BGR.get(frame.encoding)
     return frame.pixels if code is None else cv2.cvtColor(frame.pixels, code)
-
-
-def _undecodable(size: int) -> FrameError:
-    return FrameError(f"{size} bytes cannot be decoded; expected a jpeg or a png", "malformed")
-
-
-def _header_size(data: U8) -> tuple[int, int]:
-    """Read (height, width) in the header of a jpeg or png; (0, 0) where there is none."""
-    if data[:8].tobytes() == SIGNATURES["png"] and data.size >= 24:
-        width, height = np.frombuffer(data[16:24], ">u4").tolist()
-        return height, width
-    if data[:3].tobytes() != SIGNATURES["jpeg"]:
-        return 0, 0
-    at = 2
-    # Blocks: FF, marker, length in two bytes, which it counts.
-    while at + 9 <= data.size and data[at] == 0xFF:
-        if data[at + 1] in JPEG_SIZES:
-            height, width = np.frombuffer(data[at + 5 : at + 9], ">u2").tolist()
-            return height, width
-        at += 1 if data[at + 1] == 0xFF else 2 + int(data[at + 2]) * 256 + int(data[at + 3])
-    return 0, 0

@@ -13,7 +13,8 @@ from dataclasses import replace
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import ConfigError, FrameError
-from cmt_seg_ros.images.pixels import check_area, check_pixels, decoded, promised_size
+from cmt_seg_ros.images.decoder import check_area
+from cmt_seg_ros.images.pixels import check_pixels, decoded, promised_size
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.autotune import tuned
 from cmt_seg_ros.runtime.engine import Engine, default_masks

@@ -11,8 +11,8 @@ import numpy as np
 
 from cmt_seg_ros.encodings import ENCODINGS, Pixels
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.decoder import decode
 from cmt_seg_ros.images.messages import frame_from_message
-from cmt_seg_ros.images.pixels import decode
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.structures import U8, U16
