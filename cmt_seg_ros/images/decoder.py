@@ -38,6 +38,10 @@ _MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd7\xff])")
 _HARMLESS = re.compile(r"\b([1-9]|1[0-6]) extraneous bytes before|SOS parameters|Adobe color|JFIF revision")
 
 
+# Of jpegs that are not turned these flags change nothing.
+_NO_MATTER = cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
+
+
 def header_size(data: U8) -> tuple[int, int]:
     """Read (height, width) in the header of an image file; (0, 0) where there is none.
 
@@ -135,7 +139,7 @@ def _decode_jpeg(data: U8, flags: int, max_image_px: int) -> Pixels:
             return _decode_other(data, flags)
     # OpenCV turns images as their EXIF data say, and knows grey and the other kinds of pixels.
     turned = not flags & cv2.IMREAD_IGNORE_ORIENTATION and b"Exif\0" in raw
-    plain = flags | cv2.IMREAD_IGNORE_ORIENTATION == cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    plain = flags | _NO_MATTER == cv2.IMREAD_COLOR | _NO_MATTER
     return pixels if plain and not turned else _decode_other(data, flags)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ CONVERSIONS = {
     "nv12": cv2.COLOR_YUV2BGR_NV12,
     "nv21": cv2.COLOR_YUV2BGR_NV21,
     "i420": cv2.COLOR_YUV2BGR_I420,
+    "rgb16": cv2.COLOR_RGB2BGR,  # once it has 8 bits
     "bayer_rggb8": cv2.COLOR_BayerBG2BGR,
     "bayer_bggr8": cv2.COLOR_BayerRG2BGR,
     "bayer_gbrg8": cv2.COLOR_BayerGR2BGR,
@@ -42,6 +44,7 @@ TO_BGR = {
     "8UC4": cv2.COLOR_BGRA2BGR,
     "mono8": cv2.COLOR_GRAY2BGR,
     "8UC1": cv2.COLOR_GRAY2BGR,
+    "mono16": cv2.COLOR_GRAY2BGR,  # once it has 8 bits
     **dict.fromkeys(("jpeg_rgb8", "png_rgb8"), cv2.COLOR_RGB2BGR),  # of what OpenCV decodes
 }
 
@@ -105,12 +108,11 @@ def write_pixels(frame: Frame, slot: Pixels) -> None:
     # Else NumPy would spread grey over all channels, and OpenCV leave the slot alone.
     if slot.shape != shape or slot.dtype != dtype:
         raise FrameError(f"{frame.encoding} needs {dtype} {shape}, not {slot.dtype} {slot.shape}", "bad_encoding")
-    code, pixels, height, width = CONVERSIONS.get(frame.encoding), frame.pixels, *slot.shape[:2]
+    code, pixels, height, width = CONVERSIONS.get(frame.encoding), _scaled(frame, dtype), *slot.shape[:2]
     if frame.size == (height, width):
         written = pixels if code is None else cv2.cvtColor(pixels, code, dst=slot)
     else:
-        # astype: OpenCV knows no other byte order than the machine's.
-        packed = pixels.astype(dtype, copy=False) if code is None else cv2.cvtColor(pixels, code)
+        packed = pixels if code is None else cv2.cvtColor(pixels, code)
         written = cv2.resize(packed, (width, height), dst=slot, interpolation=cv2.INTER_LINEAR)
     # OpenCV returns memory of its own where it could not write into the slot.
     if written is pixels or not np.may_share_memory(written, slot):
@@ -126,14 +128,14 @@ def promised_size(frame: Frame) -> tuple[int, int]:
 
 
 def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -> Frame:
-    """Decode a jpeg or png frame to bgr8; frames of other encodings are returned as they are.
+    """Decode a jpeg or png frame to bgr8, a png of 16 bits to bgr16; other frames are returned as they are.
 
     Args:
         frame: of any encoding.
         max_image_px: width x height at most.
 
     Returns:
-        A bgr8 frame whose ``decoded_from`` is the given one, so that nobody needs to decode or encode it again.
+        A bgr8 or bgr16 frame whose ``decoded_from`` is the given one, so that nobody decodes or encodes it again.
 
     Raises:
         FrameError: the data cannot be decoded (``malformed``), or its header promises more pixels than allowed
@@ -144,10 +146,16 @@ def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -
     if not all(promised_size(frame)):
         raise undecodable(frame.pixels.size)
     # Not turned by its EXIF data: masks and camera_info are about the sensor's rows, as in image_transport.
-    pixels = decode(frame.pixels, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, max_image_px)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = decode(frame.pixels, flags, max_image_px)
     code = TO_BGR.get(frame.encoding)
     bgr = pixels if code is None else cv2.cvtColor(pixels, code)
-    return replace(frame, pixels=bgr, encoding="bgr8", decoded_from=frame)
+    return replace(frame, pixels=bgr, encoding=bgr_encoding(bgr), decoded_from=frame)
+
+
+def bgr_encoding(pixels: Pixels) -> str:
+    """Return the encoding of (H, W, 3) pixels that :func:`decode` returned: bgr8 or bgr16."""
+    return "bgr16" if pixels.dtype == np.uint16 else "bgr8"
 
 
 def to_bgr(frame: Frame) -> U8:
@@ -157,9 +165,17 @@ def to_bgr(frame: Frame) -> U8:
         FrameError: see :func:`decoded`.
     """
     frame = decoded(frame)
-    if frame.encoding == "mono16":
-        # 65535 becomes 255; to the nearest.
-        grey = ((frame.pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        frame = replace(frame, pixels=grey, encoding="mono8")
-    code = TO_BGR.get(frame.encoding)
-    return frame.pixels if code is None else cv2.cvtColor(frame.pixels, code)
+    code, pixels = TO_BGR.get(frame.encoding), _scaled(frame, np.dtype(np.uint8))
+    return pixels if code is None else cv2.cvtColor(pixels, code)
+
+
+def _scaled(frame: Frame, dtype: np.dtype[Any]) -> Pixels:
+    """Return pixels of 16 bits as uint16 or uint8 in which white is the highest value; other pixels as they are."""
+    if ENCODINGS[frame.encoding].dtype is not np.uint16:
+        return frame.pixels
+    # astype: OpenCV knows no other byte order than the machine's.
+    pixels = frame.pixels.astype(np.uint16, copy=False)
+    if frame.bits < 16:
+        pixels = np.left_shift(np.minimum(pixels, np.uint16((1 << frame.bits) - 1)), np.uint16(16 - frame.bits))
+    # 65535 becomes 255; to the nearest.
+    return pixels if dtype == np.uint16 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
