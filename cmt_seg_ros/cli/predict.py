@@ -47,6 +47,7 @@ SETTINGS = {
     "top_k": "number of most probable classes per pixel to write",
     "score_threshold": "pixels with a lower probability become unlabelled, 0-1",
     "object_threshold": "pixels with a higher object probability are objects, 0-1",
+    "mono16_range": "bits that the values of images of 16 bits use, 8-16 (12: 4095 is white), or auto",
     "smoothing": "none, regions (small regions take the class around them) or mode (majority in a window)",
     "smoothing_area_fraction": "regions: largest area of a small region, as a share of the image, 0-1",
     "smoothing_window_px": "mode: side of the window, pixels, odd, 3-31",
@@ -90,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     pipeline = Pipeline(config)
     with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
         for batch in _batches(iter(source), args.batch):
+            batch = [pipeline.check(frame) for frame in batch]  # the overlay must be as bright as what is inferred
             for frame, result in zip(batch, pipeline.process(batch), strict=True):
                 _write(out, frame, result, pipeline, args.alpha)
             bar.update(len(batch))

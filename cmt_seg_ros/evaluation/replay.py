@@ -108,7 +108,7 @@ class Replay:
     def _put(self, index: int, frame: Frame, read_ms: float) -> None:
         """Give a frame to the batcher as the live node does; only its stamp if an earlier run inferred it."""
         try:
-            self._pipeline.check(frame)
+            frame = self._pipeline.check(frame)
             if index < self._start:
                 self._batcher.skip(frame)
             else:

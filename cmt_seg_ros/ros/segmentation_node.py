@@ -103,7 +103,7 @@ class SegmentationNode(AutostartNode):
         if self.config.autotune:
             self.get_logger().info("autotune: measuring, unless it was measured before")
         # Lossless results are the same in every run only if the device does not change.
-        pipeline = self._pipeline = Pipeline(self.config, live=not self._lossless)
+        pipeline = self._pipeline = Pipeline(self.config, not self._lossless, self.get_logger().warning)
         if pipeline.tuning:
             self.get_logger().info(pipeline.tuning)
         self._cameras = {settings.name: CameraInput(self, settings) for settings in cameras}
@@ -158,7 +158,7 @@ class SegmentationNode(AutostartNode):
             frame = frame_from_message(message, camera.settings.name)
             if self._pipeline is None or self._batcher is None:
                 raise FrameError("the node was deactivated meanwhile", "shutdown")
-            self._pipeline.check(frame)
+            frame = self._pipeline.check(frame)
             if masks := self._accept(camera, frame):
                 self._batcher.put(frame, masks)
         except FrameError as error:

@@ -49,7 +49,7 @@ class CameraTracking:
         self._first_id, self._on_error = first_id, on_error
         self._publishers = TrackPublishers(node, camera.topic)
         self._overlay = TrackOverlay(self._publishers, settings.overlay_alpha)
-        self._images = ImageStore(node, camera, self._on_image, self._on_bad_image)
+        self._images = ImageStore(node, camera, settings.mono16_range, self._on_image, self._on_bad_image)
         self._input: MaskInput | None = None
         self._session: TrackingSession | None = None
         self._without_image = self._bad_images = 0

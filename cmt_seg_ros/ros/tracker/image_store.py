@@ -10,7 +10,8 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.images.pixels import to_bgr
+from cmt_seg_ros.images.depth import Mono16Range
+from cmt_seg_ros.images.pixels import decoded, to_bgr
 from cmt_seg_ros.ros.common.cameras import CameraSettings, image_source
 from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.structures import U8, Frame
@@ -27,6 +28,7 @@ class ImageStore:
     Args:
         node: owns the subscription.
         camera: topic, transport and reliability.
+        mono16_range: see TrackingSettings.
         on_image: called with the stamp, ns, of each image that was received.
         on_error: called for each image that cannot be used or has no stamp, with the reason.
     """
@@ -35,10 +37,12 @@ class ImageStore:
         self,
         node: Node,
         camera: CameraSettings,
+        mono16_range: str,
         on_image: Callable[[int], None],
         on_error: Callable[[FrameError], None],
     ) -> None:
         self._node, self._camera, self._on_image, self._on_error = node, camera, on_image, on_error
+        self._range = Mono16Range(mono16_range, node.get_logger().warning)
         self._subscription: Subscription | None = None
         self._frames: dict[int, Frame] = {}
 
@@ -63,7 +67,7 @@ class ImageStore:
         frame = self._frames.get(stamp_ns)
         self._frames = {stamp: kept for stamp, kept in self._frames.items() if stamp > stamp_ns}
         try:
-            return None if frame is None else to_bgr(frame)
+            return None if frame is None else to_bgr(self._range.of(decoded(frame)))
         except FrameError as error:
             self._on_error(error)
             return None

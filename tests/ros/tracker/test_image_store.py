@@ -23,7 +23,9 @@ class Stored:
         self.ros, self.came = ros, list[int]()
         self.refused: list[FrameError] = []
         settings = CameraSettings("", "image_raw", "raw", "reliable")
-        self.store: ImageStore = ros.do(lambda: ImageStore(ros.node, settings, self.came.append, self.refused.append))
+        self.store: ImageStore = ros.do(
+            lambda: ImageStore(ros.node, settings, "16", self.came.append, self.refused.append)
+        )
         ros.do(lambda: self.store.follow(True))
 
     def send(self, *stamps: int) -> None:
