@@ -45,6 +45,7 @@ _NOT_CAMERAS = (
 )
 """Names in topics of images that are no pictures of a camera."""
 
+_MAX_MESSAGES_PER_BYTE = 100  # of a file; many more than any compression gives
 _COMPRESSED = "/compressed"
 _NO_TYPE = "__schemaless__"  # rosbags' name of what has none
 
@@ -142,7 +143,10 @@ def _file_topics(file: Path, plain: Path, problems: Problems) -> list[BagTopic]:
         with _reader(plain) as reader:
             for connection in reader.connections:
                 _check_definition(file, connection, problems)
-            return [BagTopic(c.topic, _type(c), c.msgcount, _encoding(c)) for c in reader.connections]
+            topics = [BagTopic(c.topic, _type(c), c.msgcount, _encoding(c)) for c in reader.connections]
+            if sum(t.count for t in topics) > _MAX_MESSAGES_PER_BYTE * plain.stat().st_size:
+                raise SourceError("its index says that it has more messages than fit into it")
+            return topics
     except Exception as error:  # a damaged file makes rosbags raise a dozen kinds of errors
         _tell(error, plain, report)
     found = Counter((message.topic, message.type, message.encoding) for message in _recovered(plain, report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,14 @@ def test_another_serialization_of_ros_is_told(tmp_path: Path) -> None:
     path = write_mcap(tmp_path / "a.mcap", [camera()._replace(messages=cdr2)])
     with pytest.raises(SourceError, match=r"of the first one: it begins with 00 07 00 00: neither CDR"):
         BagSource(path)
+
+
+def test_an_index_with_an_absurd_number_of_messages_is_damage(tmp_path: Path) -> None:
+    path = write_mcap(tmp_path / "a.mcap", [camera()], summary=True)
+    data = bytearray(path.read_bytes())
+    count = data.rindex(struct.pack("<HQ", 1, 3))
+    data[count + 2 : count + 10] = b"\xff" * 8
+    path.write_bytes(data)
+    source = BagSource(path)
+    assert len(source) == 3 and [f.name for f in source] == ["000000", "000001", "000002"]
+    assert "more messages than fit into it" in source.problems.lines[0]
