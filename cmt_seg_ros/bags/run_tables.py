@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmt_seg_ros.bags.committed import CommittedFile
 from cmt_seg_ros.bags.messages import raw_stamp_ns
 from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.errors import SourceError
@@ -77,29 +78,30 @@ class SentTable:
 
 
 class ArrivalTable:
-    """Writer of arrivals.csv: one row a message.
+    """Writer of arrivals.csv: one row a message; on a full disk it ends with a whole row.
 
     Args:
         path: the file; overwritten.
 
     Raises:
-        OSError: it cannot be written; also while writing.
+        OSError: it cannot be written; also of :meth:`flush` and :meth:`close`, which may be tried again.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="\n")
-        self._file.write(_line(ARRIVAL_COLUMNS))
+        self._file = CommittedFile(path)
+        self._file.cut(0)
+        self._file.write(_line(ARRIVAL_COLUMNS).encode())
         self.flush()
 
     def add(self, arrival: Arrival) -> None:
         """Add a row, unless the message has no stamp."""
         stamp_ns = raw_stamp_ns(arrival.raw)
         if stamp_ns is not None:
-            self._file.write(_line((arrival.topic, stamp_ns, arrival.received_ns)))
+            self._file.write(_line((arrival.topic, stamp_ns, arrival.received_ns)).encode())
 
     def flush(self) -> None:
         """Let readers see all rows."""
-        self._file.flush()
+        self._file.commit()
 
     def close(self) -> None:
         """Close the file."""
