@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +65,9 @@ class SentTable:
         self._write((sent.index, sent.clip_stamp_ns, sent.stamp_ns, sent.sent_ns))
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; rows that could not be written were said by :meth:`add`."""
+        with suppress(OSError):
+            self._file.close()
 
     def _write(self, values: Iterable[object]) -> None:
         try:

@@ -113,7 +113,7 @@ class BagFile:
         self._connections: dict[str, Connection] = {}
         self._unsaved: _Taken = {}  # what the chunk has that is being filled
         self._saved: deque[_Taken] = deque(maxlen=_SPARE)  # what each of the last chunks on disk has
-        self._broken = False
+        self._broken = self._closed = False
         try:
             self._writer = _Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
@@ -162,11 +162,14 @@ class BagFile:
             self._saved.append(self._taken())
 
     def close(self) -> None:
-        """Write index and metadata. The last chunks are given up where the disk has no room for these.
+        """Write index and metadata, once. The last chunks are given up where the disk has no room for these.
 
         Raises:
             BagWriteError: messages that were taken are not in the bag, or it has no index.
         """
+        if self._closed:
+            return
+        self._closed = True
         failure, dropped = None, _Taken()
         while True:
             try:

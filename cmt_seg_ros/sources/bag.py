@@ -203,4 +203,5 @@ def _checked(topics: list[BagTopic], topic: str, path: Path) -> str:
     other = next((t for t in topics if t.name == topic), None)
     what = f"is not an image: {other}" if other else "is not in it"
     images = ", ".join(t.name for t in topics if t.is_image)
-    raise SourceError(f"topic {topic} of bag {path} {what}; image topics: {images or 'none'}")
+    there = f"image topics: {images}" if images else f"it has no images, only {_listed(topics)}"
+    raise SourceError(f"topic {topic} of bag {path} {what}; {there}")

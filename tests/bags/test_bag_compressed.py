@@ -12,8 +12,10 @@ import pytest
 from backports import zstd
 from rosbags.rosbag2 import StoragePlugin, Writer
 from support.bag_writing import PERIOD_NS, ROS2, START_NS, image, storage_file, write_bag
+from support.full_disk import file_limit
 
 from cmt_seg_ros.bags import messages as bag_messages
+from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.sources import BagSource
 
 TYPE = "sensor_msgs/msg/Image"
@@ -138,3 +140,11 @@ def test_a_compressed_file_that_is_damaged_is_read_up_to_there(tmp_path: Path) -
         frames = list(source)
         assert 10 < len(frames) < 20 and source.problems.counts["damaged_bag"]
         assert all(np.array_equal(f.pixels, p) for f, p in zip(frames, noise, strict=False))
+
+
+def test_a_compressed_file_needs_room_to_be_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for tool in PACK:
+        path = recording(tmp_path / tool, "file", tool, StoragePlugin.MCAP)
+        with file_limit(1000), pytest.raises(SourceError, match=r"cannot be unpacked: File too large; .* TMPDIR"):
+            BagSource(path)

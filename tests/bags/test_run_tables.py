@@ -82,3 +82,11 @@ def test_arrivals_end_with_a_whole_row_on_a_full_disk(tmp_path: Path) -> None:
     assert len(read_arrivals(path)["segmentation/mask"]) == 1
     table.close()  # there is room again
     assert read_arrivals(path)["segmentation/mask"] == {1_000_000_005: deque([10]), 2_000_000_005: deque([20])}
+
+
+def test_a_table_of_sent_frames_on_a_full_disk_says_so_once(tmp_path: Path) -> None:
+    table = SentTable(tmp_path / "sent.csv")
+    with file_limit(45):
+        with pytest.raises(SourceError, match=r"sent_file .* cannot be written: File too large"):
+            table.add(Sent(0, 5, 10**18, 7))
+        table.close()

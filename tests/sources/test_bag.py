@@ -86,6 +86,10 @@ def test_a_topic_is_chosen_by_name_and_errors_list_the_topics(tmp_path: Path, pi
     assert np.array_equal(next(iter(clip)).pixels, pixels[0])
     with pytest.raises(SourceError, match=r"/c of bag .* is not in it; image topics: /a, /b"):
         BagSource(path, "/c")
+    with pytest.raises(SourceError, match=r"/i of bag .* is not in it; image topics: /i/compressed"):
+        BagSource(write_bag(tmp_path / "packed", {"/i/compressed": [compressed(ROS2, 0, pixels[0])]}), "/i")
+    with pytest.raises(SourceError, match=r"/i of bag .* is not in it; it has no images, only /text \(std_msgs/msg"):
+        BagSource(write_bag(tmp_path / "no_image", {"/text": [text]}), "/i")
     with pytest.raises(SourceError, match=r"is not an image: /text \(std_msgs/msg/String, 1 message\)"):
         BagSource(path, "/text")
     with pytest.raises(
