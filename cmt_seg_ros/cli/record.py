@@ -37,7 +37,8 @@ writes to --out (one folder per camera if there are several): bag/ (rosbag2, MCA
 each image, mask and list of tracks), recording.json (messages received and lost, by topic), overlay.mp4 with
 --video, and recorder_node.log.
 
-exit status: 0 recorded; 1 nothing was recorded, messages were lost, or an option is wrong.
+exit status: 0 recorded; 1 nothing was recorded, messages were lost (a full disk ends the recording), or an option is
+wrong.
 """
 LOOK_S, HINT_S, LINE_S = 0.2, 5.0, 5.0
 _NAMESPACE = re.compile(r"/?|/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
@@ -129,7 +130,7 @@ def _cameras(namespaces: Sequence[str], out: Path) -> list[Camera]:
 
 
 def _watch(nodes: NodeGroup, cameras: Sequence[Camera], duration_s: float) -> None:
-    """Show how much is recorded until the time is over.
+    """Show how much is recorded until the time is over, or a recorder has a full disk.
 
     Raises:
         CmtSegError: a recorder has ended.
@@ -138,6 +139,8 @@ def _watch(nodes: NodeGroup, cameras: Sequence[Camera], duration_s: float) -> No
     console.print(f"recording ROS domain {os.environ.get('ROS_DOMAIN_ID') or '0'}; Ctrl-C ends it", highlight=False)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not duration_s or time.monotonic() - begun < duration_s:
+            if any(camera.read().error for camera in cameras):
+                return
             nodes.check()
             past_s = time.monotonic() - begun
             if console.is_terminal:
@@ -163,8 +166,10 @@ def _tell(cameras: Sequence[Camera], stopped: Sequence[ChildProcess]) -> int:
     Raises:
         CmtSegError: a recorder failed.
     """
+    told = {camera.folder for camera in cameras if camera.read().error}
     for node in stopped:
-        raise node.failure(f"ended with status {node.status}")
+        if node.log.parent not in told:
+            raise node.failure(f"ended with status {node.status}")
     console, status = Console(), 0
     for camera in cameras:
         state = camera.read()
@@ -179,6 +184,8 @@ def _tell(cameras: Sequence[Camera], stopped: Sequence[ChildProcess]) -> int:
 def _issue(camera: Camera, state: State) -> str:
     """Return what is wrong with a recording, or an empty string."""
     log = camera.folder / "recorder_node.log"
+    if state.error:
+        return f"{camera.namespace}: the recording ended early, {state.lost} messages are lost: {state.error}"
     if not state.finished:
         return f"{camera.namespace}: the recording is incomplete; see {log}"
     if state.lost:
@@ -196,10 +203,12 @@ class State:
     Attributes:
         finished: all files are complete.
         topics: counts ``messages``, ``bytes``, ``lost`` and ``failed`` of each topic, by its name.
+        error: why it ended early; empty: it did not.
     """
 
     finished: bool = False
     topics: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    error: str = ""
 
     def total(self, key: str) -> int:
         """Return the sum over all topics."""
@@ -234,7 +243,7 @@ class Camera:
             status = json.loads((self.folder / "recording.json").read_text(encoding="utf-8"))
         except FileNotFoundError:  # the recorder is just starting
             return State()
-        return State(status["finished"], status["topics"])
+        return State(status["finished"], status["topics"], status.get("error", ""))
 
 
 def overview(cameras: Sequence[Camera], past_s: float) -> str:
