@@ -11,6 +11,8 @@ from typing import Any
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.task import Future
 
@@ -38,6 +40,14 @@ def make_executor() -> Any:
     except ImportError:  # until Iron
         return SingleThreadedExecutor()
     return EventsExecutor()
+
+
+def logger_of(node: Node) -> RcutilsLogger:
+    """Return a node's logger; after ROS was shut down one that only prints.
+
+    The node's own also publishes, and would say of each line that this failed.
+    """
+    return node.get_logger() if node.context.ok() else get_logger(f"{node.get_name()}.shutdown")
 
 
 def run(make_node: Callable[[], Node]) -> int:
