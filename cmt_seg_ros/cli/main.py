@@ -23,6 +23,7 @@ from cmt_seg_ros.cli import (
     train,
 )
 from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.node_processes import terminable
 
 EXAMPLES = """examples:
   cmt-seg demo                                           real nodes on the synthetic street; report in out/demo
@@ -54,10 +55,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 1 an explained error, 2 wrong usage, 130 Ctrl-C."""
+    """Run a command; return the exit status: 0 done, 1 an explained error, 2 wrong usage, 130 Ctrl-C or SIGTERM."""
     args = build_parser().parse_args(arguments)
     try:
-        return int(args.func(args))
+        with terminable():
+            return int(args.func(args))
     except CmtSegError as error:
         print(f"cmt-seg {args.command}: {error}", file=sys.stderr)
         return 1

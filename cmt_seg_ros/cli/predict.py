@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.files import replace_with
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.images.pixels import to_bgr
@@ -80,7 +83,10 @@ def run(args: argparse.Namespace) -> int:
         args.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--out {args.out} cannot be created: {error.strerror}") from error
-    with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
+    with (
+        tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar,
+        _telling(bar, args.out),
+    ):
         for batch in _batches(iter(source), args.batch):
             for frame, result in zip(batch, pipeline.process(batch), strict=True):
                 _write(args.out, frame, result, pipeline, args.alpha)
@@ -88,6 +94,16 @@ def run(args: argparse.Namespace) -> int:
         written = bar.n
     print(f"{written} frames: masks, objectness and overlays in {args.out}")
     return 0
+
+
+@contextmanager
+def _telling(bar: Any, out: Path) -> Iterator[None]:
+    """Say how far it came when it is stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        bar.write(f"stopped after {bar.n} of {bar.total} frames; their results are in {out}")
+        raise
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
@@ -108,7 +124,8 @@ def _write(out: Path, frame: Frame, result: Segmentation, pipeline: Pipeline, al
 
 def _write_top(path: Path, class_ids: U8, probabilities: U8) -> None:
     try:
-        np.savez_compressed(path, class_ids=class_ids, probabilities=probabilities)
+        with replace_with(path) as fresh, fresh.open("wb") as file:
+            np.savez_compressed(file, class_ids=class_ids, probabilities=probabilities)
     except OSError as error:
         raise SourceError(
             f"cannot write {path}: {error.strerror}; is the disk full or the folder read-only?"

@@ -9,7 +9,8 @@ import numpy as np
 
 from cmt_seg_ros.config import LARGEST_IMAGE_PX, SegmentationConfig
 from cmt_seg_ros.encodings import Pixels
-from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.errors import FrameError, SourceError, cause
+from cmt_seg_ros.files import replace_with
 from cmt_seg_ros.images.pixels import decode
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -74,7 +75,7 @@ def try_image(path: Path, flags: int = cv2.IMREAD_COLOR, max_image_px: int = Seg
 
 
 def write_image(path: Path, image: Pixels) -> None:
-    """Write an image file; its suffix says in which format.
+    """Write an image file, whole or not at all; its suffix says in which format.
 
     Args:
         path: of the file.
@@ -83,8 +84,17 @@ def write_image(path: Path, image: Pixels) -> None:
     Raises:
         SourceError: it cannot be written.
     """
-    if not cv2.imwrite(str(path), image):
-        raise SourceError(f"{path} cannot be written; is the disk full or the folder read-only?")
+    try:
+        written, data = cv2.imencode(path.suffix, image)
+        if written:
+            with replace_with(path) as fresh:
+                data.tofile(fresh)
+            return
+    except (OSError, cv2.error) as error:
+        raise SourceError(
+            f"{path} cannot be written: {cause(error)}; is the disk full or the folder read-only?"
+        ) from error
+    raise SourceError(f"{path} cannot be written: images of this kind do not fit into a {path.suffix} file")
 
 
 def check_size(name: str, image: Pixels, size: tuple[int, int]) -> None:

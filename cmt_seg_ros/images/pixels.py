@@ -10,6 +10,7 @@ import numpy as np
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS, Pixels, check_sides
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.quiet import quiet
 from cmt_seg_ros.structures import U8, Frame
 
 # What OpenCV converts to bgr8 on the way into the graph. YUV is BT.601 of limited range, as OpenCV has it.
@@ -183,7 +184,8 @@ def decode(data: U8, flags: int, max_image_px: int = SegmentationConfig.max_imag
     data = np.ascontiguousarray(data, np.uint8)
     check_area(*_header_size(data), max_image_px)
     try:
-        pixels = cv2.imdecode(data, flags) if data.size else None
+        with quiet():
+            pixels = cv2.imdecode(data, flags) if data.size else None
     except cv2.error:
         pixels = None
     if pixels is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from cmt_seg_ros.cli import predict as command
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.runtime.pipeline import Pipeline
@@ -67,3 +70,29 @@ def test_wrong_settings_are_one_sentence(
     assert main(["predict", "--images", str(photos), "--out", str(tmp_path), *options]) == 1
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error
+
+
+def test_told_to_stop_it_ends_cleanly_and_says_how_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for k in range(5):
+        cv2.imwrite(str(tmp_path / "in" / f"{k}.png"), np.full((64, 96, 3), 90, np.uint8))
+    written, write = list[Path](), command.write_image
+
+    def terminated(path: Path, image: np.ndarray) -> None:
+        write(path, image)
+        written.append(path)
+        if path.name == "2.png":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(command, "write_image", terminated)
+    before = signal.getsignal(signal.SIGTERM)
+    out = tmp_path / "out"
+    assert main(["predict", "--images", str(tmp_path / "in"), "--out", str(out), "--device", "CPU"]) == 130
+    assert signal.getsignal(signal.SIGTERM) == before
+    said = capsys.readouterr()
+    assert "stopped after 2 of 5 frames; their results are in" in said.out + said.err
+    assert "cmt-seg predict: stopped" in said.err and "Traceback" not in said.err
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in written), "no half files"
+    assert all(cv2.imread(str(path)) is not None for path in out.iterdir())
