@@ -95,11 +95,10 @@ class Graphs:
         more = tuple(replace(key, masks=MASKS[:3]) for key in keys)
         with self._lock:
             graph = self._use(device, keys) or self._use(device, more)
-            if (device, more) not in self._graphs:
-                # Many cameras make many different batches: only while there is room.
-                if len(keys) == 1 or self._has_room(device):
-                    self._begin(camera, device, more)
-            elif len(keys) == 1 and self._has_room(device):  # what serves any request comes first
+            # First what serves any request. Many cameras make many different batches: only while there is room.
+            if graph is None and (len(keys) == 1 or self._has_room(device)):
+                self._begin(camera, device, more)
+            elif graph is not None and len(keys) == 1 and self._has_room(device):
                 self._begin(camera, device, keys)
             return graph
 

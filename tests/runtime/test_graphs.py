@@ -128,6 +128,18 @@ def test_what_is_only_better_pushes_nothing_out(package: ModelPackage, core: Cor
     until(lambda: made.used("CPU") == [key(100), exact])
 
 
+def test_what_serves_any_request_is_not_compiled_again_while_the_exact_one_is_there(
+    package: ModelPackage, core: Core, tmp_path: Path
+) -> None:
+    made, exact = make(package, core, tmp_path, max_networks=2), key(100, ("class_ids",))
+    core.let(1000)
+    made.compile("CPU", exact)
+    assert made.ready("CPU", exact, "a") is not None
+    assert not made.compiling() and core.begun == [exact]
+    assert made.ready("CPU", key(100), "a") is None, "other masks need it"
+    until(lambda: made.used("CPU") == [exact, key(100)])
+
+
 def test_refusals_are_kept_for_a_bounded_number_of_sizes(package: ModelPackage, core: Core, tmp_path: Path) -> None:
     made = make(package, core, tmp_path, max_networks=3)
     core.refuses = True
