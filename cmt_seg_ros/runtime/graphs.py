@@ -181,6 +181,7 @@ class Graphs:
         """Compile in the background, unless that is known to fail or being done."""
         key = device, keys
         if self._closed or key in self._graphs or key in self._refused or key == self._under_way:
+            self._requests.pop(camera, None)  # what the camera asked for before, nobody waits for
             return
         self._requests[camera] = key
         if not self._working:
