@@ -19,7 +19,6 @@ from cmt_seg_ros.evaluation.inputs import find_inputs
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.workers import Outcome
-from cmt_seg_ros.node_processes import terminable
 
 EXAMPLES = """examples:
   cmt-seg evaluate drive.mcap --out out/drive                     all cameras of a bag; truth where it has some
@@ -94,8 +93,7 @@ def run(args: argparse.Namespace) -> int:
     if len(jobs) + len(failed) > 1:
         with claimed(args.out, SEVERAL):
             pass  # better refused now than after hours
-    with terminable():
-        outcomes = list(_evaluate_live(jobs) if args.live else _evaluate(args, jobs))
+    outcomes = list(_evaluate_live(jobs) if args.live else _evaluate(args, jobs))
     outcomes += [Outcome(job, None, error) for job, error in failed]
     order = {job.name: number for number, job in enumerate([*jobs, *(job for job, _ in failed)])}
     outcomes.sort(key=lambda outcome: order[outcome.job.name])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -89,7 +91,10 @@ def run(args: argparse.Namespace) -> int:
     source = open_source(clip)
     out = _open_folder(args, frames_of(clip, len(source)))
     pipeline = Pipeline(config)
-    with tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar:
+    with (
+        tqdm(total=len(source), unit="frame", desc=f"{pipeline.package.name} on {pipeline.engine.device}") as bar,
+        _telling(bar, args.out),
+    ):
         for batch in _batches(iter(source), args.batch):
             batch = [pipeline.check(frame) for frame in batch]  # the overlay must be as bright as what is inferred
             for frame, result in zip(batch, pipeline.process(batch), strict=True):
@@ -116,6 +121,16 @@ def _open_folder(args: argparse.Namespace, frames: list[str] | int) -> OutputFol
     out.check(files)
     out.make()
     return out
+
+
+@contextmanager
+def _telling(bar: Any, out: Path) -> Iterator[None]:
+    """Say how far it came when it is stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        bar.write(f"stopped after {bar.n} of {bar.total} frames; their results are in {out}")
+        raise
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from cmt_seg_ros.config import RECORDABLE, RECORDING_FILES, RecorderConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.node_processes import ChildProcess, NodeGroup, terminable
+from cmt_seg_ros.node_processes import ChildProcess, NodeGroup
 
 EXAMPLES = f"""examples:
   cmt-seg record                                          camera /camera: image_raw and all usual results, until Ctrl-C
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     cameras = _cameras(args.namespace or ["/camera"], out.resolve())
     # The shell's own ROS domain: that is where the nodes are.
     environment = {**os.environ, "RCUTILS_COLORIZED_OUTPUT": "0"}
-    with terminable(), NodeGroup(out, environment) as nodes:
+    with NodeGroup(out, environment) as nodes:
         recorders = []
         for camera in cameras:
             values = {**dataclasses.asdict(config), "out": str(camera.folder), "use_sim_time": args.use_sim_time}

@@ -39,6 +39,24 @@ class SegmentationConfig:
         False, "pin the threads of inference to cores; two nodes on one machine would share the same ones"
     )
     cache_dir: str = text("", "folder for compiled networks and tuning results; empty: ~/.cache/cmt_seg_ros/openvino")
+    max_cached_networks: int = number(
+        64, 1, 10_000, "most compiled networks kept in cache_dir, the newest; one is a few megabytes", unit="networks"
+    )
+    max_networks: int = number(
+        32,
+        2,
+        1024,
+        "most compiled networks kept in memory for each device: one for each size, encoding and masks of images; the "
+        "least recently used is released",
+        unit="networks",
+    )
+    max_networks_mb: int = number(
+        1000,
+        1,
+        1_000_000,
+        "memory of these, as estimated from the images' sizes; only what was not used in the last seconds is released",
+        unit="MB",
+    )
     autotune: bool = flag(
         False,
         "measure at start which batch size and number of requests are fastest, up to max_batch_size and num_requests "

@@ -20,6 +20,7 @@ import simplejpeg
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.quiet import quiet
 from cmt_seg_ros.structures import U8
 
 SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
@@ -107,7 +108,8 @@ def undecodable(size: int, why: str = "expected a jpeg or a png") -> FrameError:
 
 def _decode_other(data: U8, flags: int) -> Pixels:
     try:
-        pixels = cv2.imdecode(data, flags)
+        with quiet():
+            pixels = cv2.imdecode(data, flags)
     except cv2.error:
         pixels = None
     if pixels is None:

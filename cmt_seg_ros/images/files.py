@@ -9,7 +9,7 @@ import numpy as np
 
 from cmt_seg_ros.config import LARGEST_IMAGE_PX, SegmentationConfig
 from cmt_seg_ros.encodings import Pixels
-from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.errors import FrameError, SourceError, cause
 from cmt_seg_ros.files import is_hidden, natural_key, refuse_lfs_pointer
 from cmt_seg_ros.images.decoder import decode
 from cmt_seg_ros.outputs import OutputFolder
@@ -91,7 +91,7 @@ def read_bytes(path: Path) -> U8:
 
 
 def write_image(out: OutputFolder, name: str, image: Pixels) -> None:
-    """Write an image file; its suffix says in which format.
+    """Write an image file, whole or not at all; its suffix says in which format.
 
     Args:
         out: folder of the file.
@@ -102,15 +102,17 @@ def write_image(out: OutputFolder, name: str, image: Pixels) -> None:
         ConfigError: a file of this name is there that is not ours.
         SourceError: it cannot be written.
     """
-    data = cv2.imencode(Path(name).suffix, image)[1]
+    path = out.folder / name
     try:
-        with out.replace(name) as fresh:
-            fresh.write_bytes(data)
-    except OSError as error:
-        reason = error.strerror or error
-        raise SourceError(
-            f"{out.folder / name} cannot be written: {reason}; is the disk full or the folder read-only?"
-        ) from error
+        written, data = cv2.imencode(path.suffix, image)
+        if written:
+            with out.replace(name) as fresh:
+                fresh.write_bytes(data)
+            return
+    except (OSError, cv2.error) as error:
+        reason = getattr(error, "strerror", None) or cause(error)
+        raise SourceError(f"{path} cannot be written: {reason}; is the disk full or the folder read-only?") from error
+    raise SourceError(f"{path} cannot be written: images of this kind do not fit into a {path.suffix} file")
 
 
 def check_size(name: str, image: Pixels, size: tuple[int, int]) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.task import Future
@@ -25,7 +24,8 @@ from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.config import RecorderConfig
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.diagnostics import Throttle
-from cmt_seg_ros.ros.common.process import run
+from cmt_seg_ros.ros.common.namesakes import NamesakeWatch
+from cmt_seg_ros.ros.common.process import logger_of, run
 from cmt_seg_ros.ros.recorder.folder import RecordingFolder
 from cmt_seg_ros.ros.recorder.thread import RecordingThread
 from cmt_seg_ros.ros.recorder.topics import DEPTH, Topic, wanted
@@ -58,6 +58,7 @@ class RecorderNode(Node):
         config = parameters.load(self, RecorderConfig)
         self._topics = {self.resolve_topic_name(name): topic for name, topic in wanted(config).items()}
         self._throttle, self._early, self._filmed = Throttle(), deque[Arrival](), ""
+        self._namesakes = NamesakeWatch(self)
         self._folder = RecordingFolder(Path(config.out), self._topics)
         self.finished: Future = Future()
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # not the node's clock: simulated time may stand still
@@ -74,7 +75,7 @@ class RecorderNode(Node):
 
     def close(self) -> None:
         """Write what is queued and finish the files."""
-        log = get_logger("recorder_node")  # the node's own logger publishes, and ROS may be down by now
+        log = logger_of(self)
         self._release(0)
         thread = self._thread
         if not thread.close():
@@ -128,7 +129,8 @@ class RecorderNode(Node):
 
     def _put(self, arrival: Arrival) -> None:
         if not self._thread.put(arrival):
-            self._warn(f"{arrival.topic}: queue is full, {self._thread.lost} messages lost so far")
+            why = "queue is full" if self._thread.alive else "the thread that writes has ended"
+            self._warn(f"{arrival.topic}: {why}, {self._thread.lost} messages lost so far")
 
     def _on_undelivered(self, topic: str, event: Any) -> None:
         """Count the messages that ROS reports as sent to this subscription but not delivered."""
@@ -144,7 +146,7 @@ class RecorderNode(Node):
     def _warn(self, text: str) -> None:
         """Log each kind of problem at intervals, not once per message."""
         if self._throttle.allows("recorder", text.split(":")[0]):
-            self.get_logger().warning(text)
+            logger_of(self).warning(text)
 
 
 def main() -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cmt_seg_ros.bags.writer import Arrival, BagWriteError
+from cmt_seg_ros.errors import cause
+
+log = logging.getLogger(__name__)
 
 QUEUE_BYTES = 64 << 20
 QUEUE_MESSAGES = 4096
@@ -77,6 +82,11 @@ class RecordingThread:
         self._thread.start()
 
     @property
+    def alive(self) -> bool:
+        """Whether the thread runs; one that has ended writes nothing any more."""
+        return self._thread.is_alive()
+
+    @property
     def written(self) -> int:
         """Messages written, of all topics."""
         return sum(count.written for count in list(self.counts.values()))
@@ -96,10 +106,10 @@ class RecordingThread:
         return self.counts.setdefault(topic, TopicCount())
 
     def put(self, arrival: Arrival) -> bool:
-        """Queue an arrival; False if the queue is full."""
+        """Queue an arrival; False if the queue is full, or nobody empties it any more."""
         with self._changed:
             full = self._bytes + len(arrival.raw) > self._max_bytes or len(self._queue) >= QUEUE_MESSAGES
-            if full or self._closing:
+            if full or self._closing or not self.alive:
                 self.count(arrival.topic).overrun += 1
                 return False
             self._queue.append(arrival)
@@ -119,8 +129,8 @@ class RecordingThread:
         while self._wait():
             while (arrival := self._next()) is not None:
                 self._take(arrival)
-                self._tick(self.counts, self.failure)
-            self._tick(self.counts, self.failure)
+                self._call(self._tick, self.counts, self.failure)
+            self._call(self._tick, self.counts, self.failure)
 
     def _take(self, arrival: Arrival) -> None:
         count = self.count(arrival.topic)
@@ -137,7 +147,15 @@ class RecordingThread:
             self.failure = str(error)
         except Exception as error:  # a bad message must not end the recording
             count.failed += 1
-            self._report(f"{arrival.topic}: {error}")
+            self._call(self._report, f"{arrival.topic}: {cause(error)}")
+
+    @staticmethod
+    def _call(callback: Callable[..., object], *arguments: Any) -> None:
+        """Call back; an error there must not end the recording either."""
+        try:
+            callback(*arguments)
+        except Exception as error:
+            log.error("recorder: %s: %s", type(error).__name__, error)
 
     def drop(self, error: BagWriteError) -> None:
         """Count what the bag had taken and could not keep."""
