@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cmt_seg_ros.errors import FrameError
 
-Pixels = npt.NDArray[Any]  # uint8, of mono16 uint16
+Pixels = npt.NDArray[Any]  # uint8; of mono16, rgb16 and bgr16 uint16
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ ENCODINGS: dict[str, Encoding] = {
     **dict.fromkeys(("bgra8", "8UC4", "rgba8"), Encoding(4)),
     **dict.fromkeys(("mono8", "8UC1"), Encoding()),
     "mono16": Encoding(dtype=np.uint16),
+    **dict.fromkeys(("rgb16", "bgr16"), Encoding(3, np.uint16)),
     **dict.fromkeys(("yuv422", "uyvy", "yuv422_yuy2", "yuyv"), Encoding(2, block=(1, 2))),
     **dict.fromkeys(("nv12", "nv21", "i420"), Encoding(block=(2, 2), planar=True)),
     **dict.fromkeys(("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8"), Encoding()),

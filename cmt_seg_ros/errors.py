@@ -57,3 +57,8 @@ class DatasetError(CmtSegError):
 
 class TrackingError(CmtSegError):
     """Masks cannot be tracked: wrong type, sizes that differ, a frame out of order."""
+
+
+def cause(error: BaseException) -> str:
+    """Return the text of an error; the name of its type where it has none."""
+    return str(error).strip() or type(error).__name__

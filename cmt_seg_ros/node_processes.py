@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -253,11 +254,14 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Have SIGTERM end the command as Ctrl-C does, with its nodes."""
+    """Have SIGTERM end the command as Ctrl-C does, with its nodes; only the main thread can have that."""
 
     def interrupt(signum: int, frame: object) -> None:
         raise KeyboardInterrupt
 
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield

@@ -45,3 +45,9 @@ class Problems:
             log.warning("%s", text)
         if count == _LOGGED + 1:
             log.warning("more problems of kind %s are not logged, but counted", kind)
+
+    def note(self, text: str) -> None:
+        """Log once what is left out because it is none of ours; it is no problem, and counts as none."""
+        if text not in self._seen:
+            self._seen.add(text)
+            log.warning("%s", text)

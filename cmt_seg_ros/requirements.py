@@ -36,6 +36,7 @@ REQUIREMENTS = (
     Requirement("tqdm", "tqdm==4.70.1", "python3-tqdm"),
     Requirement("rich", "rich==15.0.0", "python3-rich"),
     Requirement("av", "av==16.0.1"),
+    Requirement("simplejpeg", "simplejpeg==1.9.0"),
     Requirement("openvino", "openvino==2026.4.1"),
     Requirement("rosbags", "rosbags==0.11.9"),
     Requirement("lz4", "lz4==4.4.5"),

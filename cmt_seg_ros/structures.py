@@ -76,14 +76,15 @@ class Frame:
     Attributes:
         camera: name of the camera; frames are batched and counted per camera.
         stamp_ns: time of capture, ns.
-        pixels: laid out according to ``encoding``: (H, W, C) uint8, for one channel also (H, W); mono16: (H, W) uint16
-            in either byte order; yuv422 variants: (H, W, 2) uint8; nv12, nv21, i420: (H * 3 / 2, W) uint8, luma rows
-            first, then chroma rows (in i420 two chroma rows per row); jpeg, png and the like: (n,) uint8, the
-            bytes of the file. Rows may be padded (a strided view); the last axis is contiguous.
+        pixels: laid out according to ``encoding``: (H, W, C) uint8, for one channel also (H, W); mono16: (H, W) uint16,
+            rgb16 and bgr16: (H, W, 3) uint16, in either byte order; yuv422 variants: (H, W, 2) uint8; nv12, nv21, i420:
+            (H * 3 / 2, W) uint8, luma rows first, then chroma rows (in i420 two chroma rows per row); jpeg, png and the
+            like: (n,) uint8, the bytes of the file. Rows may be padded (a strided view); the last axis is contiguous.
         encoding: ROS name, one of ENCODINGS.
         frame_id: ROS coordinate frame, passed through unchanged.
         name: origin of the frame (stem of a file, frame number); used to name outputs.
         truth: ground truth, None where unknown.
+        bits: of encodings of 16 bits: how many of them the values use; 12: 4095 is white. Of others it has no meaning.
         decoded_from: the frame with the jpeg or png that the pixels were decoded from; None: they came as they are.
     """
 
@@ -94,6 +95,7 @@ class Frame:
     frame_id: str = ""
     name: str = ""
     truth: GroundTruth | None = None
+    bits: int = 16
     decoded_from: Frame | None = None
 
     @property

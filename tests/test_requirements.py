@@ -112,7 +112,7 @@ def test_a_machine_with_only_ros_and_what_rosdep_installs(tmp_path: Path, ros_en
     for program in (*(f"lib/cmt_seg_ros/{node}" for node in ("segmentation_node", "source_node")), CMT_SEG):
         status, out, err = machine.run(program, *(["predict", "--help"] if program == CMT_SEG else []))
         assert status == 1 and out == "" and err.count("\n") == 1, f"{program}: {out}{err}"
-        assert re.search(rf"this Python has no av, openvino, rosbags, .*: \S+ {line}\n", err), err
+        assert re.search(rf"this Python has no av, simplejpeg, openvino, rosbags, .*: \S+ {line}\n", err), err
 
     status, out, _ = machine.run(CMT_SEG, "doctor", "--keep", "--json")
     rows = {row["check"]: row for row in json.loads(out)["findings"]}

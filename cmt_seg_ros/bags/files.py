@@ -13,7 +13,11 @@ from cmt_seg_ros.problems import Problems
 
 METADATA = "metadata.yaml"
 ROS1_SUFFIXES = (".bag", ".bag.active")
-ROS2_SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
+PACKED_SUFFIXES = (".zstd", ".lz4")
+"""Of files that rosbag2 compressed as a whole, by its compression plugins."""
+
+_STORAGE = (".mcap", ".db3")
+ROS2_SUFFIXES = _STORAGE + tuple(storage + packed for storage in _STORAGE for packed in PACKED_SUFFIXES)
 BAG_SUFFIXES = ROS1_SUFFIXES + ROS2_SUFFIXES
 _MAX_METADATA_BYTES = 16_000_000  # of a bag that is split into tens of thousands of files
 
@@ -78,13 +82,14 @@ def storage_files(path: Path, problems: Problems) -> list[Path]:
         return [path]
     found = (p for p in path.iterdir() if p.name.endswith(ROS2_SUFFIXES) and not is_hidden(p.name))
     there = sorted(found, key=lambda file: natural_key(file.name))
+    if not there:
+        raise SourceError(f"bag {path} cannot be read: the folder has no file ending in {', '.join(ROS2_SUFFIXES)}")
     stated = _metadata(path, problems).get("relative_file_paths")
     named = [path / Path(str(name)).name for name in stated] if isinstance(stated, list) else []
+    there = _without_twins(path, there, named, problems)
     for file in named:
         if file not in there:
             problems.add("damaged_bag", f"bag {path}: {file.name} is missing, {METADATA} names it")
-    if not there:
-        raise SourceError(f"bag {path} cannot be read: the folder has no file ending in {', '.join(ROS2_SUFFIXES)}")
     for file in there:
         refuse_lfs_pointer(file, SourceError)
         if named and file not in named:
@@ -92,16 +97,35 @@ def storage_files(path: Path, problems: Problems) -> list[Path]:
     return [file for file in named if file in there] + [file for file in there if file not in named]
 
 
+def _without_twins(path: Path, there: list[Path], named: list[Path], problems: Problems) -> list[Path]:
+    """Leave out of a compressed file and the same file unpacked the one that metadata.yaml does not name.
+
+    Both are there if rosbag2 was killed while it compressed, or if somebody unpacked the file by hand.
+    """
+    twins = {packed: packed.with_suffix("") for packed in there if packed.suffix in PACKED_SUFFIXES}
+    out = {plain if packed in named else packed for packed, plain in twins.items() if plain in there}
+    for file in sorted(out):
+        problems.note(f"bag {path}: {file.name} is not read: the same is there {'un' * (file in twins)}packed")
+    return [file for file in there if file not in out]
+
+
 def _metadata(path: Path, problems: Problems) -> dict[str, Any]:
-    """Read what a rosbag2 folder says of itself; nothing where that is missing or damaged."""
+    """Read what a rosbag2 folder says of itself; nothing where that is missing or damaged.
+
+    A recorder writes it at the end. That it is missing is no damage: whatever a recorder that died has lost is found
+    in the files.
+    """
     try:
         loaded = read_yaml(path / METADATA, _MAX_METADATA_BYTES)
         found = loaded["rosbag2_bagfile_information"]
         if isinstance(found, dict):
             return found
         problem = "does not describe a bag"
-    except OSError:
-        problem = "is missing"
+    except FileNotFoundError:
+        problems.note(f"bag {path}: {METADATA} is missing; all files of the folder are read, by name")
+        return {}
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
     except (ConfigError, KeyError, TypeError):
         problem = "cannot be understood"
     problems.add("damaged_bag", f"bag {path}: {METADATA} {problem}; all files of the folder are read, by name")

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import lz4.frame  # type: ignore[import-untyped]
 from backports import zstd
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.files import PACKAGE, share_folders, shared
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 TYPES = (RAW, COMPRESSED)
 """Types of image messages."""
 
-_ZSTD = b"\x28\xb5\x2f\xfd"  # no message begins so: CDR's first byte is 0, a ROS 1 header's sequence is not that far
+CDR, ROS1 = "cdr", "ros1"
+READ_ENCODINGS = (CDR, ROS1)
+"""How messages that can be read are serialized, as bags name it."""
+
+MAX_MESSAGE_BYTES = 1 << 29
+"""Of a message that a bag has compressed, decompressed: a few bytes may claim to be many gigabytes."""
+
+# First bytes of the frames that rosbag2's compression plugins write; a serialized message (CDR) begins with 0.
+_FRAMES = {
+    b"\x28\xb5\x2f\xfd": ("zstd", zstd.ZstdDecompressor, lambda raw: zstd.get_frame_info(raw).decompressed_size),
+    b"\x04\x22\x4d\x18": (
+        *("lz4", lz4.frame.LZ4FrameDecompressor),
+        lambda raw: lz4.frame.get_frame_info(raw)["content_size"],
+    ),
+}
 
 
 class BagMessage(NamedTuple):
@@ -31,25 +46,60 @@ class BagMessage(NamedTuple):
         type: of the message, by its name in ROS 2: ``package/msg/Name``.
         received_ns: when it was recorded, ns.
         raw: the serialized message; of bags with compressed messages, compressed.
-        ros1: it is serialized as ROS 1 does; else as ROS 2 does (CDR).
+        encoding: how it is serialized: as in ROS 2 (:data:`CDR`), as in ROS 1 (:data:`ROS1`), or, in MCAP, as other
+            tools do (``json``, ``protobuf``); such a message cannot be read.
     """
 
     topic: str
     type: str
     received_ns: int
     raw: bytes
-    ros1: bool = False
+    encoding: str = CDR
 
     def read(self) -> Any:
         """Deserialize it by ROS's or this package's own definition of its type, whatever the bag says.
 
         Raises:
+            FrameError: it is compressed and damaged or too large, or it is serialized in another way (``malformed``).
             Exception: it is damaged, or its type is neither ROS's nor this package's: rosbags lets through whatever
                 numpy or struct raise.
         """
-        raw = zstd.decompress(self.raw) if self.raw[:4] == _ZSTD else self.raw
-        store = typestore(self.ros1)
-        return store.deserialize_ros1(raw, self.type) if self.ros1 else store.deserialize_cdr(raw, self.type)
+        store = typestore(self.encoding == ROS1)
+        if self.encoding == ROS1:
+            return store.deserialize_ros1(self.raw, self.type)
+        if self.encoding != CDR:
+            raise FrameError(f"it is serialized as {self.encoding}; {' and '.join(READ_ENCODINGS)} are read")
+        return store.deserialize_cdr(_serialized(self.raw), self.type)
+
+
+def _serialized(raw: bytes) -> bytes:
+    """Return a message in CDR, decompressed where rosbag2 compressed messages one by one.
+
+    Raises:
+        FrameError: it cannot be decompressed, or it is not CDR (``malformed``).
+    """
+    if (frame := _FRAMES.get(raw[:4])) is not None:
+        raw = _decompressed(raw, *frame)
+    if raw[:2] not in (b"\x00\x00", b"\x00\x01"):
+        begin, known = raw[:4].hex(" "), " or ".join(name for name, *_ in _FRAMES.values())
+        raise FrameError(f"it begins with {begin or 'nothing'}: neither CDR (00 00, 00 01) nor a frame of {known}")
+    return raw
+
+
+def _decompressed(raw: bytes, name: str, tool: Any, stated_bytes: Callable[[bytes], int | None]) -> bytes:
+    try:
+        size = stated_bytes(raw) or 0
+        if size <= MAX_MESSAGE_BYTES:
+            decompressor = tool()
+            whole = decompressor.decompress(raw, max_length=MAX_MESSAGE_BYTES + 1)
+            size = max(size, len(whole))
+    except Exception as error:  # each tool has errors of its own
+        raise FrameError(f"its {name} frame cannot be decompressed: {error}") from error
+    if size > MAX_MESSAGE_BYTES:
+        raise FrameError(f"its {name} frame of {len(raw)} bytes has more than {MAX_MESSAGE_BYTES} decompressed")
+    if not decompressor.eof:
+        raise FrameError(f"its {name} frame ends early, after {len(raw)} bytes")
+    return bytes(whole)
 
 
 def raw_stamp_ns(raw: bytes) -> int | None:

@@ -6,19 +6,27 @@ import bz2
 import mmap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lz4.frame  # type: ignore[import-untyped]
 from backports import zstd
 
-Report = Callable[[str], None]
-"""Takes a line about what is damaged; the caller adds the name of the file."""
+
+class Report(Protocol):
+    """Takes a line about a file; the caller adds the file's name."""
+
+    def __call__(self, text: str, damaged: bool = True, /) -> None:
+        """Note what is damaged or, if ``damaged`` is False, what cannot be read."""
+
 
 _TOOLS: dict[str, Callable[[], Any]] = {
     "zstd": zstd.ZstdDecompressor,
     "lz4": lz4.frame.LZ4FrameDecompressor,
     "bz2": bz2.BZ2Decompressor,
 }
+COMPRESSIONS = ("", "none", *_TOOLS)
+"""Of chunks that can be read, as MCAP and ROS 1 name them."""
+
 _PIECE = 4096  # bytes fed at once: what comes before an error in the same piece is lost
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
 from cmt_seg_ros.bags.messages import BagMessage, ros2_type
-from cmt_seg_ros.bags.recover_chunk import Report, decompress_start, file_view
+from cmt_seg_ros.bags.recover_chunk import COMPRESSIONS, Report, decompress_start, file_view
 
 _MAGIC = b"\x89MCAP0\r\n"
 
-_FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _LAST = 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
+_HEADER, _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _LAST = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0F
 _FOOTER_BYTES = 29  # with its opcode and length; the magic follows
 # Opcode, length, times, sizes and checksum, then the compression: hardly anything else looks so.
 _CHUNK_START = re.compile(rb"\x06.{8}.{28}(?:\x00{4}|\x03\x00{3}lz4|\x04\x00{3}zstd)", re.DOTALL)
@@ -47,6 +48,35 @@ class _Chunk(NamedTuple):
     data: memoryview
 
 
+def is_foreign(path: Path) -> bool:
+    """Say whether a file is of another profile than ROS 2, or its chunks are compressed as nobody here knows.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    data = file_view(path)
+    header = _record(data, len(_MAGIC))
+    if data[: len(_MAGIC)] != _MAGIC or header is None or header.opcode != _HEADER or not header.whole:
+        return False  # it is damaged
+    try:
+        profile, _ = _text(header.content, 0)
+    except (struct.error, UnicodeDecodeError):
+        return False
+    records = _Scan(data, lambda *_: None).file_records()
+    chunks = (chunk for record in records if record.opcode == _CHUNK and (chunk := _chunk(record)) is not None)
+    return profile != "ros2" or any(chunk.compression not in COMPRESSIONS for chunk in chunks)
+
+
+def is_closed(path: Path) -> bool:
+    """Say whether a file has its end.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    data = file_view(path)
+    return data[-len(_MAGIC) :] == _MAGIC and _footer(data) is not None
+
+
 def scan(path: Path, report: Report) -> Iterator[BagMessage]:
     """Read all messages that can be found, in the order of the file.
 
@@ -67,11 +97,11 @@ class _Scan:
         self._data, self._report = data, report
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, tuple[str, str, str]] = {}  # topic, type, how its messages are serialized
-        self._nameless = 0
+        self._nameless, self._packed = 0, Counter[str]()
 
     def messages(self) -> Iterator[BagMessage]:
         self._read_summary()
-        for record in self._file_records():
+        for record in self.file_records():
             for inner in self._chunk_records(record) if record.opcode == _CHUNK else (record,):
                 try:
                     message = self._take(inner)
@@ -82,8 +112,10 @@ class _Scan:
                     yield message
         if self._nameless:
             self._report(f"{self._nameless} messages are lost: the file does not say of which topic they are")
+        for name, count in self._packed.items():
+            self._report(f"{count} chunks cannot be read: they are compressed as {name!r}, not as lz4 or zstd", False)
 
-    def _file_records(self) -> Iterator[_Record]:
+    def file_records(self) -> Iterator[_Record]:
         """Read the file's records; what cannot be one is passed over up to the next chunk."""
         at = len(_MAGIC)
         while (record := _record(self._data, at)) is not None and record.opcode != _FOOTER:
@@ -106,7 +138,10 @@ class _Scan:
     def _chunk_records(self, record: _Record) -> Iterator[_Record]:
         """Read the records in a chunk, as many as there are."""
         chunk = _chunk(record)
-        assert chunk is not None  # _file_records gives no other
+        assert chunk is not None  # file_records gives no other
+        if chunk.compression not in COMPRESSIONS:
+            self._packed[chunk.compression] += 1
+            return
         data = decompress_start(chunk.data, chunk.compression)
         if len(data) < chunk.size:
             self._report(f"of the chunk at byte {record.at} only {len(data)} of {chunk.size} bytes can be read")
@@ -132,14 +167,13 @@ class _Scan:
                 self._nameless += 1
                 return None
             topic, type_name, encoding = self._channels[number]
-            if encoding in ("cdr", "ros1"):
-                return BagMessage(topic, type_name, received_ns, bytes(content[22:]), encoding == "ros1")
+            return BagMessage(topic, type_name, received_ns, bytes(content[22:]), encoding)
         return None
 
     def _read_summary(self) -> None:
         """Note the channels from the summary at the end, where there is one: the chunk with them may be damaged."""
-        footer = _record(self._data, len(self._data) - len(_MAGIC) - _FOOTER_BYTES)
-        if footer is None or footer.opcode != _FOOTER or self._data[-len(_MAGIC) :] != _MAGIC:
+        footer = _footer(self._data)
+        if footer is None or self._data[-len(_MAGIC) :] != _MAGIC:
             return
         at = struct.unpack_from("<Q", footer.content)[0] or len(self._data)
         while (record := _record(self._data, at)) is not None and record.whole and record.opcode != _FOOTER:
@@ -149,6 +183,12 @@ class _Scan:
                 except (struct.error, UnicodeDecodeError):
                     return
             at = record.end
+
+
+def _footer(data: memoryview) -> _Record | None:
+    """Read the record at the end; None if it is not there."""
+    footer = _record(data, len(data) - len(_MAGIC) - _FOOTER_BYTES)
+    return footer if footer is not None and footer.opcode == _FOOTER else None
 
 
 def _record(data: memoryview, at: int) -> _Record | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from cmt_seg_ros.bags.messages import BagMessage, ros2_type
+from cmt_seg_ros.bags.messages import ROS1, BagMessage, ros2_type
 from cmt_seg_ros.bags.recover_chunk import Report, decompress_start, file_view
 
 _MAGIC = b"#ROSBAG V2.0\n"
@@ -43,7 +43,7 @@ def scan(path: Path, report: Report) -> Iterator[BagMessage]:
             time = record.header.get("time", b"")
             seconds, nanoseconds = struct.unpack("<II", time) if len(time) == 8 else (0, 0)
             received_ns = seconds * 1_000_000_000 + nanoseconds
-            yield BagMessage(*topics[record.header["conn"]], received_ns, bytes(record.content), ros1=True)
+            yield BagMessage(*topics[record.header["conn"]], received_ns, bytes(record.content), ROS1)
 
 
 def _names(record: _Record) -> tuple[tuple[Mapping[str, bytes], str], tuple[Mapping[str, bytes], str]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cmt_seg_ros.bags.messages import BagMessage
+from cmt_seg_ros.bags.messages import READ_ENCODINGS, BagMessage, ros2_type
 from cmt_seg_ros.bags.recover_chunk import Report, file_view
 
 _MAGIC = b"SQLite format 3\x00"
@@ -47,19 +47,20 @@ def scan(path: Path, report: Report) -> Iterator[BagMessage]:
         report(f"its {len(data)} bytes do not begin as those of an SQLite file do")
         return
     pages = _Pages(data, page_size)
-    topics: dict[int, tuple[str, str]] = {}
+    topics: dict[int, tuple[str, str, str]] = {}  # name, type, how its messages are serialized
     found: dict[int, tuple[int, int, _Row]] = {}  # by row, as a page may be there twice: time, topic, place
     for row in pages.rows():
         match pages.values(row):
             case [None, int(topic), int(received_ns), bytes()]:
                 found[row.rowid] = (received_ns, topic, row)
-            case [None, str(name), str(type_name), "cdr", *_]:
-                topics[row.rowid] = (name, type_name)
+            case [None, str(name), str(type_name), str(encoding), *_] if encoding in READ_ENCODINGS:
+                topics[row.rowid] = (name, ros2_type(type_name), encoding)
     for received_ns, topic, row in sorted(found.values()):
         if topic in topics:
             raw = pages.values(row, whole=True)[3]
             assert isinstance(raw, bytes)
-            yield BagMessage(*topics[topic], received_ns, raw)
+            name, type_name, encoding = topics[topic]
+            yield BagMessage(name, type_name, received_ns, raw, encoding)
     nameless = sum(topic not in topics for _, topic, _ in found.values())
     if nameless:
         report(f"{nameless} messages are lost: the file does not say of which topic they are")

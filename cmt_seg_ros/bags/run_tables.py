@@ -8,9 +8,11 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmt_seg_ros.bags.committed import CommittedFile
 from cmt_seg_ros.bags.messages import raw_stamp_ns
 from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.errors import SourceError
@@ -63,8 +65,9 @@ class SentTable:
         self._write((sent.index, sent.clip_stamp_ns, sent.stamp_ns, sent.sent_ns))
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; rows that could not be written were said by :meth:`add`."""
+        with suppress(OSError):
+            self._file.close()
 
     def _write(self, values: Iterable[object]) -> None:
         try:
@@ -77,29 +80,30 @@ class SentTable:
 
 
 class ArrivalTable:
-    """Writer of arrivals.csv: one row a message.
+    """Writer of arrivals.csv: one row a message; on a full disk it ends with a whole row.
 
     Args:
         path: the file; overwritten.
 
     Raises:
-        OSError: it cannot be written; also while writing.
+        OSError: it cannot be written; also of :meth:`flush` and :meth:`close`, which may be tried again.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="\n")
-        self._file.write(_line(ARRIVAL_COLUMNS))
+        self._file = CommittedFile(path)
+        self._file.cut(0)
+        self._file.write(_line(ARRIVAL_COLUMNS).encode())
         self.flush()
 
     def add(self, arrival: Arrival) -> None:
         """Add a row, unless the message has no stamp."""
         stamp_ns = raw_stamp_ns(arrival.raw)
         if stamp_ns is not None:
-            self._file.write(_line((arrival.topic, stamp_ns, arrival.received_ns)))
+            self._file.write(_line((arrival.topic, stamp_ns, arrival.received_ns)).encode())
 
     def flush(self) -> None:
         """Let readers see all rows."""
-        self._file.flush()
+        self._file.commit()
 
     def close(self) -> None:
         """Close the file."""

@@ -7,23 +7,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from backports import zstd
 from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import Reader as Ros2Reader
 
 from cmt_seg_ros.bags import recover_mcap, recover_ros1, recover_sqlite
 from cmt_seg_ros.bags.files import ROS1_SUFFIXES, check_count, storage_files
-from cmt_seg_ros.bags.messages import RAW, TYPES, BagMessage, definition_problem
+from cmt_seg_ros.bags.messages import (
+    CDR,
+    RAW,
+    READ_ENCODINGS,
+    ROS1,
+    TYPES,
+    BagMessage,
+    definition_problem,
+    ros2_type,
+)
 from cmt_seg_ros.bags.recover_chunk import Report
+from cmt_seg_ros.bags.unpacking import error_words, unpacked
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.files import PACKAGE, openable
+from cmt_seg_ros.files import PACKAGE
 from cmt_seg_ros.problems import Problems
 
 _RECOVER: dict[str, Callable[[Path, Report], Iterator[BagMessage]]] = {
@@ -38,16 +45,41 @@ _NOT_CAMERAS = (
 )
 """Names in topics of images that are no pictures of a camera."""
 
+_MAX_MESSAGES_PER_BYTE = 100  # of a file; many more than any compression gives
 _COMPRESSED = "/compressed"
+_NO_TYPE = "__schemaless__"  # rosbags' name of what has none
 
 
 @dataclass(frozen=True)
 class BagTopic:
-    """A topic of a bag: its name, ROS 2's name of its type, how many messages of it can be found."""
+    """A topic of a bag.
+
+    Attributes:
+        name: its name.
+        type: ROS 2's name of its type; of a message that is not of ROS whatever the file says; empty: it says nothing.
+        count: messages of it that can be found.
+        encoding: how they are serialized, see :class:`~cmt_seg_ros.bags.messages.BagMessage`.
+    """
 
     name: str
     type: str
     count: int
+    encoding: str = CDR
+
+    @property
+    def readable(self) -> bool:
+        """Whether its messages can be read."""
+        return self.encoding in READ_ENCODINGS
+
+    @property
+    def is_image(self) -> bool:
+        """Whether its messages are ROS's images, raw or compressed, which can be read."""
+        return self.readable and self.type in TYPES
+
+    def __str__(self) -> str:
+        """Return name, type and count, for messages to the user."""
+        kind, encoding = self.type or "of no type", "" if self.readable else f" in {self.encoding}"
+        return f"{self.name} ({kind}{encoding}, {self.count} message{'s' * (self.count != 1)})"
 
 
 def bag_topics(path: Path, problems: Problems) -> list[BagTopic]:
@@ -60,32 +92,25 @@ def bag_topics(path: Path, problems: Problems) -> list[BagTopic]:
     Raises:
         SourceError: no such bag, or nothing in it can be read.
     """
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str, str]] = Counter()
     for file in storage_files(path, problems):
-        with _plain(file, problems) as plain:
+        with unpacked(file, _reporter(file, problems)) as plain:
             for topic in _file_topics(file, plain, problems):
-                counts[topic.name, topic.type] += topic.count
+                counts[topic.name, topic.type, topic.encoding] += topic.count
     if not counts:
         why = next((line for line in problems.lines if str(path) in line), "it has no topics")
         raise SourceError(f"bag {path} cannot be read: {why}")
     check_count(path, counts.total(), problems)
-    return [BagTopic(name, kind, count) for (name, kind), count in sorted(counts.items())]
+    return [BagTopic(name, kind, count, encoding) for (name, kind, encoding), count in sorted(counts.items())]
 
 
-def image_topics(path: str | Path, problems: Problems | None = None) -> list[BagTopic]:
-    """List the topics of a bag that are a camera's colour images, by name.
+def camera_names(topics: Collection[BagTopic]) -> list[BagTopic]:
+    """Return the topics of images that are a camera's by their names, in the same order.
 
     Left out are what this package publishes (``segmentation/*``, ``tracking/*``, ``truth/*``), what is called a label
     or a mask, depth, topics without messages, and ``<topic>/compressed`` where ``<topic>`` has the same images raw.
-
-    Args:
-        path: as of :func:`bag_topics`.
-        problems: is told of each damage.
-
-    Raises:
-        SourceError: no such bag, or nothing in it can be read.
     """
-    found = [t for t in bag_topics(Path(path), problems or Problems()) if t.type in TYPES and t.count]
+    found = [t for t in topics if t.is_image and t.count]
     cameras = [t for t in found if not set(t.name.split("/")) & set(_NOT_CAMERAS)]
     raw = {t.name for t in cameras if t.type == RAW}
     return [t for t in cameras if t.name.removesuffix(_COMPRESSED) not in raw or t.name in raw]
@@ -104,7 +129,7 @@ def bag_messages(path: Path, topics: str | Collection[str], problems: Problems) 
     """
     wanted = {topics} if isinstance(topics, str) else set(topics)
     for file in storage_files(path, problems):
-        with _plain(file, problems) as plain:
+        with unpacked(file, _reporter(file, problems)) as plain:
             yield from _file_messages(file, plain, wanted, problems)
 
 
@@ -117,23 +142,37 @@ def _file_topics(file: Path, plain: Path, problems: Problems) -> list[BagTopic]:
     try:
         with _reader(plain) as reader:
             for connection in reader.connections:
-                _check_definition(file, connection, isinstance(reader, Ros1Reader), problems)
-            return [BagTopic(c.topic, c.msgtype, c.msgcount) for c in reader.connections]
+                _check_definition(file, connection, problems)
+            topics = [BagTopic(c.topic, _type(c), c.msgcount, _encoding(c)) for c in reader.connections]
+            if sum(t.count for t in topics) > _MAX_MESSAGES_PER_BYTE * plain.stat().st_size:
+                raise SourceError("its index says that it has more messages than fit into it")
+            return topics
     except Exception as error:  # a damaged file makes rosbags raise a dozen kinds of errors
-        report(_words(error, plain))
-    found = Counter((message.topic, message.type) for message in _recovered(plain, report))
-    return [BagTopic(*key, count) for key, count in found.items()]
+        _tell(error, plain, report)
+    found = Counter((message.topic, message.type, message.encoding) for message in _recovered(plain, report))
+    return [BagTopic(name, kind, count, encoding) for (name, kind, encoding), count in found.items()]
 
 
-def _check_definition(file: Path, connection: Connection, ros1: bool, problems: Problems) -> None:
+def _type(connection: Connection) -> str:
+    """Return ROS 2's name of a connection's type."""
+    return "" if connection.msgtype == _NO_TYPE else ros2_type(connection.msgtype)
+
+
+def _encoding(connection: Connection) -> str:
+    """Return how its messages are serialized."""
+    return str(getattr(connection.ext, "serialization_format", ROS1))  # only ROS 1 bags have but one way
+
+
+def _check_definition(file: Path, connection: Connection, problems: Problems) -> None:
     """Report a definition that is not the one messages are read by: something strange or another version wrote it."""
     missing = connection.msgdef.format == MessageDefinitionFormat.NONE
     if missing and ".db3" in file.suffixes:
         return  # before ROS 2 Iron, .db3 files had no place for definitions
-    if connection.msgtype in TYPES or connection.msgtype.startswith(f"{PACKAGE}/"):
-        problem = definition_problem(connection.msgtype, connection.msgdef, ros1)
+    kind, encoding = _type(connection), _encoding(connection)
+    if encoding in READ_ENCODINGS and (kind in TYPES or kind.startswith(f"{PACKAGE}/")):
+        problem = definition_problem(kind, connection.msgdef, encoding == ROS1)
         if problem:
-            problems.add("missing_definition", f"bag {file}: the definition of {connection.msgtype} {problem}")
+            problems.add("missing_definition", f"bag {file}: the definition of {kind} {problem}")
 
 
 def _file_messages(file: Path, plain: Path, topics: set[str], problems: Problems) -> Iterator[BagMessage]:
@@ -148,7 +187,7 @@ def _file_messages(file: Path, plain: Path, topics: set[str], problems: Problems
             yield message
         return
     except Exception as error:  # as above
-        report(_words(error, plain))
+        _tell(error, plain, report)
     for message in _recovered(plain, report):
         if message.topic not in topics or message.received_ns < last_ns:
             continue
@@ -166,11 +205,11 @@ def _intact(plain: Path, topics: set[str]) -> Iterator[BagMessage]:
     """
     with _reader(plain) as reader:
         connections = [c for c in reader.connections if c.topic in topics]
-        missing, ros1 = sum(c.msgcount for c in connections), isinstance(reader, Ros1Reader)
+        missing = sum(c.msgcount for c in connections)
         if connections:  # rosbags takes none as all
             for connection, received_ns, raw in reader.messages(connections):
                 missing -= 1
-                yield BagMessage(connection.topic, connection.msgtype, received_ns, raw, ros1)
+                yield BagMessage(connection.topic, _type(connection), received_ns, raw, _encoding(connection))
         if missing > 0:
             names = ", ".join(sorted(topics))
             raise SourceError(f"{missing} messages of topic {names} are not where its index says")
@@ -192,29 +231,19 @@ def _reader(plain: Path) -> Any:
     return Ros1Reader(plain) if plain.name.endswith(ROS1_SUFFIXES) else Ros2Reader(plain)
 
 
+def _tell(error: Exception, plain: Path, report: Report) -> None:
+    """Report why rosbags does not read a file, unless that is because another tool wrote it."""
+    # rosbags looks up the encoding of each schema in a table, which has only those of ROS 2.
+    foreign = plain.suffix == ".mcap" and (isinstance(error, KeyError) or recover_mcap.is_foreign(plain))
+    if not foreign:
+        report(error_words(error, plain))
+    elif not recover_mcap.is_closed(plain):
+        report("its end is missing")
+
+
 def _reporter(file: Path, problems: Problems) -> Report:
-    return lambda text: problems.add("damaged_bag", f"bag file {file} is damaged: {text}")
+    def report(text: str, damaged: bool = True, /) -> None:
+        kind, words = ("damaged_bag", " is damaged") if damaged else ("unread_bag", "")
+        problems.add(kind, f"bag file {file}{words}: {text}")
 
-
-def _words(error: Exception, plain: Path) -> str:
-    """Tell an error of rosbags in one line, without the name of the file."""
-    text = " ".join(str(error).replace(f"{plain}", plain.name).split())
-    return f"{text or type(error).__name__}; what can be read of it is read"
-
-
-@contextmanager
-def _plain(file: Path, problems: Problems) -> Iterator[Path]:
-    """Yield the file itself or, of a compressed one, a temporary file with as much of it as can be decompressed."""
-    if file.suffix != ".zstd":
-        with openable(file) as plain:
-            yield plain
-        return
-    with TemporaryDirectory() as folder:
-        plain = Path(folder) / file.stem
-        try:
-            with zstd.open(file, "rb") as packed, plain.open("wb") as unpacked:
-                while piece := packed.read(1 << 20):
-                    unpacked.write(piece)
-        except (EOFError, MemoryError, zstd.ZstdError) as error:
-            _reporter(file, problems)(_words(error, plain))
-        yield plain
+    return report

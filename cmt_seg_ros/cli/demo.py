@@ -60,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
         CmtSegError: ROS or the clip is missing, a node failed, nothing came out.
     """
     from cmt_seg_ros.evaluation.live.play import evaluate_live
-    from cmt_seg_ros.node_processes import terminable
 
     source = SourceConfig(video=args.video, images=args.images, bag=args.bag, frames=args.frames, scene_seed=args.seed)
     drop_policy = "none" if args.every_frame else SegmentationConfig.drop_policy
@@ -74,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
             (args.out / MARK).open("x").close()
     except OSError as error:
         raise ConfigError(f"{args.out} cannot be written: {error}; give another folder with --out") from error
-    with terminable():
-        summary = evaluate_live(Job("demo", str(args.out.resolve()), source, segmentation), frame_bar, video=True)
+    summary = evaluate_live(Job("demo", str(args.out.resolve()), source, segmentation), frame_bar, video=True)
     print_results(summary, args.out / "report.html")
     return 0

@@ -20,7 +20,6 @@ from cmt_seg_ros.evaluation.inputs import find_inputs
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.workers import Outcome
-from cmt_seg_ros.node_processes import terminable
 from cmt_seg_ros.text import printable
 
 EXAMPLES = """examples:
@@ -103,8 +102,7 @@ def run(args: argparse.Namespace) -> int:
     if len(jobs) + len(failed) > 1:
         with claimed(args.out, SEVERAL):
             pass  # better refused now than after hours
-    with terminable():
-        outcomes = list(_evaluate_live(jobs) if args.live else _evaluate(args, jobs))
+    outcomes = list(_evaluate_live(jobs) if args.live else _evaluate(args, jobs))
     outcomes += [Outcome(job, None, error) for job, error in failed]
     order = {job.name: number for number, job in enumerate([*jobs, *(job for job, _ in failed)])}
     outcomes.sort(key=lambda outcome: order[outcome.job.name])

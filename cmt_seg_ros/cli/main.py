@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cmt_seg_ros import __version__
 from cmt_seg_ros.errors import CmtSegError
 from cmt_seg_ros.files import ESCAPED
+from cmt_seg_ros.node_processes import terminable
 from cmt_seg_ros.requirements import explain
 
 EVERYDAY = ("demo", "doctor", "top", "predict", "track", "evaluate", "compare", "record", "models", "scene")
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status.
 
     It is 0 when done, 1 after an explained error, 2 after wrong usage, 3 when part of the input was damaged and the
-    rest done, 130 after Ctrl-C.
+    rest done, 130 after Ctrl-C or SIGTERM.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -58,9 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = given[0] if given and given[0] in COMMANDS else ""
     name = f"cmt-seg {command}".strip()
     try:
-        # Of one command that is named, nothing else is imported: doctor runs on a machine where most is missing.
-        args = build_parser([command] if command else COMMANDS).parse_args(given)
-        return int(args.func(args))
+        with terminable():
+            # Of one command that is named, nothing else is imported: doctor runs on a machine where most is missing.
+            args = build_parser([command] if command else COMMANDS).parse_args(given)
+            return int(args.func(args))
     except ModuleNotFoundError as error:
         print(f"{name}: {explain(error)}", file=sys.stderr)
         return 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -51,6 +53,7 @@ SETTINGS = {
     "top_k": "number of most probable classes per pixel to write",
     "score_threshold": "pixels with a lower probability become unlabelled, 0-1",
     "object_threshold": "pixels with a higher object probability are objects, 0-1",
+    "mono16_range": "bits that the values of images of 16 bits use, 8-16 (12: 4095 is white), or auto",
     "smoothing": "none, regions (small regions take the class around them) or mode (majority in a window)",
     "smoothing_area_fraction": "regions: largest area of a small region, as a share of the image, 0-1",
     "smoothing_window_px": "mode: side of the window, pixels, odd, 3-31",
@@ -94,8 +97,9 @@ def run(args: argparse.Namespace) -> int:
     pipeline = Pipeline(config)
     write_classes(args.out, pipeline.labels)
     what = printable(f"{pipeline.package.name} on {pipeline.engine.device}")
-    with tqdm(total=len(source), unit="frame", desc=what) as bar:
+    with tqdm(total=len(source), unit="frame", desc=what) as bar, _telling(bar, args.out):
         for batch in _batches(iter(source), args.batch):
+            batch = [pipeline.check(frame) for frame in batch]  # the overlay must be as bright as what is inferred
             for frame, result in zip(batch, pipeline.process(batch), strict=True):
                 _write(out, frame, result, pipeline, args.alpha)
             bar.update(len(batch))
@@ -120,6 +124,16 @@ def _open_folder(args: argparse.Namespace, frames: list[str] | int) -> OutputFol
     out.check(files)
     out.make()
     return out
+
+
+@contextmanager
+def _telling(bar: Any, out: Path) -> Iterator[None]:
+    """Say how far it came when it is stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        bar.write(printable(f"stopped after {bar.n} of {bar.total} frames; their results are in {out}"))
+        raise
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:

@@ -20,7 +20,7 @@ from rich.table import Table
 from cmt_seg_ros.cli.console import new_console
 from cmt_seg_ros.config import RECORDABLE, RECORDING_FILES, RecorderConfig
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.node_processes import ChildProcess, NodeGroup, terminable
+from cmt_seg_ros.node_processes import ChildProcess, NodeGroup
 
 EXAMPLES = f"""examples:
   cmt-seg record                                          camera /camera: image_raw and all usual results, until Ctrl-C
@@ -37,7 +37,8 @@ writes to --out (one folder per camera if there are several): bag/ (rosbag2, MCA
 each image, mask and list of tracks), recording.json (messages received and lost, by topic), overlay.mp4 with
 --video, and recorder_node.log.
 
-exit status: 0 recorded; 1 nothing was recorded, messages were lost, or an option is wrong.
+exit status: 0 recorded; 1 nothing was recorded, messages were lost (a full disk ends the recording), or an option is
+wrong.
 """
 LOOK_S, HINT_S, LINE_S = 0.2, 5.0, 5.0
 _NAMESPACE = re.compile(r"/?|/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     cameras = _cameras(args.namespace or ["/camera"], out.resolve())
     # The shell's own ROS domain: that is where the nodes are.
     environment = {**os.environ, "RCUTILS_COLORIZED_OUTPUT": "0"}
-    with terminable(), NodeGroup(out, environment) as nodes:
+    with NodeGroup(out, environment) as nodes:
         recorders = []
         for camera in cameras:
             values = {**dataclasses.asdict(config), "out": str(camera.folder), "use_sim_time": args.use_sim_time}
@@ -129,7 +130,7 @@ def _cameras(namespaces: Sequence[str], out: Path) -> list[Camera]:
 
 
 def _watch(nodes: NodeGroup, cameras: Sequence[Camera], duration_s: float) -> None:
-    """Show how much is recorded until the time is over.
+    """Show how much is recorded until the time is over, or a recorder has a full disk.
 
     Raises:
         CmtSegError: a recorder has ended.
@@ -138,6 +139,8 @@ def _watch(nodes: NodeGroup, cameras: Sequence[Camera], duration_s: float) -> No
     console.print(f"recording ROS domain {os.environ.get('ROS_DOMAIN_ID') or '0'}; Ctrl-C ends it")
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not duration_s or time.monotonic() - begun < duration_s:
+            if any(camera.read().error for camera in cameras):
+                return
             nodes.check()
             past_s = time.monotonic() - begun
             if console.is_terminal:
@@ -163,8 +166,10 @@ def _tell(cameras: Sequence[Camera], stopped: Sequence[ChildProcess]) -> int:
     Raises:
         CmtSegError: a recorder failed.
     """
+    told = {camera.folder for camera in cameras if camera.read().error}
     for node in stopped:
-        raise node.failure(f"ended with status {node.status}")
+        if node.log.parent not in told:
+            raise node.failure(f"ended with status {node.status}")
     console, status = new_console(), 0
     for camera in cameras:
         state = camera.read()
@@ -179,6 +184,8 @@ def _tell(cameras: Sequence[Camera], stopped: Sequence[ChildProcess]) -> int:
 def _issue(camera: Camera, state: State) -> str:
     """Return what is wrong with a recording, or an empty string."""
     log = camera.folder / "recorder_node.log"
+    if state.error:
+        return f"{camera.namespace}: the recording ended early, {state.lost} messages are lost: {state.error}"
     if not state.finished:
         return f"{camera.namespace}: the recording is incomplete; see {log}"
     if state.lost:
@@ -196,10 +203,12 @@ class State:
     Attributes:
         finished: all files are complete.
         topics: counts ``messages``, ``bytes``, ``lost`` and ``failed`` of each topic, by its name.
+        error: why it ended early; empty: it did not.
     """
 
     finished: bool = False
     topics: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    error: str = ""
 
     def total(self, key: str) -> int:
         """Return the sum over all topics."""
@@ -234,7 +243,7 @@ class Camera:
             status = json.loads((self.folder / "recording.json").read_text(encoding="utf-8"))
         except FileNotFoundError:  # the recorder is just starting
             return State()
-        return State(status["finished"], status["topics"])
+        return State(status["finished"], status["topics"], status.get("error", ""))
 
 
 def overview(cameras: Sequence[Camera], past_s: float) -> str:

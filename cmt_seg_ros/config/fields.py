@@ -101,6 +101,16 @@ def names(default: tuple[str, ...], description: str, **more: Any) -> Any:
     return _declared(ParameterSpec(default, description, **more))
 
 
+def mono16_range() -> Any:
+    """Declare the parameter of the nodes that read images: which bits of mono16, rgb16 and bgr16 images are used."""
+    return choice(
+        "16",
+        ("auto", *map(str, range(8, 17))),
+        "bits that the values of mono16, rgb16, bgr16 and 16-bit png images use: with 12 the value 4095 is white; "
+        "auto: as many as the camera's images have needed so far",
+    )
+
+
 def _declared(spec: ParameterSpec) -> Any:
     return field(default=spec.default, metadata={"spec": spec})
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cmt_seg_ros.config.fields import check, choice, flag, number, text
+from cmt_seg_ros.config.fields import check, choice, flag, mono16_range, number, text
 from cmt_seg_ros.errors import ConfigError
 
 LARGEST_IMAGE_PX = 1_000_000_000
-"""Highest ``max_image_px``; the limit of image files that the user names himself, such as labels and clips."""
+"""The limit of image files that the user names himself, such as labels and clips."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,24 @@ class SegmentationConfig:
         False, "pin the threads of inference to cores; two nodes on one machine would share the same ones"
     )
     cache_dir: str = text("", "folder for compiled networks and tuning results; empty: ~/.cache/cmt_seg_ros/openvino")
+    max_cached_networks: int = number(
+        64, 1, 10_000, "most compiled networks kept in cache_dir, the newest; one is a few megabytes", unit="networks"
+    )
+    max_networks: int = number(
+        32,
+        2,
+        1024,
+        "most compiled networks kept in memory for each device: one for each size, encoding and masks of images; the "
+        "least recently used is released",
+        unit="networks",
+    )
+    max_networks_mb: int = number(
+        1000,
+        1,
+        1_000_000,
+        "memory of these, as estimated from the images' sizes; only what was not used in the last seconds is released",
+        unit="MB",
+    )
     autotune: bool = flag(
         False,
         "measure at start which batch size and number of requests are fastest, up to max_batch_size and num_requests "
@@ -74,8 +92,14 @@ class SegmentationConfig:
         "oldest: live, a newer frame replaces a waiting one; none: lossless replay",
     )
     max_image_px: int = number(
-        40_000_000, 1024, LARGEST_IMAGE_PX, "largest accepted image, width x height", unit="pixels"
+        40_000_000,
+        1024,
+        2**28,
+        "largest accepted image, width x height; a model of C classes takes at most 536870912 / (C + 1), as OpenVINO "
+        "addresses 2 GiB",
+        unit="pixels",
     )
+    mono16_range: str = mono16_range()
     enable: bool = flag(True, "false: frames are counted as dropped and not inferred", live=True)
     score_threshold: float = number(
         0.0, 0.0, 1.0, "pixels whose class is less probable become unlabelled (255)", group="Masks"

@@ -24,7 +24,7 @@ class SourceConfig:
     video: str = text("", "a video file", group="Clip")
     images: str = text("", "a folder of images, played in the order of their names")
     bag: str = text("", "a rosbag2 folder, an .mcap or .db3 file or a ROS 1 .bag")
-    bag_topic: str = text("", "image topic of the bag; empty: the first one")
+    bag_topic: str = text("", "image topic of the bag; empty: the first camera's")
     fps: float = number(
         0.0, 0.0, 1000.0, "frames per second; 0: the clip's own rate (images and scene: 15)", unit="1/s"
     )

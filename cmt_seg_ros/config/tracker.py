@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cmt_seg_ros.config.fields import check, flag, number, renamed
+from cmt_seg_ros.config.fields import check, flag, mono16_range, number, renamed
 
 POSITIVE = 1e-6, 1e6
 SHARE = 0.0, 1.0
@@ -157,6 +157,7 @@ class TrackingSettings:
         "the tracker also gets the camera's image of each frame, where that has come before the masks",
         group="Node",
     )
+    mono16_range: str = mono16_range()
     use_objectness: bool = flag(
         True,
         "false: every pixel of an object class counts as one of an object, and nobody need publish "

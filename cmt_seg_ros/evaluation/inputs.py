@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cmt_seg_ros.bags.files import BAG_SUFFIXES, bags_in
-from cmt_seg_ros.bags.storage import image_topics
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
 from cmt_seg_ros.evaluation.folder import RESULTS_MARK
 from cmt_seg_ros.images.files import list_files
+from cmt_seg_ros.problems import Problems
+from cmt_seg_ros.sources.bag import camera_topics
 
 SCENE = "scene"
 
@@ -80,12 +81,12 @@ def _of_bag(bag: Path, root: Path, topics: Sequence[str], common: SourceConfig) 
     name = short.name if bag == root else str(short.relative_to(root))
     source = replace(common, bag=str(bag))
     try:
-        known = [topic.name for topic in image_topics(bag)]
+        known = [] if topics else [topic.name for topic in camera_topics(bag, Problems())]
     except SourceError as error:
         return [Input(name, source, str(error))]
     chosen = list(topics) or [topic for topic in known if topic not in (common.ground_truth, common.instances)]
     if not chosen:
-        return [Input(name, source, f"bag {bag} has no topic with camera images")]
+        return [Input(name, source, f"bag {bag} has no topic with camera images besides {', '.join(known)}")]
     several = len(chosen) > 1
     if several:
         _check_truth(common, ("{camera}", "{name}"), f"bag {bag} has the cameras {', '.join(chosen)}")

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.errors import CmtSegError, FrameError
 from cmt_seg_ros.evaluation.job import FrameResult, lost_result
 from cmt_seg_ros.runtime.batching import Batcher
 from cmt_seg_ros.runtime.engine import default_masks
@@ -57,7 +57,7 @@ class Replay:
         Raises:
             SourceError: the clip cannot be read on; all results before have been given.
         """
-        runner = Runner(self._pipeline, self._batcher, self._deliver, self._refuse, self._timed)
+        runner = Runner(self._pipeline, self._batcher, self._deliver, self._refuse, self._timed, self._fail)
         reader = threading.Thread(target=self._read, name="reader", daemon=True)
         reader.start()
         try:
@@ -108,7 +108,7 @@ class Replay:
     def _put(self, index: int, frame: Frame, read_ms: float) -> None:
         """Give a frame to the batcher as the live node does; only its stamp if an earlier run inferred it."""
         try:
-            self._pipeline.check(frame)
+            frame = self._pipeline.check(frame)
             if index < self._start:
                 self._batcher.skip(frame)
             else:
@@ -136,6 +136,10 @@ class Replay:
     def _refuse(self, frame: Frame, error: FrameError) -> None:
         index, read_ms = self._under_way.popleft()
         self._lose(index, frame, error, read_ms)
+
+    def _fail(self, fault: str) -> None:
+        """End with an error: results after this one may be missing, and would be waited for."""
+        self._send((0, CmtSegError(f"inference stopped: {fault}")))
 
     def _lose(self, index: int, frame: Frame, error: FrameError, read_ms: float) -> None:
         self._refused(index, error)

@@ -72,9 +72,11 @@ class RunWriter:
 
     def close(self) -> None:
         """Close the files."""
-        self._records.close()
-        if self._part is not None:
-            self._part.close()
+        try:
+            self._records.close()
+        finally:
+            if self._part is not None:
+                self._part.close()
 
     def _write_part(self, result: FrameResult, record: Record) -> None:
         if self._part is None:

@@ -6,7 +6,7 @@ Two streams of results end in the same :func:`score`: the replay of this file, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -76,7 +76,7 @@ class ResultStream:
     clip: Clip
     labels: LabelSet
     model: str
-    results: Iterator[FrameResult]
+    results: Generator[FrameResult]
     again: Callable[[Collection[int]], Iterator[FrameResult]]
     info: Callable[[RunState], RunInfo]
     times: Sequence[str] | None = None
@@ -113,8 +113,9 @@ def score(job: Job, state: RunState, stream: ResultStream, progress: Progress) -
     truth_labels = stream.clip.labels or stream.labels
     if "records" not in state.memory:
         state.memory["records"] = RecordBuilder(job.name, stream.labels, truth_labels, stream.times, job.truth_classes)
-    with closing(RunWriter(job.folder, state, stream.labels, stream.model, job.annotate)) as writer:
-        for result in stream.results:
+    writer = RunWriter(job.folder, state, stream.labels, stream.model, job.annotate)
+    with closing(stream.results) as results, closing(writer):  # else inference went on until the process ends
+        for result in results:
             writer.add(result, state.memory["records"].record(result))
             progress(state.frames, len(stream.clip))
         writer.checkpoint()
@@ -130,13 +131,17 @@ def _replayed(job: Job, state: RunState) -> ResultStream:
         state.memory["session"] = TrackingSession(labels, job.tracker)
     session: TrackingSession = state.memory["session"]
 
-    def tracked() -> Iterator[FrameResult]:
-        for result in results:
-            try:
-                result = with_tracks(result, session, job.use_images)
-            except (FrameError, TrackingError) as error:
-                problems.add("tracking", f"frame {result.index}: {error}")
-            yield result
+    def tracked() -> Generator[FrameResult]:
+        try:
+            for result in results:
+                try:
+                    result = with_tracks(result, session, job.use_images)
+                except (FrameError, TrackingError) as error:
+                    problems.add("tracking", f"frame {result.index}: {error}")
+                yield result
+        finally:
+            if isinstance(results, Generator):
+                results.close()
 
     return ResultStream(
         clip,

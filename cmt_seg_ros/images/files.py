@@ -9,9 +9,9 @@ import numpy as np
 
 from cmt_seg_ros.config import LARGEST_IMAGE_PX, SegmentationConfig
 from cmt_seg_ros.encodings import Pixels
-from cmt_seg_ros.errors import FrameError, SourceError
+from cmt_seg_ros.errors import FrameError, SourceError, cause
 from cmt_seg_ros.files import is_hidden, natural_key, refuse_lfs_pointer
-from cmt_seg_ros.images.pixels import decode
+from cmt_seg_ros.images.decoder import decode
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.structures import U8
 
@@ -50,7 +50,7 @@ def read_image(path: Path, flags: int = cv2.IMREAD_COLOR) -> Pixels:
         flags: of ``cv2.imread``. With ``IMREAD_COLOR`` the image is turned as its EXIF data say.
 
     Returns:
-        As of :func:`pixels.decode`: with ``IMREAD_COLOR`` (H, W, 3) uint8 blue-green-red.
+        As of :func:`decoder.decode`: with ``IMREAD_COLOR`` (H, W, 3) uint8 blue-green-red.
 
     Raises:
         SourceError: it cannot be read or decoded, or has more than ``LARGEST_IMAGE_PX`` pixels.
@@ -72,7 +72,7 @@ def try_image(path: Path, flags: int = cv2.IMREAD_COLOR, max_image_px: int = Seg
     try:
         return decode(data, flags, max_image_px)
     except FrameError as error:
-        malformed = f"{path} cannot be decoded; it is damaged or not an image. Mend it or take it out"
+        malformed = f"{path} cannot be decoded; it is damaged or not an image ({error}). Mend it or take it out"
         text = malformed if error.reason == "malformed" else f"{path}: {error}"
         raise FrameError(text, error.reason) from error
 
@@ -91,7 +91,7 @@ def read_bytes(path: Path) -> U8:
 
 
 def write_image(out: OutputFolder, name: str, image: Pixels) -> None:
-    """Write an image file; its suffix says in which format.
+    """Write an image file, whole or not at all; its suffix says in which format.
 
     Args:
         out: folder of the file.
@@ -102,15 +102,17 @@ def write_image(out: OutputFolder, name: str, image: Pixels) -> None:
         ConfigError: a file of this name is there that is not ours.
         SourceError: it cannot be written.
     """
-    data = cv2.imencode(Path(name).suffix, image)[1]
+    path = out.folder / name
     try:
-        with out.replace(name) as fresh:
-            fresh.write_bytes(data)
-    except OSError as error:
-        reason = error.strerror or error
-        raise SourceError(
-            f"{out.folder / name} cannot be written: {reason}; is the disk full or the folder read-only?"
-        ) from error
+        written, data = cv2.imencode(path.suffix, image)
+        if written:
+            with out.replace(name) as fresh:
+                fresh.write_bytes(data)
+            return
+    except (OSError, cv2.error) as error:
+        reason = getattr(error, "strerror", None) or cause(error)
+        raise SourceError(f"{path} cannot be written: {reason}; is the disk full or the folder read-only?") from error
+    raise SourceError(f"{path} cannot be written: images of this kind do not fit into a {path.suffix} file")
 
 
 def check_size(name: str, image: Pixels, size: tuple[int, int]) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 from cmt_seg_ros.config import LARGEST_IMAGE_PX
 from cmt_seg_ros.encodings import Pixels
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.decoder import SIGNATURES, decode
 from cmt_seg_ros.images.files import read_bytes
-from cmt_seg_ros.images.pixels import SIGNATURES, decode
 from cmt_seg_ros.structures import U8
 
 _HELP = "save the ids as one channel of grey values or of a palette, without transparency"

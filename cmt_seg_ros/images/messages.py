@@ -9,7 +9,7 @@ import numpy as np
 
 from cmt_seg_ros.encodings import ENCODINGS, RAW_ENCODINGS, Pixels, view_pixels
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.images.pixels import SIGNATURES
+from cmt_seg_ros.images.decoder import SIGNATURES
 from cmt_seg_ros.structures import U8, Frame
 
 NS = 1_000_000_000
@@ -72,4 +72,5 @@ def _file_encoding(message: Any) -> str:
         if bytes(data[: len(signature)]) == signature:
             # image_transport writes "rgb8; jpeg compressed bgr8": the last word is the order that was encoded.
             return f"{encoding}_rgb8" if kind.strip().lower().endswith(_RGB) else encoding
-    raise FrameError(f"{len(data)} bytes of format {kind!r} are no jpeg or png", "malformed")
+    what = f"{len(data)} bytes of format {kind!r} are no jpeg or png"
+    raise FrameError(f"{what}; let the camera's driver send one of those", "malformed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS, Pixels, check_sides
 from cmt_seg_ros.errors import FrameError
+from cmt_seg_ros.images.decoder import SIGNATURES, decode, header_size, undecodable
 from cmt_seg_ros.structures import U8, Frame
 
 # What OpenCV converts to bgr8 on the way into the graph. YUV is BT.601 of limited range, as OpenCV has it.
@@ -23,6 +25,7 @@ CONVERSIONS = {
     "nv12": cv2.COLOR_YUV2BGR_NV12,
     "nv21": cv2.COLOR_YUV2BGR_NV21,
     "i420": cv2.COLOR_YUV2BGR_I420,
+    "rgb16": cv2.COLOR_RGB2BGR,  # once it has 8 bits
     "bayer_rggb8": cv2.COLOR_BayerBG2BGR,
     "bayer_bggr8": cv2.COLOR_BayerRG2BGR,
     "bayer_gbrg8": cv2.COLOR_BayerGR2BGR,
@@ -41,11 +44,9 @@ TO_BGR = {
     "8UC4": cv2.COLOR_BGRA2BGR,
     "mono8": cv2.COLOR_GRAY2BGR,
     "8UC1": cv2.COLOR_GRAY2BGR,
+    "mono16": cv2.COLOR_GRAY2BGR,  # once it has 8 bits
     **dict.fromkeys(("jpeg_rgb8", "png_rgb8"), cv2.COLOR_RGB2BGR),  # of what OpenCV decodes
 }
-SIGNATURES = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
-# Markers of a jpeg that begin the block with the image's size.
-JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 def graph_encoding(encoding: str) -> str:
@@ -90,20 +91,6 @@ def check_pixels(frame: Frame) -> None:
         check_sides(*frame.size, frame.encoding)
 
 
-def check_area(height: int, width: int, max_image_px: int) -> None:
-    """Refuse images of more pixels than allowed.
-
-    Raises:
-        FrameError: it is one (``too_large``).
-    """
-    if height * width > max_image_px:
-        raise FrameError(
-            f"image is {width}x{height} = {height * width} pixels; max_image_px allows {max_image_px}; "
-            "scale it down or raise the parameter",
-            "too_large",
-        )
-
-
 def write_pixels(frame: Frame, slot: Pixels) -> None:
     """Write a frame's pixels into the input of the graph: the one copy they go through here.
 
@@ -121,12 +108,11 @@ def write_pixels(frame: Frame, slot: Pixels) -> None:
     # Else NumPy would spread grey over all channels, and OpenCV leave the slot alone.
     if slot.shape != shape or slot.dtype != dtype:
         raise FrameError(f"{frame.encoding} needs {dtype} {shape}, not {slot.dtype} {slot.shape}", "bad_encoding")
-    code, pixels, height, width = CONVERSIONS.get(frame.encoding), frame.pixels, *slot.shape[:2]
+    code, pixels, height, width = CONVERSIONS.get(frame.encoding), _scaled(frame, dtype), *slot.shape[:2]
     if frame.size == (height, width):
         written = pixels if code is None else cv2.cvtColor(pixels, code, dst=slot)
     else:
-        # astype: OpenCV knows no other byte order than the machine's.
-        packed = pixels.astype(dtype, copy=False) if code is None else cv2.cvtColor(pixels, code)
+        packed = pixels if code is None else cv2.cvtColor(pixels, code)
         written = cv2.resize(packed, (width, height), dst=slot, interpolation=cv2.INTER_LINEAR)
     # OpenCV returns memory of its own where it could not write into the slot.
     if written is pixels or not np.may_share_memory(written, slot):
@@ -137,18 +123,19 @@ def promised_size(frame: Frame) -> tuple[int, int]:
     """Return the (height, width) that a frame has once it is decoded; (0, 0) where its header does not say."""
     if not ENCODINGS[frame.encoding].compressed:
         return frame.size
-    return _header_size(np.ascontiguousarray(frame.pixels, np.uint8))
+    data = np.ascontiguousarray(frame.pixels, np.uint8)
+    return header_size(data) if data[:8].tobytes().startswith(tuple(SIGNATURES.values())) else (0, 0)
 
 
 def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -> Frame:
-    """Decode a jpeg or png frame to bgr8; frames of other encodings are returned as they are.
+    """Decode a jpeg or png frame to bgr8, a png of 16 bits to bgr16; other frames are returned as they are.
 
     Args:
         frame: of any encoding.
         max_image_px: width x height at most.
 
     Returns:
-        A bgr8 frame whose ``decoded_from`` is the given one, so that nobody needs to decode or encode it again.
+        A bgr8 or bgr16 frame whose ``decoded_from`` is the given one, so that nobody decodes or encodes it again.
 
     Raises:
         FrameError: the data cannot be decoded (``malformed``), or its header promises more pixels than allowed
@@ -157,39 +144,18 @@ def decoded(frame: Frame, max_image_px: int = SegmentationConfig.max_image_px) -
     if not ENCODINGS[frame.encoding].compressed:
         return frame
     if not all(promised_size(frame)):
-        raise _undecodable(frame.pixels.size)
+        raise undecodable(frame.pixels.size)
     # Not turned by its EXIF data: masks and camera_info are about the sensor's rows, as in image_transport.
-    pixels = decode(frame.pixels, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, max_image_px)
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = decode(frame.pixels, flags, max_image_px)
     code = TO_BGR.get(frame.encoding)
     bgr = pixels if code is None else cv2.cvtColor(pixels, code)
-    return replace(frame, pixels=bgr, encoding="bgr8", decoded_from=frame)
+    return replace(frame, pixels=bgr, encoding=bgr_encoding(bgr), decoded_from=frame)
 
 
-def decode(data: U8, flags: int, max_image_px: int = SegmentationConfig.max_image_px) -> Pixels:
-    """Decode an image file in memory, of any format that OpenCV reads.
-
-    Args:
-        data: (n,) uint8, the bytes of the file.
-        flags: of ``cv2.imdecode``: which channels and types are wanted.
-        max_image_px: width x height at most.
-
-    Returns:
-        (H, W[, C]), uint8 with ``IMREAD_COLOR``, else of the file's own type.
-
-    Raises:
-        FrameError: it cannot be decoded (``malformed``), or has more pixels than allowed (``too_large``; a jpeg or png
-            is refused before memory is taken for them).
-    """
-    data = np.ascontiguousarray(data, np.uint8)
-    check_area(*_header_size(data), max_image_px)
-    try:
-        pixels = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error:
-        pixels = None
-    if pixels is None:
-        raise _undecodable(data.size)
-    check_area(pixels.shape[0], pixels.shape[1], max_image_px)
-    return np.asarray(pixels)
+def bgr_encoding(pixels: Pixels) -> str:
+    """Return the encoding of (H, W, 3) pixels that :func:`decode` returned: bgr8 or bgr16."""
+    return "bgr16" if pixels.dtype == np.uint16 else "bgr8"
 
 
 def to_bgr(frame: Frame) -> U8:
@@ -199,30 +165,17 @@ def to_bgr(frame: Frame) -> U8:
         FrameError: see :func:`decoded`.
     """
     frame = decoded(frame)
-    if frame.encoding == "mono16":
-        # 65535 becomes 255; to the nearest.
-        grey = ((frame.pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        frame = replace(frame, pixels=grey, encoding="mono8")
-    code = TO_BGR.get(frame.encoding)
-    return frame.pixels if code is None else cv2.cvtColor(frame.pixels, code)
+    code, pixels = TO_BGR.get(frame.encoding), _scaled(frame, np.dtype(np.uint8))
+    return pixels if code is None else cv2.cvtColor(pixels, code)
 
 
-def _undecodable(size: int) -> FrameError:
-    return FrameError(f"{size} bytes cannot be decoded; expected a jpeg or a png", "malformed")
-
-
-def _header_size(data: U8) -> tuple[int, int]:
-    """Read (height, width) in the header of a jpeg or png; (0, 0) where there is none."""
-    if data[:8].tobytes() == SIGNATURES["png"] and data.size >= 24:
-        width, height = np.frombuffer(data[16:24], ">u4").tolist()
-        return height, width
-    if data[:3].tobytes() != SIGNATURES["jpeg"]:
-        return 0, 0
-    at = 2
-    # Blocks: FF, marker, length in two bytes, which it counts.
-    while at + 9 <= data.size and data[at] == 0xFF:
-        if data[at + 1] in JPEG_SIZES:
-            height, width = np.frombuffer(data[at + 5 : at + 9], ">u2").tolist()
-            return height, width
-        at += 1 if data[at + 1] == 0xFF else 2 + int(data[at + 2]) * 256 + int(data[at + 3])
-    return 0, 0
+def _scaled(frame: Frame, dtype: np.dtype[Any]) -> Pixels:
+    """Return pixels of 16 bits as uint16 or uint8 in which white is the highest value; other pixels as they are."""
+    if ENCODINGS[frame.encoding].dtype is not np.uint16:
+        return frame.pixels
+    # astype: OpenCV knows no other byte order than the machine's.
+    pixels = frame.pixels.astype(np.uint16, copy=False)
+    if frame.bits < 16:
+        pixels = np.left_shift(np.minimum(pixels, np.uint16((1 << frame.bits) - 1)), np.uint16(16 - frame.bits))
+    # 65535 becomes 255; to the nearest.
+    return pixels if dtype == np.uint16 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

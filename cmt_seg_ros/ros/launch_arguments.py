@@ -46,7 +46,7 @@ REPLAY = (
     Argument("bag", "", "rosbag2 folder, .mcap file or ROS 1 .bag to play; one of bag, video and images is needed"),
     Argument("video", "", "video file to play"),
     Argument("images", "", "folder of images to play, in the order of their names"),
-    Argument("topic", "", "image topic of the bag; empty: the first one"),
+    Argument("topic", "", "image topic of the bag; empty: the first camera's"),
     Argument("rate", "1.0", "playing speed, times the clip's own"),
     Argument("every_frame", "false", "drop nothing: wait for each mask, however long it takes", YES_NO),
     Argument("record", "", "folder for a recording of all results; empty: none"),

@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.subscription import Subscription
+from rclpy.task import Future
 from sensor_msgs.msg import Image
 
 from cmt_seg_ros.bags.writer import Arrival
 from cmt_seg_ros.config import RecorderConfig
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.diagnostics import Throttle
-from cmt_seg_ros.ros.common.process import run
+from cmt_seg_ros.ros.common.namesakes import NamesakeWatch
+from cmt_seg_ros.ros.common.process import logger_of, run
 from cmt_seg_ros.ros.recorder.folder import RecordingFolder
 from cmt_seg_ros.ros.recorder.thread import RecordingThread
 from cmt_seg_ros.ros.recorder.topics import DEPTH, Topic, wanted
@@ -34,11 +35,17 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
+LOOK_S = 0.2
 OVERLAYS = "tracking/overlay", "segmentation/overlay"
 
 
 class RecorderNode(Node):
     """Recorder of the camera in whose namespace it runs; parameters: the fields of config.RecorderConfig.
+
+    Where the disk is full it ends by itself: the bag keeps what is on disk, the rest is counted as failed.
+
+    Attributes:
+        finished: set to 1 when nothing more can be written.
 
     Raises:
         ConfigError: a parameter is not allowed.
@@ -51,7 +58,11 @@ class RecorderNode(Node):
         config = parameters.load(self, RecorderConfig)
         self._topics = {self.resolve_topic_name(name): topic for name, topic in wanted(config).items()}
         self._throttle, self._early, self._filmed = Throttle(), deque[Arrival](), ""
+        self._namesakes = NamesakeWatch(self)
         self._folder = RecordingFolder(Path(config.out), self._topics)
+        self.finished: Future = Future()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # not the node's clock: simulated time may stand still
+        self.create_timer(LOOK_S, self._look_for_failure, clock=steady)
         self._thread = RecordingThread(self._write, self._folder.report, self._warn)
         for name, topic in self._topics.items():
             self._thread.count(name)
@@ -59,20 +70,26 @@ class RecorderNode(Node):
         if config.video:
             self._folder.open_video()
             self._overlay = self._film(OVERLAYS[0])
-            # Not the node's clock: simulated time may stand still.
-            self._check = self.create_timer(1.0, self._choose_overlay, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            self._check = self.create_timer(1.0, self._choose_overlay, clock=steady)
         self.get_logger().info(f"ready: recording {len(self._topics)} topics to {config.out}")
 
     def close(self) -> None:
         """Write what is queued and finish the files."""
-        log = get_logger("recorder_node")  # the node's own logger publishes, and ROS may be down by now
+        log = logger_of(self)
         self._release(0)
         thread = self._thread
         if not thread.close():
             log.error("not all messages could be written in time; the recording is incomplete")
             return
-        self._folder.close(thread.counts, log.error)
+        self._folder.close(thread, log.error)
         log.info(f"recorded {thread.written} messages, lost {thread.lost}, failed {thread.failed}")
+
+    def _look_for_failure(self) -> None:
+        """End the recording when nothing more can be written."""
+        if self._thread.failure and not self.finished.done():
+            failed = self._thread.failed
+            self.get_logger().error(f"the recording ends, {failed} messages are not in it: {self._thread.failure}")
+            self.finished.set_result(1)
 
     def _subscribe(self, name: str, topic: Topic) -> Subscription:
         events = SubscriptionEventCallbacks(message_lost=partial(self._on_undelivered, name))
@@ -112,7 +129,8 @@ class RecorderNode(Node):
 
     def _put(self, arrival: Arrival) -> None:
         if not self._thread.put(arrival):
-            self._warn(f"{arrival.topic}: queue is full, {self._thread.lost} messages lost so far")
+            why = "queue is full" if self._thread.alive else "the thread that writes has ended"
+            self._warn(f"{arrival.topic}: {why}, {self._thread.lost} messages lost so far")
 
     def _on_undelivered(self, topic: str, event: Any) -> None:
         """Count the messages that ROS reports as sent to this subscription but not delivered."""
@@ -128,7 +146,7 @@ class RecorderNode(Node):
     def _warn(self, text: str) -> None:
         """Log each kind of problem at intervals, not once per message."""
         if self._throttle.allows("recorder", text.split(":")[0]):
-            self.get_logger().warning(text)
+            logger_of(self).warning(text)
 
 
 def main() -> int:

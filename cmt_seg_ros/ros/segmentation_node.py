@@ -46,7 +46,8 @@ class SegmentationNode(AutostartNode):
         self._runner: Runner | None = None
         self._report = SegmentationReport(self)
         set_back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True)
-        self._jumps = self.get_clock().create_jump_callback(set_back, post_callback=self._on_clock_set)
+        follow = self._report.faults.guard("clock", self._on_clock_set)
+        self._jumps = self.get_clock().create_jump_callback(set_back, post_callback=follow)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.autostart()
 
@@ -103,7 +104,7 @@ class SegmentationNode(AutostartNode):
         if self.config.autotune:
             self.get_logger().info("autotune: measuring, unless it was measured before")
         # Lossless results are the same in every run only if the device does not change.
-        pipeline = self._pipeline = Pipeline(self.config, live=not self._lossless)
+        pipeline = self._pipeline = Pipeline(self.config, not self._lossless, self.get_logger().warning)
         if pipeline.tuning:
             self.get_logger().info(pipeline.tuning)
         self._cameras = {settings.name: CameraInput(self, settings) for settings in cameras}
@@ -129,9 +130,10 @@ class SegmentationNode(AutostartNode):
             is_late=self._is_late,
             is_ready=pipeline.engine.ready,
         )
-        self._runner = Runner(pipeline, self._batcher, self._publish, self._refuse)
-        topics = [camera.subscribe(self._on_image, self._lossless).topic_name for camera in self._cameras.values()]
-        self._report.begin(pipeline, self._cameras, self._outputs)
+        self._runner = Runner(pipeline, self._batcher, self._publish, self._refuse, on_fault=self._report.faults.note)
+        receive = self._report.faults.guard("image", self._on_image)
+        topics = [camera.subscribe(receive, self._lossless).topic_name for camera in self._cameras.values()]
+        self._report.begin(pipeline, self._runner, self._cameras, self._outputs)
         self.get_logger().info(f"ready: listening to {', '.join(topics)}")
 
     def _stop(self) -> None:
@@ -158,11 +160,13 @@ class SegmentationNode(AutostartNode):
             frame = frame_from_message(message, camera.settings.name)
             if self._pipeline is None or self._batcher is None:
                 raise FrameError("the node was deactivated meanwhile", "shutdown")
-            self._pipeline.check(frame)
+            frame = self._pipeline.check(frame)
             if masks := self._accept(camera, frame):
                 self._batcher.put(frame, masks)
         except FrameError as error:
             self._report.refuse(camera, error)
+        except Exception as error:  # of any kind: it must be counted
+            self._report.refuse(camera, FrameError(f"{type(error).__name__}: {error}", "fault"))
 
     def _accept(self, camera: CameraInput, frame: Frame) -> tuple[str, ...]:
         """Return the masks that subscribers request now; none if the frame is dropped, which is counted."""

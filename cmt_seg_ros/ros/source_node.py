@@ -20,7 +20,8 @@ from cmt_seg_ros.config import LARGEST_IMAGE_PX, PlaybackSettings, SourceConfig
 from cmt_seg_ros.errors import CmtSegError, FrameError
 from cmt_seg_ros.ros.common import parameters, qos
 from cmt_seg_ros.ros.common.images import NS, image_from_array, stamp_ns
-from cmt_seg_ros.ros.common.process import run
+from cmt_seg_ros.ros.common.namesakes import NamesakeWatch
+from cmt_seg_ros.ros.common.process import logger_of, run
 from cmt_seg_ros.ros.source.clip_clock import ClipClock
 from cmt_seg_ros.ros.source.clip_frames import ClipFrame, clip_frames
 from cmt_seg_ros.sources import open_source
@@ -67,6 +68,7 @@ class SourceNode(Node):
             self._masks = self.create_subscription(Image, "segmentation/mask", self._on_mask, qos.LOSSLESS)
         rate = f"{self._source.fps:g} frames/s"
         self.get_logger().info(f"ready: {len(self._source)} frames of {self._source.name} at {rate}")
+        self._namesakes = NamesakeWatch(self)
         self._player = threading.Thread(target=self._play, name="player", daemon=True)
         self._player.start()
 
@@ -96,14 +98,15 @@ class SourceNode(Node):
                 self._image.wait_for_all_acked(Duration(seconds=DELIVERY_TIMEOUT_S))
             if self._clip_clock is not None:  # other nodes still need this time for the last frames
                 self._wait_until(lambda: False, SETTLE_S)
-            self.get_logger().info(f"finished: {sent} frames sent")
+            logger_of(self).info(f"finished: {sent} frames sent")
             status = 0
         except CmtSegError as error:
-            self.get_logger().fatal(str(error))
+            logger_of(self).fatal(str(error))
         except Exception as error:  # a thread that dies silently would leave the process waiting
             if self.context.ok():
                 self.get_logger().fatal(f"playing stopped: {error!r}")
-        self.finished.set_result(status)
+        finally:
+            self.finished.set_result(status)
 
     def _send_all(self, first: ClipFrame, rest: Iterator[ClipFrame]) -> int:
         """Send every frame when it is due (lossless: when there is room); return how many."""
@@ -178,7 +181,7 @@ class SourceNode(Node):
 
     def _wait_for_listener(self) -> None:
         """Wait for a subscriber: discovery takes a moment, and the first frames would be lost."""
-        if not self._wait_until(self._has_listener, LISTENER_TIMEOUT_S):
+        if not self._wait_until(self._has_listener, LISTENER_TIMEOUT_S) and not self._closed:
             self.get_logger().warning(f"nobody subscribed to image_raw within {LISTENER_TIMEOUT_S:g} s; playing anyway")
         # Other subscribers, such as a recorder of the ground truth, are discovered in the next moment.
         self._wait_until(lambda: False, SETTLE_S)

@@ -17,7 +17,9 @@ from cmt_seg_ros.errors import CmtSegError, ConfigError
 from cmt_seg_ros.ros.common import parameters
 from cmt_seg_ros.ros.common.cameras import declare_cameras, is_camera_parameter, load_cameras
 from cmt_seg_ros.ros.common.diagnostics import Throttle, camera_status, diagnostic_array
+from cmt_seg_ros.ros.common.faults import Faults
 from cmt_seg_ros.ros.common.lifecycle import AutostartNode
+from cmt_seg_ros.ros.common.namesakes import NamesakeWatch
 from cmt_seg_ros.ros.common.process import run
 from cmt_seg_ros.ros.tracker.camera_tracking import CameraTracking
 
@@ -30,14 +32,15 @@ class TrackerNode(AutostartNode):
         parameters.declare(self, TrackerConfig)
         parameters.declare(self, TrackingSettings)
         declare_cameras(self)
-        self._throttle = Throttle()
+        self._throttle, self._faults = Throttle(), Faults(self)
+        self._namesakes = NamesakeWatch(self)
         self._cameras: dict[str, CameraTracking] = {}
         self._next_ids: dict[str, int] = {}  # of cameras that were destroyed at cleanup: no id is used twice
         self._active = False
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        self._slow_timer = self.create_timer(1.0, self._report, clock=steady)
-        self._fast_timer = self.create_timer(0.2, self._poll, clock=steady)
+        self._slow_timer = self.create_timer(1.0, self._faults.guard("report", self._report), clock=steady)
+        self._fast_timer = self.create_timer(0.2, self._faults.guard("poll", self._poll), clock=steady)
         self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.autostart()
@@ -78,7 +81,9 @@ class TrackerNode(AutostartNode):
         settings = parameters.load(self, TrackingSettings)
         for camera in load_cameras(self):
             first_id = self._next_ids.get(camera.name, 1)
-            self._cameras[camera.name] = CameraTracking(self, camera, config, settings, first_id, self._on_error)
+            self._cameras[camera.name] = CameraTracking(
+                self, camera, config, settings, first_id, self._on_error, self._faults
+            )
 
     def _stop(self) -> None:
         if self._active:
@@ -119,12 +124,14 @@ class TrackerNode(AutostartNode):
         if not self._active:
             return
         name, now, statuses = self.get_fully_qualified_name(), time.monotonic(), []
+        warnings = self._namesakes.warnings() + self._faults.news()
         for camera, tracking in self._cameras.items():
             issues = tracking.issues()
             for sentence in issues:
                 if self._throttle.allows(camera, sentence):
                     self.get_logger().warning(f"camera {camera or '(only one)'}: {sentence}")
-            statuses.append(camera_status(name, camera, tracking.statistics, now, tracking.counts(), issues))
+            extra = {**tracking.counts(), "faults": str(self._faults.count)}
+            statuses.append(camera_status(name, camera, tracking.statistics, now, extra, issues, warnings))
         self._diagnostics.publish(diagnostic_array(statuses, self.get_clock().now().to_msg()))
 
 

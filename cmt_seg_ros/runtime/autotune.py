@@ -16,6 +16,7 @@ import openvino as ov
 
 from cmt_seg_ros import __version__
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.errors import cause
 from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.runtime.graph import GraphKey, build
 from cmt_seg_ros.runtime.graphs import Request
@@ -90,7 +91,7 @@ def measure(
     for request in running:
         request.infer()  # the first one prepares memory
     times: list[float] = []
-    failed: list[RuntimeError] = []
+    failed: list[Exception] = []
     end = time.perf_counter() + MEASURE_S
 
     def keep_busy(request: ov.InferRequest) -> None:
@@ -98,7 +99,7 @@ def measure(
         while (began < end or len(times) < 3) and not failed:
             try:
                 request.infer(share_outputs=True)
-            except RuntimeError as error:
+            except Exception as error:  # of any kind: it ends the thread, and must not pass for a measurement
                 failed.append(error)
                 return
             now = time.perf_counter()
@@ -112,7 +113,7 @@ def measure(
     for thread in threads:
         thread.join()
     if failed:
-        raise failed[0]
+        raise RuntimeError(cause(failed[0])) from failed[0]
     fps = len(times) * batch / (time.perf_counter() - began)
     return Measurement(batch, requests, round(fps, 2), round(float(np.percentile(times, 95)) * 1e3, 2))
 

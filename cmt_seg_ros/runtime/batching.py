@@ -175,6 +175,13 @@ class Batcher:
                 request.error = FrameError(f"{type(error).__name__}: {error}", "inference")
         return request.ready or request.error is not None
 
+    def _too_old(self, request: MaskRequest) -> bool:
+        try:
+            return self._is_late(request.frame)
+        except Exception as error:  # as above
+            request.error = request.error or FrameError(f"{type(error).__name__}: {error}", "inference")
+            return False
+
     def _cameras(self) -> int:
         """Return how many cameras may send a frame at any moment."""
         now = self._clock()
@@ -185,7 +192,7 @@ class Batcher:
         requests: list[MaskRequest] = []
         for camera in self._ready_cameras():
             request = self._waiting[camera].popleft()
-            if not self._lossless and self._is_late(request.frame):
+            if not self._lossless and self._too_old(request):
                 self._on_drop(request.frame, "too_old")
                 continue
             self._waiting.move_to_end(camera)

@@ -11,9 +11,9 @@ from typing import Any
 import openvino as ov
 
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.errors import CmtSegError
 
 PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
-BLOBS_KEPT = 64  # one is a few megabytes: a graph on a device
 VIRTUAL = ("AUTO", "HETERO", "MULTI", "BATCH")
 
 
@@ -66,17 +66,22 @@ def cache_folder(config: SegmentationConfig) -> Path:
     return Path(root) / "cmt_seg_ros" / "openvino"
 
 
-def open_cache(folder: Path) -> bool:
-    """Create the folder and delete all but the newest BLOBS_KEPT networks; return whether it can be written."""
+def open_cache(folder: Path, most: int) -> bool:
+    """Create the folder and delete all but the newest networks, see :func:`prune_cache`; tell if it can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return False
+    prune_cache(folder, most)
+    return os.access(folder, os.W_OK)
+
+
+def prune_cache(folder: Path, most: int) -> None:
+    """Delete all but the ``most`` newest compiled networks, one for each device and set of images."""
     with contextlib.suppress(OSError):  # another node may be deleting the same ones
         blobs = sorted(folder.glob("*.blob"), key=lambda path: path.stat().st_mtime)
-        for old in blobs[:-BLOBS_KEPT]:
+        for old in blobs[:-most]:
             old.unlink(missing_ok=True)
-    return os.access(folder, os.W_OK)
 
 
 def fingerprint(*parts: object) -> str:
@@ -84,7 +89,10 @@ def fingerprint(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
-def last_line(error: Exception) -> str:
-    """Return the last line of an error of OpenVINO; those before name places in its sources."""
+def reason(error: Exception) -> str:
+    """Return the text of an error in one line, without the places in OpenVINO's sources that its own begin with."""
+    if isinstance(error, CmtSegError):
+        return str(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    told = [line for line in lines if not line.startswith(("Exception from ", "Check '", "While validating node "))]
+    return " ".join(told or lines[-1:]) or type(error).__name__

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 import openvino as ov
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.errors import DeviceError, FrameError
+from cmt_seg_ros.errors import DeviceError, FrameError, ModelError
 from cmt_seg_ros.images.pixels import graph_encoding, promised_size
 from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.runtime.graph import MASKS, GraphKey, network_size
-from cmt_seg_ros.runtime.graphs import Graphs, Keys
+from cmt_seg_ros.runtime.graphs import BATCHES, Graphs, Keys
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame
 
 RETRY_S = 60.0  # a device that was lost is tried again after this time, again and again
+USED_S = 30.0  # only what was used within this time is compiled for another device
 COMPILING, READY, UNTRIED = "compiling", "ready", "not needed"
 
 
@@ -35,17 +36,18 @@ class Engine:
 
     Raises:
         DeviceError: no device of the chain works; the message has the reason of each.
-        ModelError: the network cannot be read.
+        ModelError: the network cannot be read, or no graph can be made of it.
     """
 
     def __init__(self, package: ModelPackage, config: SegmentationConfig, live: bool = False) -> None:
         self.package, self.config, self.live = package, config, live
         self._core = ov.Core()
         folder = devices.cache_folder(config)
-        self.cached = devices.open_cache(folder)
+        self.cached = devices.open_cache(folder, config.max_cached_networks)
         if self.cached:
             self._core.set_property({"CACHE_DIR": str(folder)})
         self.device = ""
+        self._unusable: ModelError | None = None
         self._graphs = Graphs(self._core, package, config)
         self._changed = threading.Condition()
         self._falling = threading.Lock()
@@ -107,18 +109,23 @@ class Engine:
             Always True where the engine is not live: there :meth:`infer` compiles what is missing.
 
         Raises:
-            FrameError: the device cannot compile it (reason ``compile``).
+            FrameError: it cannot be compiled (reason ``compile``).
         """
         height, width = promised_size(frame)
         if not self.live or not height or not width:  # without a size it is no image: decoding will report that
             return True
         device, keys = self.device, (_key(frame, (height, width), masks),)
-        if self._graphs.ready(device, keys) is not None:
+        if self._graphs.ready(device, keys, frame.camera) is not None:
             return True
         if refusal := self._graphs.refusal(device, keys):
-            what = f"{width}x{height} {frame.encoding}"
-            raise FrameError(f"{device} cannot compile the network for {what}: {refusal}", "compile")
+            what = f"{width}x{height} {frame.encoding} on {device}"
+            raise FrameError(f"the network cannot be compiled for {what}: {refusal}", "compile")
         return False
+
+    def compiling(self) -> str:
+        """Return the sizes and encodings of images for which the network is being compiled; empty: none."""
+        keys = [key for keys in self._graphs.compiling() for key in keys]
+        return ", ".join(sorted({f"{key.width}x{key.height} {key.encoding}" for key in keys}))
 
     def _infer(self, keys: Keys, frames: Sequence[Frame]) -> list[dict[str, U8]]:
         """Infer one batch; live: on each device of the chain that is left until one of them succeeds."""
@@ -127,14 +134,15 @@ class Engine:
             try:
                 return self._run(device, keys, frames)
             except RuntimeError as error:  # OpenVINO's
-                attempts, why = attempts - 1, devices.last_line(error)
+                attempts, why = attempts - 1, devices.reason(error)
                 if not attempts:
                     raise DeviceError(f"inference failed on {device}: {why}") from error
             if self.live:
                 device = self._fall_back(device, why)
 
     def _run(self, device: str, keys: Keys, frames: Sequence[Frame]) -> list[dict[str, U8]]:
-        graph = self._graphs.ready(device, keys) if self.live else None
+        camera = frames[0].camera if len(keys) == 1 else BATCHES
+        graph = self._graphs.ready(device, keys, camera) if self.live else None
         if graph is None and self.live and len(keys) > 1:  # one by one until the batch is compiled
             return [self._run(device, (key,), [frame])[0] for key, frame in zip(keys, frames, strict=True)]
         return (graph or self._graphs.compile(device, keys)).infer(frames)
@@ -152,6 +160,8 @@ class Engine:
         with self._changed:
             self._changed.wait_for(lambda: self.device or COMPILING not in self._states.values())
         if not self.device:
+            if self._unusable is not None:  # no fault of a device
+                raise self._unusable
             why = "; ".join(f"{d}: {s}" for d, s in self._states.items())
             there = ", ".join(self._core.available_devices)
             raise DeviceError(f"no device of {self.config.device!r} works ({why}); available here: {there}")
@@ -195,14 +205,17 @@ class Engine:
         try:
             for keys in self._missing(device) or [standard]:
                 self._graphs.compile(device, keys)
+        except ModelError as error:
+            self._unusable = error
+            return str(error)
         except Exception as error:  # of any kind: the start waits for an answer
-            return devices.last_line(error)
+            return devices.reason(error)
         return READY
 
     def _missing(self, device: str) -> list[Keys]:
-        """Return the graphs that are compiled for the device in use but not for this one."""
+        """Return the graphs that are used on the device in use but not compiled for this one."""
         there = self._graphs.used(device)
-        return [keys for keys in self._graphs.used(self.device) if keys not in there]
+        return [keys for keys in self._graphs.used(self.device, USED_S) if keys not in there]
 
     def _fall_back(self, device: str, why: str) -> str:
         """Leave a device that failed for the best of the others that works.

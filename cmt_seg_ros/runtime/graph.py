@@ -49,6 +49,15 @@ def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, i
     return max(32, round(height * scale)), max(32, round(width * scale))
 
 
+def largest_image_px(classes: int) -> int:
+    """Return the pixels of the largest image of which a graph can give masks.
+
+    The graph holds a float for each pixel and class, and for objectness, in one tensor. OpenVINO's CPU plugin addresses
+    2 GiB of it: above that it ends in a segmentation fault, or the last classes are wrong.
+    """
+    return 2**31 // (4 * (classes + 1))
+
+
 def build(package: ModelPackage, keys: Sequence[GraphKey], config: SegmentationConfig) -> ov.Model:
     """Build the graph for one or several images, which go through the network as one batch.
 

@@ -14,6 +14,7 @@ from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.files import is_hidden, openable, refuse_lfs_pointer, shared
 from cmt_seg_ros.labels import MAX_NAME, LabelSet
+from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.text import printable, shortened
 
 FORMAT_VERSION = 1
@@ -106,7 +107,8 @@ class ModelPackage:
                 model = ov.Core().read_model(folder / "model.xml")
             classes = model.output("probabilities").get_partial_shape()[1].get_length()
         except Exception as error:  # of a file that is cut or forged, OpenVINO raises whatever it stumbles over
-            raise ModelError(f"{self.folder / 'model.xml'} cannot be read: {error}; export the model again") from error
+            path = self.folder / "model.xml"
+            raise ModelError(f"{path} cannot be read: {devices.reason(error)}; export the model again") from error
         if classes != len(self.labels):
             raise ModelError(
                 f"{self.folder}: the network has {classes} classes but model.yaml lists {len(self.labels)}; "

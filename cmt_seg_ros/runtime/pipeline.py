@@ -7,19 +7,25 @@ for segmentation in pipeline.process([frame]):
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import ConfigError, FrameError
-from cmt_seg_ros.images.pixels import check_area, check_pixels, decoded, promised_size
+from cmt_seg_ros.images.decoder import check_area
+from cmt_seg_ros.images.depth import Mono16Range
+from cmt_seg_ros.images.pixels import check_pixels, decoded, promised_size
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.autotune import tuned
 from cmt_seg_ros.runtime.engine import Engine, default_masks
+from cmt_seg_ros.runtime.graph import largest_image_px
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.runtime.smoothing import smooth
 from cmt_seg_ros.structures import Frame, Segmentation
+
+log = logging.getLogger(__name__)
 
 MIN_SIDE_PX = 16
 
@@ -33,6 +39,7 @@ class Pipeline:
     Args:
         config: model, device, thresholds, number of classes per pixel, smoothing.
         live: see :class:`engine.Engine`.
+        warn: called with a sentence about images that are probably darker than they should be, once a camera.
 
     Attributes:
         config: with the batch size and number of requests that autotune chose, if autotune was requested.
@@ -44,7 +51,9 @@ class Pipeline:
         DeviceError: no device of the chain can run it.
     """
 
-    def __init__(self, config: SegmentationConfig, live: bool = False) -> None:
+    def __init__(
+        self, config: SegmentationConfig, live: bool = False, warn: Callable[[str], None] = log.warning
+    ) -> None:
         self.package = ModelPackage.load(config.model)
         if config.top_k > len(self.labels):
             raise ConfigError(
@@ -53,6 +62,7 @@ class Pipeline:
             )
         self.config, self.tuning = tuned(self.package, config) if config.autotune else (config, "")
         self.engine = Engine(self.package, self.config, live)
+        self._range = Mono16Range(config.mono16_range, warn)
 
     @property
     def labels(self) -> LabelSet:
@@ -71,12 +81,14 @@ class Pipeline:
             DeviceError: inference failed.
         """
         masks = masks or [default_masks(self.config)] * len(frames)
-        for frame in frames:
-            self.check(frame)
+        frames = [self.check(frame) for frame in frames]
         return self.segment([self.prepare(f, m) for f, m in zip(frames, masks, strict=True)], masks)
 
-    def check(self, frame: Frame) -> None:
+    def check(self, frame: Frame) -> Frame:
         """Refuse a frame that cannot be inferred, as far as that is known before it is decoded.
+
+        Returns:
+            The frame, with the bits that its values use.
 
         Raises:
             FrameError: says what is wrong with which value, and what is allowed.
@@ -88,6 +100,13 @@ class Pipeline:
         if min(height, width) < MIN_SIDE_PX:
             raise FrameError(f"image is {width}x{height}; both sides must be {MIN_SIDE_PX} pixels or more", "bad_size")
         check_area(height, width, self.config.max_image_px)
+        if height * width > (largest := largest_image_px(len(self.labels))):
+            raise FrameError(
+                f"image is {width}x{height} = {height * width} pixels; with {len(self.labels)} classes OpenVINO takes "
+                f"{largest}, as it addresses 2 GiB; scale it down",
+                "too_large",
+            )
+        return self._range.of(frame)
 
     def prepare(self, frame: Frame, masks: tuple[str, ...]) -> Frame:
         """Decode a frame that was checked, if it is compressed.
@@ -103,8 +122,7 @@ class Pipeline:
         if not ENCODINGS[frame.encoding].compressed:
             return frame
         # 1. Decode.
-        frame = decoded(frame, self.config.max_image_px)
-        self.check(frame)
+        frame = self.check(decoded(frame, self.config.max_image_px))
         if not self.engine.ready(frame, masks):
             height, width = frame.size
             raise FrameError(f"the network is being compiled for {width}x{height} {frame.encoding}", "compiling")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
 
-from cmt_seg_ros.bags.messages import TYPES, BagMessage
-from cmt_seg_ros.bags.storage import BagTopic, bag_messages, bag_topics
+from cmt_seg_ros.bags.messages import BagMessage
+from cmt_seg_ros.bags.storage import BagTopic, bag_messages, bag_topics, camera_names
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.images.messages import frame_from_message, stamp_ns
@@ -22,6 +22,7 @@ from cmt_seg_ros.structures import Frame
 
 _SAMPLE = 64  # messages read to learn the rate
 _MAX_FPS = 1000.0
+_LISTED = 20  # topics named in an error: a robot has hundreds
 
 
 class BagSource:
@@ -33,7 +34,7 @@ class BagSource:
 
     Args:
         path: a rosbag2 folder, a single .mcap or .db3 file, or a ROS 1 .bag.
-        topic: of type sensor_msgs/Image or sensor_msgs/CompressedImage; empty: the first one in the order of names.
+        topic: of type sensor_msgs/Image or sensor_msgs/CompressedImage; empty: the first of :func:`camera_topics`.
         camera: name the frames carry.
         problems: is told of each damage.
         max_image_px: compressed images of more pixels are lost (``too_large``).
@@ -51,8 +52,8 @@ class BagSource:
             ``FrameError.reason``.
 
     Raises:
-        SourceError: no such bag, nothing in it can be read, no image topic, no such topic, no message on it that can be
-            read; while iterating: no message of the topic has an image that can be read.
+        SourceError: no such bag, nothing in it can be read, no topic of a camera, no such topic, no message on it that
+            can be read; while iterating: no message of the topic has an image that can be read.
     """
 
     labels: LabelSet | None = None
@@ -69,8 +70,8 @@ class BagSource:
         self.name = self.path.resolve().name
         self.problems, self.lost = problems or Problems(), dict[int, str]()
         topics = bag_topics(self.path, self.problems)
-        self.topic = _choose(topics, topic, self.path)
-        self.image_topics = tuple(t.name for t in topics if t.type in TYPES)
+        self.topic = _checked(topics, topic, self.path) if topic else _cameras(self.path, topics, self.problems)[0].name
+        self.image_topics = tuple(t.name for t in topics if t.is_image)
         self._length = sum(t.count for t in topics if t.name == self.topic)
         stamps = self._first_stamps()
         self._first_set_ns = next((header_ns for _, header_ns, _ in stamps if header_ns), 0)
@@ -123,8 +124,17 @@ class BagSource:
         """Return of the first messages that can be read: number, stamp of the header, stamp of the recording (ns)."""
         stamps = list(islice(self._stamps(), _SAMPLE))
         if not stamps:
-            raise SourceError(f"topic {self.topic} of bag {self.path} has no message that can be read")
+            raise SourceError(f"topic {self.topic} of bag {self.path} has no message that can be read{self._reason()}")
         return stamps
+
+    def _reason(self) -> str:
+        """Say why the first message cannot be read."""
+        for message in bag_messages(self.path, self.topic, self.problems):
+            try:
+                message.read()
+            except Exception as error:  # as above
+                return f"; of the first one: {error or type(error).__name__}"
+        return ""
 
     def _stamps(self) -> Iterator[tuple[int, int, int]]:
         for index, message in enumerate(bag_messages(self.path, self.topic, self.problems)):
@@ -146,14 +156,65 @@ def _rate(stamps: list[tuple[int, int]]) -> float:
     return fps if 0 < fps <= _MAX_FPS else DEFAULT_FPS
 
 
-def _choose(topics: list[BagTopic], topic: str, path: Path) -> str:
-    """Return the topic asked for, or the first image topic."""
-    images = [t.name for t in topics if t.type in TYPES]
-    if topic in images or (images and not topic):
-        return topic or images[0]
-    if topic:
-        other = next((t.type for t in topics if t.name == topic), None)
-        what = f"is {other}, not an image" if other else "is not in it"
-        raise SourceError(f"topic {topic} of bag {path} {what}; image topics: {', '.join(images) or 'none'}")
-    names = ", ".join(f"{t.name} ({t.type})" for t in topics)
-    raise SourceError(f"bag {path} has no topic of type {' or '.join(TYPES)}; it has: {names or 'nothing'}")
+def camera_topics(path: Path, problems: Problems) -> list[BagTopic]:
+    """List the topics of a bag that have a camera's pictures, by name; tell of other images, which are left out.
+
+    Those that are a camera's by their names, unless their first message has an encoding of depth or the like.
+
+    Args:
+        path: of the bag.
+        problems: is told of each damage.
+
+    Raises:
+        SourceError: no such bag, nothing in it can be read, or it has no such topic.
+    """
+    return _cameras(path, bag_topics(path, problems), problems)
+
+
+def _cameras(path: Path, topics: list[BagTopic], problems: Problems) -> list[BagTopic]:
+    """Return what :func:`camera_topics` does, of topics that are known already."""
+    depth = {t: why for t in camera_names(topics) if (why := _why_no_picture(path, t, problems))}
+    cameras = [t for t in camera_names(topics) if t not in depth]
+    if not cameras:
+        there = [f"{t}: {depth[t]}" if t in depth else t for t in topics]
+        raise SourceError(f"bag {path} has no topic with camera images; it has: {_listed(there)}")
+    out = [f"{t}: {why}" for t, why in depth.items()]
+    out += [f"{t}: only messages of ROS are read" for t in topics if t.count and not t.readable]
+    if out:
+        problems.note(f"bag {path}: not read as cameras: {_listed(out)}")
+    return cameras
+
+
+def _why_no_picture(path: Path, topic: BagTopic, problems: Problems) -> str:
+    """Say why the first message of a topic that can be read is no picture; empty: it is one, or none can be read."""
+    for message in islice(bag_messages(path, topic.name, problems), _SAMPLE):
+        try:
+            frame_from_message(message.read(), "")
+        except FrameError as error:
+            if error.reason == "bad_encoding":
+                return str(error).partition("; supported")[0]
+        except Exception:  # said when the frames are read
+            continue
+        else:
+            break
+    return ""
+
+
+def _listed(topics: Sequence[object]) -> str:
+    more = f" and {len(topics) - _LISTED} more" if len(topics) > _LISTED else ""
+    return ", ".join(map(str, topics[:_LISTED])) + more or "nothing"
+
+
+def _checked(topics: list[BagTopic], topic: str, path: Path) -> str:
+    """Return the topic if it has images.
+
+    Raises:
+        SourceError: it has not, or it is not in the bag.
+    """
+    if any(t.is_image for t in topics if t.name == topic):
+        return topic
+    other = next((t for t in topics if t.name == topic), None)
+    what = f"is not an image: {other}" if other else "is not in it"
+    images = ", ".join(t.name for t in topics if t.is_image)
+    there = f"image topics: {images}" if images else f"it has no images, only {_listed(topics)}"
+    raise SourceError(f"topic {topic} of bag {path} {what}; {there}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.images.files import SUFFIXES, list_files, try_image
 from cmt_seg_ros.images.pairing import frame_names
+from cmt_seg_ros.images.pixels import bgr_encoding
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.clip import DEFAULT_FPS
@@ -67,7 +70,7 @@ class ImageFolderSource:
         frame_id = f"{self._camera}_optical_frame"
         for index, path in enumerate(self._files):
             try:
-                pixels = try_image(path, max_image_px=self._max_image_px)
+                pixels = try_image(path, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH, self._max_image_px)
             except FrameError as error:
                 self.lost[index] = error.reason
                 first = first or str(error)
@@ -75,7 +78,7 @@ class ImageFolderSource:
                 self.problems.add(kind, f"{error}; it is skipped")
                 continue
             stamp_ns = round(index * 1e9 / self.fps)  # a skipped image leaves a gap: the others keep their times
-            yield Frame(self._camera, stamp_ns, pixels, "bgr8", frame_id, self._names[index])
+            yield Frame(self._camera, stamp_ns, pixels, bgr_encoding(pixels), frame_id, self._names[index])
         if len(self.lost) == len(self):
             raise SourceError(f"none of the {len(self)} images in {self._folder} can be decoded; the first: {first}")
 

@@ -11,13 +11,24 @@ from hypothesis import strategies as st
 from rosbags.rosbag2 import StoragePlugin
 from support.bag_writing import ROS1, ROS2, image, storage_file, write_bag
 
-from cmt_seg_ros.bags.storage import image_topics
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources import BagSource
+from cmt_seg_ros.sources.bag import camera_topics
 from cmt_seg_ros.structures import Frame
 
-KINDS = ("mcap", "mcap storage", "mcap message", "mcap file", "db3", "db3 file", "ros1", "ros1 bz2", "ros1 lz4")
+KINDS = (
+    "mcap",
+    "mcap storage",
+    "mcap message",
+    "mcap file",
+    "db3",
+    "db3 message",
+    "db3 file",
+    "ros1",
+    "ros1 bz2",
+    "ros1 lz4",
+)
 COUNT = 12
 
 
@@ -48,7 +59,7 @@ def read(path: Path) -> tuple[list[Frame], dict[int, str], Problems]:
     problems = Problems()
     frames: list[Frame] = []
     try:
-        image_topics(path, problems)
+        camera_topics(path, problems)
         source = BagSource(path, problems=problems)
         for frame in source:
             frames.append(frame)

@@ -8,7 +8,7 @@ from rosbags.rosbag2 import StoragePlugin
 from support.bag_writing import ROS1, ROS2, compressed, image, storage_file, write_bag
 
 from cmt_seg_ros.bags.files import bags_in
-from cmt_seg_ros.bags.storage import BagTopic, image_topics
+from cmt_seg_ros.bags.storage import BagTopic, bag_topics, camera_names
 from cmt_seg_ros.errors import SourceError
 from cmt_seg_ros.problems import Problems
 
@@ -33,7 +33,7 @@ def test_cameras_are_found_and_nothing_else(tmp_path: Path) -> None:
         "/front/image_raw/compressedDepth": [packed],
         "/text": [text],
     }
-    assert image_topics(write_bag(tmp_path / "bag", topics)) == [
+    assert camera_names(bag_topics(write_bag(tmp_path / "bag", topics), Problems())) == [
         BagTopic("/front/image_raw", RAW, 2),
         BagTopic("/image", RAW, 1),
         BagTopic("/rear/image_raw/compressed", COMPRESSED, 1),
@@ -45,11 +45,11 @@ def test_topics_of_damaged_and_missing_bags(tmp_path: Path) -> None:
     path = write_bag(tmp_path / "a.bag", {"/i": [image(ROS1, i, PIXELS) for i in range(3)]}, ROS1)
     path.write_bytes(path.read_bytes()[:-400])
     problems = Problems()
-    assert image_topics(path, problems)[0].name == "/i" and problems.counts["damaged_bag"]
+    assert bag_topics(path, problems)[0].name == "/i" and problems.counts["damaged_bag"]
     (tmp_path / "b.mcap").touch()
     for name, words in (("b.mcap", "cannot be read"), ("c.mcap", "does not exist")):
         with pytest.raises(SourceError, match=words):
-            image_topics(tmp_path / name)
+            bag_topics(tmp_path / name, Problems())
 
 
 def test_all_bags_of_a_folder(tmp_path: Path) -> None:

@@ -4,15 +4,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
 from support import ROOT
+from support.full_disk import file_limit
 from support.waiting import DEADLINE_S
 
 from cmt_seg_ros import files
 from cmt_seg_ros.bags.messages import message_folder, message_types
-from cmt_seg_ros.bags.writer import Arrival, BagFile
+from cmt_seg_ros.bags.writer import Arrival, BagFile, BagWriteError
 from cmt_seg_ros.errors import SourceError
 
 TEXT = "std_msgs/msg/String"
@@ -50,18 +52,69 @@ def test_folders_that_exist_are_refused(tmp_path: Path) -> None:
         BagFile(tmp_path)
 
 
-def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+NOISE = np.random.default_rng(0).integers(0, 256, (40, 300_000), dtype=np.uint8)  # four of them fill a chunk
+
+
+def noise(index: int, topic: str = "/says") -> Arrival:
+    return Arrival(topic, TEXT, index, NOISE[index].tobytes())
+
+
+def saved(path: Path) -> list[tuple[int, bytes]]:
+    with AnyReader([path]) as reader:
+        found = [(time_ns, raw) for _, time_ns, raw in reader.messages()]
+        assert sum(c.msgcount for c in reader.connections) == reader.message_count == len(found)
+    return found
+
+
+@pytest.mark.parametrize("limit", [2_000_000, 3_700_000, 4_900_000, 5_555_555])
+def test_a_full_disk_costs_the_chunk_that_does_not_fit(tmp_path: Path, limit: int) -> None:
+    bag, written = BagFile(tmp_path / "bag"), 0
+    bag.add_topic("/says", TEXT, latched=False)
+    with file_limit(limit):
+        with pytest.raises(BagWriteError, match=r"bag .* cannot be written: File too large; make room") as raised:
+            while True:
+                bag.write(noise(written))
+                written += 1
+        with pytest.raises(BagWriteError, match=r"bag .* has ended"):
+            bag.write(noise(written))
+        bag.close()
+    count, size = raised.value.dropped["/says"]
+    kept = written - count
+    assert kept == limit // 1_200_000 * 4 and size == 300_000 * count
+    assert saved(tmp_path / "bag") == [(i, NOISE[i].tobytes()) for i in range(kept)]
+
+
+@pytest.mark.parametrize("room", [0, 100, 100_000, 450_000])
+def test_a_disk_that_is_full_at_the_end_has_room_for_the_index(tmp_path: Path, room: int) -> None:
     bag = BagFile(tmp_path / "bag")
     bag.add_topic("/says", TEXT, latched=False)
+    for index in range(10):  # two chunks, and two messages that wait for more
+        bag.write(noise(index))
+    (file,) = (tmp_path / "bag").glob("*.mcap")
+    with file_limit(file.stat().st_size + room), pytest.raises(BagWriteError, match="cannot be written") as raised:
+        bag.close()
+    kept = 8 if room >= 100_000 else 4  # the index takes some of it
+    assert raised.value.dropped == {"/says": (10 - kept, (10 - kept) * 300_000)}
+    assert saved(tmp_path / "bag") == [(i, NOISE[i].tobytes()) for i in range(kept)]
 
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(bag._writer, "write", full)
-        with pytest.raises(SourceError, match="bag cannot be written: No space left on device"):
-            bag.write(said("one", 1))
+def test_a_disk_without_any_room(tmp_path: Path) -> None:
+    bag = BagFile(tmp_path / "bag")
+    bag.add_topic("/says", TEXT, latched=False)
+    bag.write(noise(0))
+    with file_limit(200), pytest.raises(BagWriteError, match="cannot be written: File too large") as raised:
+        bag.close()
+    assert raised.value.dropped == {"/says": (1, 300_000)}
+
+
+def test_there_is_room_again_after_a_full_disk(tmp_path: Path) -> None:
+    bag = BagFile(tmp_path / "bag")
+    bag.add_topic("/says", TEXT, latched=False)
+    with file_limit(100), pytest.raises(BagWriteError):
+        for index in range(9):
+            bag.write(noise(index))
     bag.close()
+    assert saved(tmp_path / "bag") == []
 
 
 def test_definitions_are_found_in_sourced_workspaces_and_this_environment(

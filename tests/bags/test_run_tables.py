@@ -5,6 +5,7 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from support.full_disk import file_limit
 
 from cmt_seg_ros.bags.run_tables import ArrivalTable, Sent, SentTable, read_arrivals, read_sent
 from cmt_seg_ros.bags.writer import Arrival
@@ -67,3 +68,25 @@ def test_other_tables_are_refused(text: str | None, words: str, tmp_path: Path) 
     if text is not None:
         with pytest.raises(SourceError, match=r"expected the arrivals.csv that recorder_node writes"):
             read_arrivals(tmp_path / "t.csv")
+
+
+def test_arrivals_end_with_a_whole_row_on_a_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "arrivals.csv"
+    table = ArrivalTable(path)
+    table.add(Arrival("/front/segmentation/mask", "x", 10, raw(1, 5)))
+    table.flush()
+    size = path.stat().st_size
+    table.add(Arrival("/front/segmentation/mask", "x", 20, raw(2, 5)))
+    with file_limit(size + 20), pytest.raises(OSError, match="File too large"):
+        table.flush()
+    assert len(read_arrivals(path)["segmentation/mask"]) == 1
+    table.close()  # there is room again
+    assert read_arrivals(path)["segmentation/mask"] == {1_000_000_005: deque([10]), 2_000_000_005: deque([20])}
+
+
+def test_a_table_of_sent_frames_on_a_full_disk_says_so_once(tmp_path: Path) -> None:
+    table = SentTable(tmp_path / "sent.csv")
+    with file_limit(45):
+        with pytest.raises(SourceError, match=r"sent_file .* cannot be written: File too large"):
+            table.add(Sent(0, 5, 10**18, 7))
+        table.close()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from cmt_seg_ros.cli import predict as command
 from cmt_seg_ros.cli.main import main
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.images.files import list_files
 from cmt_seg_ros.labels import read_classes
+from cmt_seg_ros.outputs import LIST, OutputFolder
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources.masks import MaskFolder
 from cmt_seg_ros.street import StreetScene
@@ -139,3 +143,29 @@ def test_images_whose_results_would_have_one_name_are_refused(
     tiny(tmp_path / "in" / "a_objectness.png", 90)
     assert main(["predict", "--images", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
     assert "a_objectness.png would be written for two of the images; rename one" in capsys.readouterr().err
+
+
+def test_told_to_stop_it_ends_cleanly_and_says_how_far_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for k in range(5):
+        cv2.imwrite(str(tmp_path / "in" / f"{k}.png"), np.full((64, 96, 3), 90, np.uint8))
+    written, write = list[str](), command.write_image
+
+    def terminated(folder: OutputFolder, name: str, image: np.ndarray) -> None:
+        write(folder, name, image)
+        written.append(name)
+        if name == "2.png":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(command, "write_image", terminated)
+    before = signal.getsignal(signal.SIGTERM)
+    out = tmp_path / "out"
+    assert main(["predict", "--images", str(tmp_path / "in"), "--out", str(out), "--device", "CPU"]) == 130
+    assert signal.getsignal(signal.SIGTERM) == before
+    said = capsys.readouterr()
+    assert "stopped after 2 of 5 frames; their results are in" in said.out + said.err
+    assert "cmt-seg predict: stopped" in said.err and "Traceback" not in said.err
+    assert sorted(path.name for path in out.iterdir()) == sorted([LIST, "classes.yaml", *written]), "no half files"
+    assert all(cv2.imread(str(out / name)) is not None for name in written)

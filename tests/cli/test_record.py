@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed: make test installs it")
 
 from sensor_msgs.msg import CompressedImage
+from support.full_disk import file_limit
 from support.ros_harness import Process, bench, free_domain, header
 
 from cmt_seg_ros.cli.main import main
@@ -92,6 +94,29 @@ def test_several_cameras_have_a_folder_each_and_sigterm_ends_it(tmp_path: Path) 
         assert status(out / folder)["finished"]
         topics = {f"{namespace}/{name}" for name in ("image_raw/compressed", "camera_info", "tracking/tracks")}
         assert set(status(out / folder)["topics"]) == topics
+
+
+def test_a_full_disk_ends_the_recording_with_a_sentence(tmp_path: Path) -> None:
+    domain, out = free_domain(), tmp_path / "out"
+    arguments = ("--transport", "compressed", "--topics", "tracking/tracks", "--out", str(out))
+    noise = np.random.default_rng(0)
+    with bench(domain) as ros, Process([*RECORD, *arguments], tmp_path / "log", domain) as record:
+        camera = ros.publisher(CompressedImage, "/camera/image_raw/compressed")
+        (recorder,) = processes_of(record.popen.pid)
+        with file_limit(1_500_000, recorder):
+
+            def ended() -> bool:
+                jpeg = CompressedImage(header=header(1), format="jpeg", data=noise.bytes(100_000))
+                camera.publish(jpeg)
+                return record.popen.poll() is not None
+
+            ros.until(ended)
+        assert record.end() == 1, record.output
+    found = status(out)
+    words = " ".join(record.output.split())
+    assert f"the recording ended early, {found['failed'] + found['lost']} messages are lost: bag" in words
+    assert "File too large; make room on that disk" in words and "Traceback" not in record.output
+    assert len(BagSource(out / "bag", "/camera/image_raw/compressed")) == found["messages"] > 0
 
 
 def test_nothing_recorded_is_said_and_is_status_1(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_a_clock_that_is_set_back_is_followed_as_live(pipeline: Pipeline) -> Non
 
 def test_a_bad_frame_is_lost_alone(pipeline: Pipeline) -> None:
     frames = scene(5)
-    frames[2] = replace(frames[2], encoding="rgb16")
+    frames[2] = replace(frames[2], encoding="rgba16")
     results, refused = replay(pipeline, frames)
     assert refused == {2: "bad_encoding"} and [r.lost for r in results] == ["", "", "bad_encoding", "", ""]
 

@@ -18,10 +18,11 @@ import pytest
 from rosbags.highlevel import AnyReader
 from support import ROOT
 from support.clips import job, scene, write_bag
+from support.full_disk import file_limit
 
 from cmt_seg_ros.config import SourceConfig, TrackerConfig
 from cmt_seg_ros.errors import ConfigError, SourceError
-from cmt_seg_ros.evaluation import checkpoint
+from cmt_seg_ros.evaluation import checkpoint, run_writer
 from cmt_seg_ros.evaluation.folder import RESULTS_MARK, SEVERAL, claimed, clear
 from cmt_seg_ros.evaluation.sequence import evaluate
 from cmt_seg_ros.labels import CAMVID
@@ -108,6 +109,20 @@ def test_a_killed_run_goes_on_without_loss(tmp_path: Path, tiny: str) -> None:
     assert summaries[0] == summaries[1] and {path.name for path in out.iterdir()} == FILES
     np.testing.assert_array_equal(masks_in(out), masks_in(whole))
     assert (out / "tracks.txt").read_bytes() == (whole / "tracks.txt").read_bytes()
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on_when_there_is_room(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_writer, "CHECKPOINT_FRAMES", 5)
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    expected = evaluate(job(whole, tiny))
+    for limit in (100, 9_000):
+        with file_limit(limit), pytest.raises((SourceError, ConfigError), match=r"cannot be written: .*File too large"):
+            evaluate(job(out, tiny))
+    assert without_times(evaluate(job(out, tiny))) == without_times(expected)
+    assert {path.name for path in out.iterdir()} == {path.name for path in whole.iterdir()}
+    assert all(np.array_equal(a, b) for a, b in zip(masks_in(out), masks_in(whole), strict=True))
 
 
 def test_what_is_finished_is_not_done_again_and_other_results_are_not_overwritten(tmp_path: Path, tiny: str) -> None:

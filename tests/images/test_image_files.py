@@ -42,6 +42,7 @@ def test_photos_are_turned_as_their_camera_says(tmp_path: Path) -> None:
         (b"", "malformed", "a.png cannot be decoded; it is damaged or not an image"),
         (b"no image", "malformed", "a.png cannot be decoded"),
         (file(PICTURE, "png")[:30].tobytes(), "malformed", "a.png cannot be decoded"),
+        (file(PICTURE, "jpeg")[:-80].tobytes() + b"\xff\xd9", "malformed", r"a.png cannot .*\(.* the jpeg is damaged"),
         (png_that_promises(60_000, 60_000).tobytes(), "too_large", r"a.png: image is 60000x60000 = 36\d+ pixels"),
     ],
 )

@@ -291,7 +291,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
 def test_damaged_file_is_refused(data: bytes) -> None:
-    with pytest.raises(FrameError, match=f"{len(data)} bytes cannot be decoded; expected a jpeg or a png") as caught:
+    with pytest.raises(FrameError, match=f"{len(data)} bytes cannot be decoded; ") as caught:
         decoded(frame_of(np.frombuffer(data, np.uint8), "jpeg"))
     assert caught.value.reason == "malformed"
 

@@ -25,5 +25,5 @@ def no_camera_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a busy machine a frame may come seconds late; tests of silent cameras set a time of their own."""
     import support.ros_harness  # noqa: F401 - skips the test where ROS is missing
 
-    for module in ("segmentation.report", "common.diagnostics"):
+    for module in ("segmentation.report", "common.diagnostics", "common.statistics"):
         monkeypatch.setattr(f"cmt_seg_ros.ros.{module}.STALE_AFTER_S", 3600.0)

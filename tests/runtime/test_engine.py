@@ -19,7 +19,7 @@ from support.tiny_package import write_package
 from support.waiting import DEADLINE_S, until
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.errors import DeviceError, FrameError
+from cmt_seg_ros.errors import DeviceError, FrameError, ModelError
 from cmt_seg_ros.runtime import devices, engine, graphs
 from cmt_seg_ros.runtime.engine import Engine
 from cmt_seg_ros.runtime.model_package import ModelPackage
@@ -306,7 +306,8 @@ def test_size_that_cannot_be_compiled_is_said(start: Start, monkeypatch: pytest.
         try:
             made.ready(other, ALL)
         except FrameError as error:
-            assert error.reason == "compile" and "cannot compile the network for 200x70 bgr8: shape is" in str(error)
+            said = "the network cannot be compiled for 200x70 bgr8 on CPU: model tiny cannot be used: shape is"
+            assert error.reason == "compile" and said in str(error)
             return True
         return False
 
@@ -352,13 +353,12 @@ def test_cache_that_cannot_be_written_costs_the_cache_only(start: Start, tmp_pat
     assert not made.cached and class_ids(made, frame())[0].shape == (96, 160)
 
 
-def test_cache_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "BLOBS_KEPT", 2)
+def test_cache_does_not_grow_for_ever(tmp_path: Path) -> None:
     for k in range(4):
         path = tmp_path / f"{k}.blob"
         path.write_text("")
         os.utime(path, (k, k))
-    assert devices.open_cache(tmp_path)
+    assert devices.open_cache(tmp_path, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["2.blob", "3.blob"]
 
 
@@ -380,15 +380,39 @@ def test_any_error_of_a_compilation_is_told_to_who_waits_for_it(start: Start, mo
     until(told)
 
 
-def test_many_batches_do_not_push_out_what_is_used(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "MAX_GRAPHS", 2)
-    made = start()
+def test_many_batches_do_not_push_out_what_is_used(start: Start) -> None:
+    made = start(max_networks=2)
     cameras = [frame("a"), frame("b", 192, 320)]
     for camera in cameras:
         until(lambda: made.ready(camera, ALL))  # noqa: B023
     for _ in range(5):
         made.infer(cameras, [ALL] * 2)
     assert sorted(len(keys) for keys in made._graphs.used("CPU")) == [1, 1]
+
+
+@pytest.mark.parametrize(("device", "live"), [("CPU", False), ("CPU", True), (f"{SPARE},CPU", True)])
+def test_model_that_cannot_be_used_is_no_fault_of_a_device(
+    start: Start, monkeypatch: pytest.MonkeyPatch, device: str, live: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("Check 'a == b' failed at src/core/x.hpp:43:\nshapes are {1,2}\nthey must be equal.\n")
+
+    monkeypatch.setattr(graphs, "build", fail)
+    with pytest.raises(ModelError, match=r"^model tiny cannot be used: shapes are \{1,2\} they must be equal\.$"):
+        start(device, live)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (RuntimeError("Exception from src/a.cpp:1:\nCheck 'x' failed at src/b.cpp:2:\nthe cause\n\n"), "the cause"),
+        (RuntimeError("Exception from src/a.cpp:1:\n"), "Exception from src/a.cpp:1:"),
+        (RuntimeError(""), "RuntimeError"),
+        (ModelError("model.xml: the cause\n; export it again"), "model.xml: the cause\n; export it again"),
+    ],
+)
+def test_cause_is_never_lost(error: Exception, said: str) -> None:
+    assert devices.reason(error) == said
 
 
 def test_openvinos_own_choice_of_device_is_named(start: Start) -> None:

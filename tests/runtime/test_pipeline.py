@@ -53,6 +53,29 @@ def test_masks_have_the_frames_size_stamp_and_names(pipeline: Pipeline) -> None:
     assert set(np.unique(result.objectness)) <= {0, 255} and result.class_ids.max() < len(pipeline.labels)
 
 
+def test_image_beyond_what_openvino_addresses_is_refused() -> None:
+    pipeline = Pipeline(replace(CONFIG, max_image_px=2**28))
+    row = np.zeros((1, 1, 3), np.uint8)
+    pipeline.check(Frame("c", 0, np.broadcast_to(row, (6600, 6600, 3))))
+    with pytest.raises(FrameError, match="with 11 classes OpenVINO takes 44739242") as caught:
+        pipeline.check(Frame("c", 0, np.broadcast_to(row, (6800, 6600, 3))))
+    assert caught.value.reason == "too_large"
+
+
+def test_sixteen_bits_are_seen_as_the_camera_meant_them(frame: Frame) -> None:
+    """12 bits as they are give the masks of the picture of 8 bits, in grey and in colour, and so does auto."""
+    for setting in ("12", "auto"):
+        pipeline = Pipeline(replace(CONFIG, mono16_range=setting))
+        deep = frame.pixels.astype(np.uint16) * 16 + frame.pixels // 16
+        expected, found = pipeline.process([frame, replace(frame, pixels=deep, encoding="bgr16")])
+        assert np.mean(found.class_ids == expected.class_ids) > 0.999
+        grey = frame.pixels[:, :, 1]
+        expected, found = pipeline.process(
+            [replace(frame, pixels=grey, encoding="mono8"), replace(frame, pixels=deep[:, :, 1], encoding="mono16")]
+        )
+        assert np.mean(found.class_ids == expected.class_ids) > 0.995
+
+
 def test_graph_equals_the_steps_done_by_hand(pipeline: Pipeline, frame: Frame, by_hand: Raw) -> None:
     """Colour order, normalisation, up-sampling and arg-max by numpy and OpenCV give the same labels."""
     probabilities, objects = by_hand

@@ -203,3 +203,87 @@ def test_stopping_does_not_wait_for_frames(config: SegmentationConfig, tmp_path:
     runner = Runner(Pipeline(config), batcher, lambda *_: None, lambda *_: None)
     runner.stop(timeout_s=DEADLINE_S)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("inference-")]
+
+
+@pytest.mark.parametrize("fails", ["refuse", "deliver and refuse", "on_inferred", "fault"])
+def test_callback_that_raises_costs_its_frame_and_no_thread(config: SegmentationConfig, fails: str) -> None:
+    results, told = Results(), list[str]()
+
+    def fail(frame: Frame, *_: object) -> None:
+        if frame.stamp_ns == 2:
+            raise RuntimeError("Logger severity cannot be changed")
+
+    def deliver(frame: Frame, result: Segmentation) -> None:
+        if "deliver" in fails:
+            fail(frame)
+        results.deliver(frame, result)
+
+    def refuse(frame: Frame, error: FrameError) -> None:
+        if fails != "on_inferred":
+            fail(frame)
+        results.refuse(frame, error)
+
+    def on_fault(text: str) -> None:
+        told.append(text)
+        if fails == "fault":
+            raise RuntimeError("the log fails, too")
+
+    sent = [replace(frame, camera="a") for frame in frames(40)]
+    if "deliver" not in fails and fails != "on_inferred":
+        sent[1] = Frame("a", 2, JPEG[:60].copy(), "jpeg")
+    on_inferred = fail if fails == "on_inferred" else lambda *_: None
+    batcher = Batcher(1, 0.0, True, lambda *_: None)
+    runner = Runner(Pipeline(config), batcher, deliver, refuse, on_inferred, on_fault)
+    for frame in sent:
+        batcher.put(frame, MASKS)
+    answered = 40 if fails == "on_inferred" else 39
+    results.until(answered)
+    assert runner.gone == 0 and runner.faults == 1
+    runner.stop()
+    assert [r.stamp_ns for r in results.delivered] == [s for s in range(1, 41) if s != 2 or answered == 40]
+    assert told == ["RuntimeError: Logger severity cannot be changed"]
+
+
+def test_question_of_the_batcher_that_raises_costs_its_frame_only(config: SegmentationConfig) -> None:
+    def is_late(frame: Frame) -> bool:
+        if frame.stamp_ns == 1:
+            raise RuntimeError("the clock is gone")
+        return False
+
+    results = Results()
+    batcher = Batcher(1, 0.0, False, lambda *_: None, is_late=is_late)
+    runner = Runner(Pipeline(config), batcher, results.deliver, results.refuse)
+    for done, frame in enumerate([replace(frame, camera="a") for frame in frames(3)], start=1):
+        batcher.put(frame, MASKS)
+        results.until(done)
+    runner.stop()
+    ((_, stamp, error),) = results.refused
+    assert (stamp, error.reason) == (1, "inference") and "the clock is gone" in str(error)
+    assert [r.stamp_ns for r in results.delivered] == [2, 3]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_thread_that_ends_is_told_and_holds_no_other_up(
+    config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class EndOfThread(BaseException):
+        pass
+
+    pipeline, results, told = Pipeline(config), Results(), list[str]()
+    process = pipeline.segment
+
+    def end(frames: list[Frame], masks: object) -> list[Segmentation]:
+        if frames[0].stamp_ns == 2:
+            raise EndOfThread
+        return process(frames, masks)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "segment", end)
+    batcher = Batcher(1, 0.0, True, lambda *_: None)
+    runner = Runner(pipeline, batcher, results.deliver, results.refuse, on_fault=told.append)
+    for frame in frames(6):
+        batcher.put(replace(frame, camera="a"), MASKS)
+    results.until(5)
+    until(lambda: runner.gone == 1)
+    runner.stop()
+    assert [r.stamp_ns for r in results.delivered] == [1, 3, 4, 5, 6]
+    assert len(told) == 1 and "thread inference-" in told[0] and "has ended" in told[0]

@@ -10,7 +10,9 @@ from support.bag_writing import PERIOD_NS, ROS1, ROS2, START_NS, compressed, ima
 
 from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources import BagSource, open_source
+from cmt_seg_ros.sources.bag import camera_topics
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +87,15 @@ def test_a_topic_is_chosen_by_name_and_errors_list_the_topics(tmp_path: Path, pi
     assert np.array_equal(next(iter(clip)).pixels, pixels[0])
     with pytest.raises(SourceError, match=r"/c of bag .* is not in it; image topics: /a, /b"):
         BagSource(path, "/c")
-    with pytest.raises(SourceError, match=r"std_msgs/msg/String, not an image"):
+    with pytest.raises(SourceError, match=r"/i of bag .* is not in it; image topics: /i/compressed"):
+        BagSource(write_bag(tmp_path / "packed", {"/i/compressed": [compressed(ROS2, 0, pixels[0])]}), "/i")
+    with pytest.raises(SourceError, match=r"/i of bag .* is not in it; it has no images, only /text \(std_msgs/msg"):
+        BagSource(write_bag(tmp_path / "no_image", {"/text": [text]}), "/i")
+    with pytest.raises(SourceError, match=r"is not an image: /text \(std_msgs/msg/String, 1 message\)"):
         BagSource(path, "/text")
-    with pytest.raises(SourceError, match=r"no topic of type .* it has: /text"):
+    with pytest.raises(
+        SourceError, match=r"no topic with camera images; it has: /text \(std_msgs/msg/String, 1 message\)"
+    ):
         BagSource(write_bag(tmp_path / "text", {"/text": [text]}))
 
 
@@ -98,8 +106,13 @@ def test_bags_that_cannot_be_played_are_refused(tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=words):
             BagSource(tmp_path / name)
     depth = image(ROS2, 0, np.zeros((4, 8), np.uint8), "16UC1")
+    path = write_bag(tmp_path / "depth", {"/i": [depth]})
+    with pytest.raises(
+        SourceError, match=r"no topic with camera images; it has: /i \(sensor_msgs/msg/Image, 1 message\)"
+    ):
+        BagSource(path)
     with pytest.raises(SourceError, match=r"16UC1.*supported: bgr8"):
-        list(BagSource(write_bag(tmp_path / "depth", {"/depth": [depth]})))
+        list(BagSource(path, "/i"))
 
 
 def set_stamps(messages: list[Any], stamps_ns: list[int]) -> list[Any]:
@@ -146,3 +159,23 @@ def test_an_unknown_encoding_among_others_is_skipped(tmp_path: Path, pixels: lis
     source = BagSource(write_bag(tmp_path / "bag", {"/i": messages}))
     assert [f.name for f in source] == ["000000", "000001", "000003"]
     assert source.lost == {2: "bad_encoding"} and source.problems.counts == {"bad_encoding": 1}
+
+
+def test_depth_beside_colour_is_named_and_is_no_problem(
+    tmp_path: Path, pixels: list[np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    depth, disparity = np.zeros((4, 8), np.uint8), np.zeros((4, 8), np.uint8)
+    topics = {
+        "/a/stereo/image_raw": [image(ROS2, 0, depth, "16UC1")],
+        "/b/confidence_map": [image(ROS2, 0, disparity, "32FC1")],
+        "/c/packed": [compressed(ROS2, 0, pixels[0], kind="16UC1; compressedDepth png")],
+        "/d/damaged_first": [image(ROS2, 0, pixels[0], cut=50), image(ROS2, 1, pixels[1])],
+        "/e/image_raw": [image(ROS2, 0, pixels[0])],
+    }
+    path = write_bag(tmp_path / "bag", topics)
+    problems = Problems()
+    assert [t.name for t in camera_topics(path, problems)] == ["/d/damaged_first", "/e/image_raw"]
+    assert BagSource(path).topic == "/d/damaged_first" and problems.counts == {}
+    assert "/a/stereo/image_raw (sensor_msgs/msg/Image, 1 message): encoding is '16UC1'" in caplog.messages[0]
+    assert "/b/confidence_map (sensor_msgs/msg/Image, 1 message): encoding is '32FC1'" in caplog.messages[0]
+    assert "/c/packed (sensor_msgs/msg/CompressedImage, 1 message): format is '16UC1; comp" in caplog.messages[0]

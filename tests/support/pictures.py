@@ -45,6 +45,8 @@ def encoded(bgr: np.ndarray, encoding: str) -> np.ndarray:
         "mono8": green.copy(),
         "8UC1": green.copy(),
         "mono16": green.astype(np.uint16) * 257,
+        "bgr16": bgr.astype(np.uint16) * 257,
+        "rgb16": bgr[:, :, ::-1].astype(np.uint16) * 257,
     }[encoding]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ LIVE_TIMES = ("age_ms", "tracks_age_ms")
 """What is known of a frame's time: how old its image was when its mask and its tracks arrived."""
 
 
-def joined(clip: Source, folder: Path) -> Iterator[FrameResult]:
+def joined(clip: Source, folder: Path) -> Generator[FrameResult]:
     """Yield the results of the frames that were sent, in their order, and of those between that could not be read.
 
     Args:

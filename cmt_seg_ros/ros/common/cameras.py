@@ -12,9 +12,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from cmt_seg_ros.config import CameraList, CameraSettings
 from cmt_seg_ros.config.fields import parameters_of
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.ros.common import parameters, qos
+from cmt_seg_ros.ros.common import parameters, qos, qos_check
 from cmt_seg_ros.ros.common.images import HeaderStamps
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
+
+COMPRESSED = "/compressed"  # what image_transport appends to the topic of the raw images
 
 
 class CameraInput:
@@ -100,7 +102,44 @@ def image_source(image_topic: str, transport: str) -> tuple[type, str]:
         image_topic: topic of the raw images.
         transport: "raw" or "compressed".
     """
-    return (Image, image_topic) if transport == "raw" else (CompressedImage, f"{image_topic}/compressed")
+    return (Image, image_topic) if transport == "raw" else (CompressedImage, image_topic + COMPRESSED)
+
+
+def image_issues(node: Node, settings: CameraSettings, images: Subscription) -> list[str]:
+    """Return a sentence for each reason why images are not received, and the parameters that would mend it.
+
+    Args:
+        node: owns the subscription.
+        settings: parameters of the camera.
+        images: the subscription made of them.
+    """
+    found = qos_check.unreachable_publishers(node, images)
+    if any("QoS" in sentence for sentence in found):
+        asked = settings.image_reliability
+        found.append(f"image_reliability is {asked}; with best_effort, and not lossless, all cameras are received")
+    return found + _other_transport(node, settings)
+
+
+def _other_transport(node: Node, settings: CameraSettings) -> list[str]:
+    """Return what to set where images come by the other transport, or /compressed is part of ``image_topic``."""
+
+    def publishes(kind: type, topic: str) -> bool:
+        return qos_check.type_name(kind) in {end.topic_type for end in node.get_publishers_info_by_topic(topic)}
+
+    kind, topic = image_source(settings.image_topic, settings.transport)
+    if publishes(kind, topic):
+        return []
+    for name in (settings.image_topic, settings.image_topic.removesuffix(COMPRESSED)):
+        for transport in ("compressed", "raw"):
+            other, there = image_source(name, transport)
+            if publishes(other, there):
+                also = "" if name == settings.image_topic else f" and image_topic: {name}"
+                what = f"nobody publishes {qos_check.type_name(kind)} on {topic}, but {there} has "
+                return [f"{what}{qos_check.type_name(other)}: set transport: {transport}{also}"]
+    if publishes(CompressedImage, settings.image_topic):
+        remap = f"{settings.image_topic}{COMPRESSED}:={settings.image_topic}"
+        return [f"{settings.image_topic} has compressed images: set transport: compressed and remap {remap}"]
+    return []
 
 
 def camera_info_topic(image_topic: str) -> str:

@@ -7,9 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from cmt_seg_ros.ros.common.statistics import CameraStatistics
+from cmt_seg_ros.ros.common.statistics import STALE_AFTER_S, CameraStatistics, Pause
 
-STALE_AFTER_S = 2.0
+UNANSWERED_WARN_S, UNANSWERED_ERROR_S = 2.0, 5.0
+"""For how long frames may come and none be answered."""
+OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
+ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+_WHY_IDLE = {
+    "nobody_subscribes": "nobody subscribes to a result, so nothing is inferred",
+    "disabled": "enable is false, so nothing is inferred",
+}
 
 
 def camera_status(
@@ -19,8 +26,10 @@ def camera_status(
     now_s: float,
     extra: Mapping[str, str],
     issues: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+    why: str = "",
 ) -> DiagnosticStatus:
-    """Return one status: level, a sentence, and every number by name (ms, Hz, counts).
+    """Return one status: level, a sentence, and every number by name (ms, Hz, counts); to be called regularly.
 
     Args:
         node: fully qualified name.
@@ -29,8 +38,9 @@ def camera_status(
         now_s: monotonic seconds.
         extra: more values; ``device`` also becomes the hardware id.
         issues: a sentence for each thing that stops frames or results; makes the status an error.
+        warnings: a sentence for each thing that may do so; makes it a warning.
+        why: why frames are not answered at present, where the node knows; the counts tell the rest.
     """
-    silent_s = now_s - statistics.last_received_s
     p50, p99, highest = statistics.ages_ms()
     received_hz, inferred_hz = statistics.rates_hz(now_s)
     received, inferred, dropped = statistics.counts()
@@ -44,19 +54,34 @@ def camera_status(
         "age_p50_ms": f"{p50:.1f}",
         "age_p99_ms": f"{p99:.1f}",
         "age_max_ms": f"{highest:.1f}",
+        "absurd_ages": statistics.absurd_ages,
         **extra,
     }
     status = DiagnosticStatus(name=f"{node}: {camera or 'camera'}", hardware_id=extra.get("device", ""))
-    if issues:
-        status.level, status.message = DiagnosticStatus.ERROR, "; ".join(issues)
-    elif received == 0:
-        status.level, status.message = DiagnosticStatus.WARN, "no frame yet"
-    elif silent_s > STALE_AFTER_S:
-        status.level, status.message = DiagnosticStatus.STALE, f"no frame for {silent_s:.0f} s"
-    else:
-        status.level, status.message = DiagnosticStatus.OK, f"{inferred} frames inferred"
+    states = [(ERROR, sentence) for sentence in issues] + [(WARN, sentence) for sentence in warnings]
+    states.append(_state_of_frames(statistics, now_s, why))
+    status.level = next(level for level in (ERROR, STALE, WARN, OK) if level in [found for found, _ in states])
+    status.message = "; ".join(sentence for level, sentence in states if level != OK) or states[-1][1]
     status.values = [KeyValue(key=k, value=str(v)) for k, v in values.items()]
     return status
+
+
+def _state_of_frames(statistics: CameraStatistics, now_s: float, why: str) -> tuple[bytes, str]:
+    """Return the level and a sentence: whether frames come, and whether they are answered."""
+    pause, silent_s = statistics.pause(now_s), now_s - statistics.last_received_s
+    if statistics.received == 0:
+        return WARN, "no frame yet"
+    if silent_s > STALE_AFTER_S:
+        return STALE, f"no frame for {silent_s:.0f} s"
+    if pause.seconds > UNANSWERED_WARN_S:
+        level = ERROR if pause.seconds > UNANSWERED_ERROR_S else WARN
+        return level, f"{pause.frames} frames in {pause.seconds:.0f} s and no result: {_reasons(pause, why)}"
+    return OK, _WHY_IDLE.get(statistics.idle, f"{statistics.inferred} frames inferred")
+
+
+def _reasons(pause: Pause, why: str) -> str:
+    dropped = ", ".join(f"{reason} {count}" for reason, count in pause.dropped.items())
+    return "; ".join(filter(None, (why, dropped and f"dropped: {dropped}"))) or "they wait"
 
 
 def diagnostic_array(statuses: list[DiagnosticStatus], stamp: object) -> DiagnosticArray:

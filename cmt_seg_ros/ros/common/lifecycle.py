@@ -36,10 +36,9 @@ class AutostartNode(LifecycleNode):
         """Run a transition; an error becomes one sentence in the log and a failed transition."""
         try:
             step()
-        except CmtSegError as error:
-            self.get_logger().fatal(str(error))
-        except Exception as error:  # rclpy would swallow it and the node would fail to start without a reason
-            self.get_logger().fatal(f"{type(error).__name__}: {error}")
-        else:
-            return TransitionCallbackReturn.SUCCESS
-        return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # of any kind: rclpy would swallow it
+            if self.context.ok():  # else it was told to stop meanwhile, and nothing can be made any more
+                kind = "" if isinstance(error, CmtSegError) else f"{type(error).__name__}: "
+                self.get_logger().fatal(f"{kind}{error}")
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS

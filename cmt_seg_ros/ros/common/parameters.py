@@ -104,13 +104,15 @@ def refuse(fixed: Sequence[str]) -> None:
 
 
 def convert(name: str, value: object, wanted: type) -> object:
-    """Check the type of one value; an integer is a float, too, and a list of texts a tuple.
+    """Check the type of one value; an integer is a float and a text, too, and a list of texts a tuple.
 
     Raises:
         ConfigError: another type.
     """
     if wanted is float and type(value) is int:
         return float(value)
+    if wanted is str and type(value) is int:  # mono16_range: 12
+        return str(value)
     if wanted is tuple and (value is None or isinstance(value, (list, tuple))):  # None: an empty list has no type
         items = tuple(value or ())
         if all(isinstance(item, str) for item in items):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.task import Future
 
-from cmt_seg_ros.errors import CmtSegError
+from cmt_seg_ros.errors import CmtSegError, cause
 from cmt_seg_ros.ros.common.fastdds import profile_to_set
 from cmt_seg_ros.ros.common.shared_memory import clean_stale
 
@@ -31,6 +35,26 @@ def prepare_process() -> None:
         libc.mallopt(_M_MMAP_THRESHOLD, 32 << 20)
 
 
+def choose_log_folder() -> str:
+    """Choose a temporary folder for ROS's log files where its own cannot be written, else no node would start.
+
+    Returns:
+        A sentence about that; empty where nothing had to be done.
+    """
+    given = os.environ.get("ROS_LOG_DIR") or os.path.join(os.environ.get("ROS_HOME") or "~/.ros", "log")
+    folder = Path(os.path.expanduser(given))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        os.environ["ROS_LOG_DIR"] = tempfile.mkdtemp(prefix="ros_log_")
+        return (
+            f"log folder {folder} cannot be written ({error.strerror}); log files go to {os.environ['ROS_LOG_DIR']}; "
+            "set ROS_LOG_DIR to a folder that can be written"
+        )
+
+
 def make_executor() -> Any:
     """Return the executor that takes the least CPU time (docs/performance.md)."""
     try:
@@ -40,6 +64,14 @@ def make_executor() -> Any:
     return EventsExecutor()
 
 
+def logger_of(node: Node) -> RcutilsLogger:
+    """Return a node's logger; after ROS was shut down one that only prints.
+
+    The node's own also publishes, and would say of each line that this failed.
+    """
+    return node.get_logger() if node.context.ok() else get_logger(f"{node.get_name()}.shutdown")
+
+
 def run(make_node: Callable[[], Node]) -> int:
     """Spin one node until it finishes by itself or is told to stop; return the exit status.
 
@@ -47,7 +79,13 @@ def run(make_node: Callable[[], Node]) -> int:
     """
     prepare_process()
     left = clean_stale()
-    rclpy.init()
+    try:
+        if moved := choose_log_folder():
+            print(f"warning: {moved}", file=sys.stderr)
+        rclpy.init()
+    except Exception as error:  # of any kind: rclpy's own errors are not exported
+        print(f"error: ROS cannot start: {cause(error)}", file=sys.stderr)
+        return 1
     node: Node | None = None
     executor = make_executor()
     try:

@@ -35,6 +35,11 @@ def unreachable_subscribers(node: Node, publisher: Publisher) -> list[str]:
     return said
 
 
+def type_name(kind: type) -> str:
+    """Return the name of a message class as the graph has it, e.g. ``sensor_msgs/msg/Image``."""
+    return "/".join([*kind.__module__.split(".")[:2], kind.__name__])
+
+
 def _ours(node: Node, found: list[TopicEndpointInfo]) -> Any:
     """Return our own endpoint as the middleware sees it, with the settings it chose; None if it is not there yet."""
     name = node.get_fully_qualified_name()

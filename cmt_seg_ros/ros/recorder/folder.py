@@ -13,13 +13,13 @@ from sensor_msgs.msg import Image
 
 from cmt_seg_ros.bags.messages import raw_stamp_ns
 from cmt_seg_ros.bags.run_tables import ArrivalTable
-from cmt_seg_ros.bags.writer import Arrival, BagFile
+from cmt_seg_ros.bags.writer import Arrival, BagFile, BagWriteError
 from cmt_seg_ros.config import RECORDING_FILES
 from cmt_seg_ros.errors import FrameError, SourceError
 from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.images.video import VideoFile
 from cmt_seg_ros.ros.common.images import frame_from_message
-from cmt_seg_ros.ros.recorder.thread import TopicCount
+from cmt_seg_ros.ros.recorder.thread import RecordingThread, TopicCount
 from cmt_seg_ros.ros.recorder.topics import Topic
 
 REPORT_S = 0.2
@@ -49,7 +49,7 @@ class RecordingFolder:
                 self._bag.add_topic(name, topic.type_name, topic.latched)
             self._arrivals = ArrivalTable(out / "arrivals.csv")
             self._status = _StatusFile(out / "recording.json")
-            self._status.write({}, finished=False)
+            self._status.write({}, False, "")
         except OSError as error:
             raise SourceError(f"folder {out} cannot be written: {error}; give another folder") from error
 
@@ -58,38 +58,54 @@ class RecordingFolder:
         self._video = VideoFile(self._out / "overlay.mp4")
 
     def write(self, arrival: Arrival) -> None:
-        """Put a message into the bag if its topic is one of those that belong there."""
+        """Put a message into the bag if its topic is one of those that belong there.
+
+        Raises:
+            BagWriteError: the bag cannot be written any more.
+        """
         topic = self._topics.get(arrival.topic)
         if topic is None:
             return
+        self._bag.write(arrival)
         if topic.timed:
             self._arrivals.add(arrival)
-        self._bag.write(arrival)
 
     def film(self, arrival: Arrival) -> None:
         """Put an overlay, a sensor_msgs/Image, into the video.
 
         Raises:
             FrameError: it is not bgr8.
+            SourceError: the video cannot be written; it is given up.
         """
-        assert self._video is not None  # open_video was called
+        if self._video is None:
+            return
         frame = frame_from_message(deserialize_message(arrival.raw, Image), "overlay")
         stamp = raw_stamp_ns(arrival.raw)
         if frame.encoding != "bgr8" or stamp is None:
             raise FrameError(f"overlay is {frame.encoding}; overlays are bgr8", "bad_encoding")
-        self._video.write(frame.pixels, stamp)
+        try:
+            self._video.write(frame.pixels, stamp)
+        except OSError as error:
+            self._video.discard()
+            self._video = None
+            raise SourceError(f"there will be no overlay.mp4: {error}") from error
 
-    def report(self, counts: Mapping[str, TopicCount]) -> None:
+    def report(self, counts: Mapping[str, TopicCount], failure: str = "") -> None:
         """Let readers see all rows of arrivals.csv, and bring recording.json up to date; called often, done rarely."""
         if time.monotonic() - self._saved_s > REPORT_S:
             self._saved_s = time.monotonic()
-            with suppress(OSError):
+            with suppress(OSError):  # a full disk: said as soon as the bag cannot be written
                 self._arrivals.flush()
-            self._save(counts, finished=False)
+                self._status.write(counts, False, failure)
 
-    def close(self, counts: Mapping[str, TopicCount], say: Callable[[str], object]) -> None:
-        """Finish all files; ``say`` takes a sentence about each that is incomplete."""
-        finished = True
+    def close(self, thread: RecordingThread, say: Callable[[str], object]) -> None:
+        """Finish all files, after the thread's end.
+
+        Args:
+            thread: has the counts; messages that the bag cannot keep become failed ones.
+            say: takes a sentence about each file that is incomplete.
+        """
+        finished = not thread.failure
         for name, file in (("bag", self._bag), ("arrivals.csv", self._arrivals), ("overlay.mp4", self._video)):
             try:
                 if file is not None:
@@ -97,25 +113,27 @@ class RecordingFolder:
             except Exception as error:  # the other files can still be saved
                 say(f"{name} is incomplete: {error}")
                 finished = False
-        self._save(counts, finished)
-
-    def _save(self, counts: Mapping[str, TopicCount], finished: bool) -> None:
-        with suppress(OSError):  # a full disk: what cannot be written is counted
-            self._status.write(counts, finished)
+                if isinstance(error, BagWriteError):
+                    thread.drop(error)
+                    thread.failure = thread.failure or str(error)
+        try:
+            self._status.write(thread.counts, finished, thread.failure)
+        except OSError as error:
+            say(f"recording.json is not up to date: {error}")
 
 
 class _StatusFile:
     """recording.json: how much was recorded and lost, for the process that started the recorder.
 
-    ``{"finished": bool, "messages": n, "bytes": n, "lost": n, "failed": n, "topics": {name: the same four}}``;
-    ``finished`` is true once all files of the recording are complete. Lost: the queue was full, or sent but never
-    delivered; failed: could not be written.
+    ``{"finished": bool, "error": text, "messages": n, "bytes": n, "lost": n, "failed": n, "topics": {name: the same
+    four}}``; ``finished`` is true once all files of the recording are complete; ``error`` says why it ended early.
+    Lost: the queue was full, or sent but never delivered; failed: could not be written.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._text = path, ""
 
-    def write(self, counts: Mapping[str, TopicCount], finished: bool) -> None:
+    def write(self, counts: Mapping[str, TopicCount], finished: bool, error: str) -> None:
         """Replace the file, if anything has changed; readers never see half of it.
 
         Raises:
@@ -126,7 +144,7 @@ class _StatusFile:
             for name, count in list(counts.items())
         }
         totals = {key: sum(row[key] for row in topics.values()) for key in ("messages", "bytes", "lost", "failed")}
-        text = json.dumps({"finished": finished, **totals, "topics": topics}, indent=1) + "\n"
+        text = json.dumps({"finished": finished, "error": error, **totals, "topics": topics}, indent=1) + "\n"
         if text != self._text:
             write_whole(self._path, text)
             self._text = text

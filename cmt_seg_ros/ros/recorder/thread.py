@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from cmt_seg_ros.bags.writer import Arrival
+from cmt_seg_ros.bags.writer import Arrival, BagWriteError
+from cmt_seg_ros.errors import cause
+
+log = logging.getLogger(__name__)
 
 QUEUE_BYTES = 64 << 20
 QUEUE_MESSAGES = 4096
@@ -23,7 +28,7 @@ class TopicCount:
         size: of those, bytes.
         overrun: arrivals that found the queue full.
         undelivered: messages that ROS reports as sent but never delivered.
-        failed: arrivals that could not be written.
+        failed: arrivals that could not be written, or whose chunk could not.
     """
 
     written: int = 0
@@ -37,24 +42,32 @@ class TopicCount:
         """Messages that never reached the writer."""
         return self.overrun + self.undelivered
 
+    def take_back(self, messages: int, size: int) -> None:
+        """Count messages as failed that were counted as written."""
+        self.written -= messages
+        self.size -= size
+        self.failed += messages
+
 
 class RecordingThread:
     """Queue of arrivals that a thread hands one by one to ``write``; what does not fit into it is lost and counted.
 
     Args:
-        write: takes one arrival; whatever it raises is counted and reported, and the next one is tried.
-        tick: called with the counts after each arrival, and a few times a second.
+        write: takes one arrival; whatever it raises is counted and reported, and the next one is tried, unless the bag
+            cannot be written any more.
+        tick: called with the counts and the failure after each arrival, and a few times a second.
         report: takes one sentence about an arrival that could not be written.
         max_bytes: of the messages in the queue.
 
     Attributes:
         counts: by topic, in the order in which they first came.
+        failure: why nothing more is written, all that comes is counted as failed; empty: it is written.
     """
 
     def __init__(
         self,
         write: Callable[[Arrival], None],
-        tick: Callable[[Mapping[str, TopicCount]], None],
+        tick: Callable[[Mapping[str, TopicCount], str], None],
         report: Callable[[str], None],
         max_bytes: int = QUEUE_BYTES,
     ) -> None:
@@ -64,8 +77,14 @@ class RecordingThread:
         self._changed = threading.Condition()
         self._closing = False
         self.counts: dict[str, TopicCount] = {}
+        self.failure = ""
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs; one that has ended writes nothing any more."""
+        return self._thread.is_alive()
 
     @property
     def written(self) -> int:
@@ -87,10 +106,10 @@ class RecordingThread:
         return self.counts.setdefault(topic, TopicCount())
 
     def put(self, arrival: Arrival) -> bool:
-        """Queue an arrival; False if the queue is full."""
+        """Queue an arrival; False if the queue is full, or nobody empties it any more."""
         with self._changed:
             full = self._bytes + len(arrival.raw) > self._max_bytes or len(self._queue) >= QUEUE_MESSAGES
-            if full or self._closing:
+            if full or self._closing or not self.alive:
                 self.count(arrival.topic).overrun += 1
                 return False
             self._queue.append(arrival)
@@ -110,18 +129,38 @@ class RecordingThread:
         while self._wait():
             while (arrival := self._next()) is not None:
                 self._take(arrival)
-                self._tick(self.counts)
-            self._tick(self.counts)
+                self._call(self._tick, self.counts, self.failure)
+            self._call(self._tick, self.counts, self.failure)
 
     def _take(self, arrival: Arrival) -> None:
         count = self.count(arrival.topic)
+        if self.failure:
+            count.failed += 1
+            return
         try:
             self._write(arrival)
             count.written += 1
             count.size += len(arrival.raw)
-        except Exception as error:  # a bad message or a full disk must not end the recording
+        except BagWriteError as error:
             count.failed += 1
-            self._report(f"{arrival.topic}: {error}")
+            self.drop(error)
+            self.failure = str(error)
+        except Exception as error:  # a bad message must not end the recording
+            count.failed += 1
+            self._call(self._report, f"{arrival.topic}: {cause(error)}")
+
+    @staticmethod
+    def _call(callback: Callable[..., object], *arguments: Any) -> None:
+        """Call back; an error there must not end the recording either."""
+        try:
+            callback(*arguments)
+        except Exception as error:
+            log.error("recorder: %s: %s", type(error).__name__, error)
+
+    def drop(self, error: BagWriteError) -> None:
+        """Count what the bag had taken and could not keep."""
+        for topic, (messages, size) in error.dropped.items():
+            self.count(topic).take_back(messages, size)
 
     def _wait(self) -> bool:
         """Wait for an arrival, but not long; False at the end, when all is written."""

@@ -11,12 +11,16 @@ from rclpy.lifecycle import LifecycleNode
 
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.ros.common import qos_check
-from cmt_seg_ros.ros.common.cameras import CameraInput
+from cmt_seg_ros.ros.common.cameras import CameraInput, image_issues
 from cmt_seg_ros.ros.common.diagnostics import STALE_AFTER_S, Throttle, camera_status, diagnostic_array
+from cmt_seg_ros.ros.common.faults import Faults
+from cmt_seg_ros.ros.common.namesakes import NamesakeWatch
 from cmt_seg_ros.ros.segmentation.mask_publishers import MaskPublishers
 from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.runtime.runner import Runner
 
 PERIOD_S = 1.0
+LONG_INFERENCE_S = 2.0
 
 
 class SegmentationReport:
@@ -24,20 +28,30 @@ class SegmentationReport:
 
     Args:
         node: owns the publisher and the timer.
+
+    Attributes:
+        faults: of the node.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
-        self._node, self._throttle = node, Throttle()
+        self._node, self._throttle, self.faults = node, Throttle(), Faults(node)
+        self._namesakes = NamesakeWatch(node)
+        self._last_refusal: dict[str, tuple[int, str]] = {}  # by camera: results before it, and what it said
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Not the node's clock: simulated time may stand still.
-        self._timer = node.create_timer(PERIOD_S, self.report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        report = self.faults.guard("report", self.report)
+        self._timer = node.create_timer(PERIOD_S, report, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._pipeline: Pipeline | None = None
 
     def begin(
-        self, pipeline: Pipeline, cameras: Mapping[str, CameraInput], outputs: Mapping[str, MaskPublishers]
+        self,
+        pipeline: Pipeline,
+        runner: Runner,
+        cameras: Mapping[str, CameraInput],
+        outputs: Mapping[str, MaskPublishers],
     ) -> None:
         """Start to report on these cameras and their result topics, by camera name."""
-        self._pipeline, self._cameras, self._outputs = pipeline, cameras, outputs
+        self._pipeline, self._runner, self._cameras, self._outputs = pipeline, runner, cameras, outputs
         self._device, self._said = pipeline.engine.device, set[str]()
         for camera in cameras.values():
             # While the node was inactive it did not listen: no camera was silent.
@@ -58,10 +72,12 @@ class SegmentationReport:
             "device_reason": engine.device_reason,
             "max_batch_size": str(config.max_batch_size),
             "num_requests": str(max(1, config.num_requests)),
+            "faults": str(self.faults.count),
         }
         name, stamp = self._node.get_fully_qualified_name(), self._node.get_clock().now().to_msg()
+        warnings = self._namesakes.warnings() + self.faults.news()
         statuses = [
-            camera_status(name, camera, c.statistics, now, extra, self._issues(c))
+            camera_status(name, camera, c.statistics, now, extra, self._issues(c), warnings, self._why(c))
             for camera, c in self._cameras.items()
         ]
         self._publisher.publish(diagnostic_array(statuses, stamp))
@@ -76,6 +92,7 @@ class SegmentationReport:
     def refuse(self, camera: CameraInput, error: FrameError) -> None:
         """Count a frame that was refused, and say why: once in a while for each camera and reason."""
         camera.statistics.drop(error.reason)
+        self._last_refusal[camera.settings.name] = camera.statistics.inferred, str(error)
         # After Ctrl-C nothing can be published any more; that is expected.
         if not self._node.context.ok() or not self._throttle.allows(camera.settings.name, error.reason):
             return
@@ -93,14 +110,27 @@ class SegmentationReport:
                 "machine overloaded, the camera's clock wrong, or (a bag) use_sim_time not set?"
             )
 
+    def _why(self, camera: CameraInput) -> str:
+        """Return why frames of a camera are not answered, should they not be."""
+        assert self._pipeline is not None
+        engine, running_s = self._pipeline.engine, self._runner.busy_s()
+        reasons = []
+        if compiling := engine.compiling():
+            reasons.append(f"the network is being compiled for {compiling}")
+        if running_s > LONG_INFERENCE_S:
+            reasons.append(f"{engine.device} has been busy with one inference for {running_s:.0f} s")
+        inferred, refusal = self._last_refusal.get(camera.settings.name, (0, ""))
+        if refusal and inferred == camera.statistics.inferred:
+            reasons.append(f"the last refused: {refusal}")
+        return "; ".join(reasons)
+
     def _issues(self, camera: CameraInput) -> list[str]:
         """Return a sentence for each publisher and subscriber that cannot be reached; log those that are new."""
-        found = [] if camera.images is None else qos_check.unreachable_publishers(self._node, camera.images)
-        if any("QoS" in sentence for sentence in found):
-            asked = camera.settings.image_reliability
-            found.append(f"image_reliability is {asked}; with best_effort, and not lossless, all cameras are received")
+        found = [] if camera.images is None else image_issues(self._node, camera.settings, camera.images)
         for publisher in self._outputs[camera.settings.name].image_publishers:
             found += qos_check.unreachable_subscribers(self._node, publisher)
+        if gone := self._runner.gone:
+            found.append(f"{gone} inference threads have ended; deactivate and activate the node, and report it")
         for sentence in found:
             if sentence not in self._said:
                 self._said.add(sentence)

@@ -9,6 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
+from cmt_seg_ros.errors import cause
 from cmt_seg_ros.ros.common.images import NS
 
 PERIOD_S = 0.01
@@ -77,7 +78,7 @@ class ClipClock:
             try:
                 with self._lock:
                     self._publish()
-            except Exception:
-                if self._node.context.ok():  # after Ctrl-C nothing can be published
-                    raise
-                return
+            except Exception as error:  # of any kind: without this thread the time of all nodes stands still
+                if not self._node.context.ok():  # after Ctrl-C nothing can be published
+                    return
+                self._node.get_logger().error(f"/clock could not be published: {cause(error)}", throttle_duration_sec=5)

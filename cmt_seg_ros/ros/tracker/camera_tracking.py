@@ -14,6 +14,7 @@ from cmt_seg_ros.errors import CmtSegError, ConfigError, FrameError, TrackingErr
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common.cameras import CameraSettings
+from cmt_seg_ros.ros.common.faults import Faults
 from cmt_seg_ros.ros.common.images import HeaderStamps, mask_from_image
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 from cmt_seg_ros.ros.tracker.image_store import ImageStore
@@ -34,6 +35,7 @@ class CameraTracking:
         settings: see TrackingSettings.
         first_id: of the first track.
         on_error: called as ``on_error(camera, what, error)`` for everything that is refused.
+        faults: of the node.
     """
 
     def __init__(
@@ -44,12 +46,13 @@ class CameraTracking:
         settings: TrackingSettings,
         first_id: int,
         on_error: Callable[[str, str, CmtSegError], None],
+        faults: Faults,
     ) -> None:
         self._node, self._camera, self._config, self._settings = node, camera, config, settings
-        self._first_id, self._on_error = first_id, on_error
+        self._first_id, self._on_error, self._faults = first_id, on_error, faults
         self._publishers = TrackPublishers(node, camera.topic)
         self._overlay = TrackOverlay(self._publishers, settings.overlay_alpha)
-        self._images = ImageStore(node, camera, self._on_image, self._on_bad_image)
+        self._images = ImageStore(node, camera, settings.mono16_range, self._on_image, self._on_bad_image, faults)
         self._input: MaskInput | None = None
         self._session: TrackingSession | None = None
         self._without_image = self._bad_images = 0
@@ -66,6 +69,7 @@ class CameraTracking:
             self.statistics,
             self._on_masks,
             self._on_class_map,
+            self._faults,
         )
 
     def stop(self) -> None:
@@ -100,8 +104,10 @@ class CameraTracking:
         return {name: str(count) for name, count in counts.items()}
 
     def issues(self) -> list[str]:
-        """Return a sentence for each thing that keeps masks from being tracked."""
-        return self._input.issues(self._session.labels if self._session else None) if self._input else []
+        """Return a sentence for each thing that keeps masks from being tracked, or images from being received."""
+        if self._input is None:
+            return []
+        return self._input.issues(self._session.labels if self._session else None) + self._images.issues()
 
     def poll(self) -> None:
         """Adapt to publishers that came or went, and receive images only while they are used; call it regularly."""
@@ -145,6 +151,9 @@ class CameraTracking:
         except (FrameError, TrackingError) as error:
             self.statistics.drop(getattr(error, "reason", "refused"))
             self._on_error(self._camera.name, "masks", error)
+        except Exception as error:  # of any kind: it must be counted
+            self.statistics.drop("fault")
+            self._on_error(self._camera.name, "masks", FrameError(f"{type(error).__name__}: {error}", "fault"))
 
     def _track(self, session: TrackingSession, stamp_ns: int, mask: Image, objectness: Image | None) -> None:
         ids = mask_from_image(mask)

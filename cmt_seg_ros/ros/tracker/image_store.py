@@ -10,8 +10,10 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from cmt_seg_ros.errors import FrameError
-from cmt_seg_ros.images.pixels import to_bgr
-from cmt_seg_ros.ros.common.cameras import CameraSettings, image_source
+from cmt_seg_ros.images.depth import Mono16Range
+from cmt_seg_ros.images.pixels import decoded, to_bgr
+from cmt_seg_ros.ros.common.cameras import CameraSettings, image_issues, image_source
+from cmt_seg_ros.ros.common.faults import Faults
 from cmt_seg_ros.ros.common.images import frame_from_message
 from cmt_seg_ros.structures import U8, Frame
 
@@ -27,18 +29,24 @@ class ImageStore:
     Args:
         node: owns the subscription.
         camera: topic, transport and reliability.
+        mono16_range: see TrackingSettings.
         on_image: called with the stamp, ns, of each image that was received.
         on_error: called for each image that cannot be used or has no stamp, with the reason.
+        faults: of the node.
     """
 
     def __init__(
         self,
         node: Node,
         camera: CameraSettings,
+        mono16_range: str,
         on_image: Callable[[int], None],
         on_error: Callable[[FrameError], None],
+        faults: Faults,
     ) -> None:
         self._node, self._camera, self._on_image, self._on_error = node, camera, on_image, on_error
+        self._range = Mono16Range(mono16_range, node.get_logger().warning)
+        self._faults = faults
         self._subscription: Subscription | None = None
         self._frames: dict[int, Frame] = {}
 
@@ -63,10 +71,14 @@ class ImageStore:
         frame = self._frames.get(stamp_ns)
         self._frames = {stamp: kept for stamp, kept in self._frames.items() if stamp > stamp_ns}
         try:
-            return None if frame is None else to_bgr(frame)
+            return None if frame is None else to_bgr(self._range.of(decoded(frame)))
         except FrameError as error:
             self._on_error(error)
             return None
+
+    def issues(self) -> list[str]:
+        """Return a sentence for each thing that keeps images from being received, while they are used."""
+        return [] if self._subscription is None else image_issues(self._node, self._camera, self._subscription)
 
     def _subscribe(self) -> Subscription:
         kind, topic = image_source(self._camera.image_topic, self._camera.transport)
@@ -76,7 +88,7 @@ class ImageStore:
             depth=IMAGES_QUEUED,
             reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         )
-        return self._node.create_subscription(kind, topic, self._receive, profile)
+        return self._node.create_subscription(kind, topic, self._faults.guard("image", self._receive), profile)
 
     def _receive(self, message: Image | CompressedImage) -> None:
         try:

@@ -15,6 +15,7 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common import qos, qos_check
 from cmt_seg_ros.ros.common.diagnostics import STALE_AFTER_S
+from cmt_seg_ros.ros.common.faults import Faults
 from cmt_seg_ros.ros.common.images import stamp_ns
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 
@@ -30,6 +31,7 @@ class MaskInput:
         on_masks: called as ``on_masks(stamp_ns, {"mask": Image, "objectness": Image})``; without objectness where
             that is not used.
         on_class_map: called with each ClassMap.
+        faults: of the node.
     """
 
     def __init__(
@@ -40,18 +42,19 @@ class MaskInput:
         statistics: CameraStatistics,
         on_masks: Callable[[int, dict[str, Any]], None],
         on_class_map: Callable[[ClassMap], None],
+        faults: Faults,
     ) -> None:
         self._node, self._statistics = node, statistics
         names = ("mask", "objectness") if use_objectness else ("mask",)
         self._pairing = StampPairing(names, on_masks, self._on_unpaired)
         self._inputs = {
             name: qos.LenientSubscription(
-                node, Image, topic(f"segmentation/{name}"), partial(self._on_mask, name), qos.RESULT
+                node, Image, topic(f"segmentation/{name}"), faults.guard(name, partial(self._on_mask, name)), qos.RESULT
             )
             for name in names
         }
         self._class_map = qos.LenientSubscription(
-            node, ClassMap, topic("segmentation/label_info"), on_class_map, qos.LATCHED
+            node, ClassMap, topic("segmentation/label_info"), faults.guard("label_info", on_class_map), qos.LATCHED
         )
 
     @property

@@ -129,7 +129,7 @@ BAD = {
     "height that counts chroma": (
         damaged(encoding="nv12", step=96, height=96, data=bytes(96 * 96)),
         "short_data", "data has 9216 bytes but step 96 x height 96 x 3/2 is 13824"),
-    "unknown encoding": (damaged(encoding="rgb16"), "bad_encoding", "encoding is 'rgb16'; supported: bgr8, 8UC3"),
+    "unknown encoding": (damaged(encoding="rgba16"), "bad_encoding", "encoding is 'rgba16'; supported: bgr8, 8UC3"),
     "no encoding": (damaged(encoding=""), "bad_encoding", "encoding is ''; supported: bgr8"),
     "jpeg": (damaged(encoding="jpeg"), "bad_encoding", "encoding is 'jpeg'; supported: bgr8"),
     "depth": (damaged(encoding="16UC1", step=192), "bad_encoding", "encoding is '16UC1'; supported: bgr8"),
@@ -265,10 +265,10 @@ def test_cv_bridge_converts_all_other_encodings(monkeypatch: pytest.MonkeyPatch)
 
     made = install_cv_bridge(monkeypatch, convert)
     for _ in range(2):
-        frame = frame_from_message(damaged(encoding="rgb16"), "camera")
+        frame = frame_from_message(damaged(encoding="rgba16"), "camera")
         assert frame.encoding == "bgr8" and frame.pixels is PICTURE
     frame_from_message(image(0), "camera")
-    assert asked == [("rgb16", "bgr8")] * 2 and made == [1]
+    assert asked == [("rgba16", "bgr8")] * 2 and made == [1]
 
 
 @pytest.mark.usefixtures("_other_cv_bridge")
@@ -285,7 +285,7 @@ def test_encoding_that_cv_bridge_cannot_convert_is_refused(monkeypatch: pytest.M
 def test_without_cv_bridge_the_error_says_what_it_would_add() -> None:
     words = r"others need cv_bridge, which cannot be imported here \(No module named 'cv_bridge'\)"
     with pytest.raises(FrameError, match=words):
-        frame_from_message(damaged(encoding="rgb16"), "camera")
+        frame_from_message(damaged(encoding="rgba16"), "camera")
 
 
 # Compressed images

@@ -6,6 +6,7 @@ import contextlib
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,7 +117,29 @@ def test_signal_ends_a_node_with_0_and_frees_its_shared_memory(tmp_path: Path, n
         process.popen.send_signal(stop)
         assert process.end() == 0, process.output
         assert not made & left()
-        assert "Traceback" not in process.output and "FATAL" not in process.output, process.output
+        for words in ("Traceback", "FATAL", "Failed to publish log message", "context is invalid"):
+            assert words not in process.output, process.output
+
+
+def test_home_that_cannot_be_written_is_told_and_the_node_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "home").write_text("no folder")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for name in ("ROS_LOG_DIR", "ROS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with Process("source_node", tmp_path / "log", free_domain()) as process:
+        process.wait_for("ready: ")
+        assert "home/.ros/log cannot be written (Not a directory); log files go to " in process.output
+        assert "set ROS_LOG_DIR to a folder that can be written" in process.output
+        process.popen.send_signal(signal.SIGINT)
+        assert process.end() == 0 and "Traceback" not in process.output, process.output
+
+
+def test_ros_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with Process(["env", "ROS_DOMAIN_ID=many", sys.executable, "-m", "cmt_seg_ros.ros.source_node"],
+                 tmp_path / "log", 1) as process:  # fmt: skip
+        assert process.end() == 1
+        assert "error: ROS cannot start: " in process.output and "Traceback" not in process.output
 
 
 def test_signal_while_starting_is_no_failure(tmp_path: Path) -> None:

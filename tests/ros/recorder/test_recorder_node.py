@@ -15,6 +15,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from support.full_disk import file_limit
 from support.ros_harness import LATCHED, Bench, Process, bench, free_domain, header, image
 
 from cmt_seg_ros.bags.writer import Arrival
@@ -143,7 +144,7 @@ def test_a_full_queue_loses_and_counts_by_topic() -> None:
             raise OSError("no space left")
 
     said: list[str] = []
-    thread = RecordingThread(write, lambda counts: None, said.append, max_bytes=10)
+    thread = RecordingThread(write, lambda counts, failure: None, said.append, max_bytes=10)
     first = Arrival("/a", "x", 1, b"bad")
     assert thread.put(first)
     while not begun:
@@ -157,6 +158,48 @@ def test_a_full_queue_loses_and_counts_by_topic() -> None:
     assert (a.written, a.failed, a.lost) == (0, 1, 1) and (b.written, b.size, b.lost) == (1, 8, 1)
     assert (thread.written, thread.failed, thread.lost) == (1, 1, 2)
     assert said == ["/a: no space left"]
+
+
+def test_a_full_disk_is_said_at_once_and_every_message_is_counted(ros: Bench, out: Path) -> None:
+    names = ("segmentation/mask", "tracking/instances")
+    node = recorder(ros, out, topics=list(names))
+    publishers = [ros.publisher(Image, f"/camera/{name}", 10) for name in names]
+    noise = np.random.default_rng(0)
+    sent = 0
+
+    def counted() -> bool:
+        return node._thread.written + node._thread.failed == sent
+
+    def send(count: int) -> None:
+        """Send one by one, so that none is lost before it gets to the recorder."""
+        nonlocal sent
+        for _ in range(count):
+            picture = image(sent + 1, 300, 200)
+            picture.data = noise.integers(0, 256, 300 * 200 * 3, np.uint8).tobytes()
+            publishers[sent % 2].publish(picture)
+            sent += 1
+            ros.until(counted)
+
+    with file_limit(2_500_000):
+        while not node._thread.failure:
+            send(1)
+        failed = node._thread.failed
+        assert failed > 1, "those of the chunk, too"
+        send(5)
+        assert node._thread.failed == failed + 5
+        ros.until(lambda: node.finished.done())
+        ros.until(lambda: status(out)["error"])
+        ros.remove(node)
+    assert node.finished.result() == 1
+    said = [line.msg for line in ros.logs if line.level >= 40]
+    assert "the recording ends, " in said[0] and "cannot be written: File too large; make room" in said[0]
+    found, end = messages(out), status(out)
+    assert not end["finished"] and "File too large" in end["error"]
+    assert end["messages"] + end["failed"] == sent and end["lost"] == 0
+    for name in names:
+        assert end["topics"][f"/camera/{name}"]["messages"] == sum(t == f"/camera/{name}" for t, _, _ in found) > 0
+    rows = (out / "arrivals.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) > sum(topic == "/camera/segmentation/mask" for topic, _, _ in found)
 
 
 @pytest.mark.parametrize(

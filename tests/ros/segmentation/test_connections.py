@@ -149,3 +149,38 @@ def test_damaged_jpeg_is_counted_and_the_next_is_inferred(ros: Bench, tiny: str)
         ros.until(lambda: counts()[1] + sum(counts()[2].values()) == stamp)  # noqa: B023
     ros.until(lambda: masks)
     assert stamps(masks) == [4] and counts()[2] == {"malformed": 3}
+
+
+@pytest.mark.parametrize(
+    ("topic", "transport", "published", "words"),
+    [
+        ("cam/image_raw/compressed", "raw", "compressed", "set transport: compressed and image_topic: cam/image_raw"),
+        ("cam/image_raw/compressed", "compressed", "compressed", "set transport: compressed and image_topic: cam/im"),
+        ("cam/image_raw", "raw", "compressed", "cam/image_raw/compressed has sensor_msgs/msg/CompressedImage: set tr"),
+        ("cam/image_raw", "compressed", "raw", "cam/image_raw has sensor_msgs/msg/Image: set transport: raw"),
+        ("cam/jpeg", "raw", "jpeg", "set transport: compressed and remap cam/jpeg/compressed:=cam/jpeg"),
+    ],
+)
+def test_wrong_transport_is_told_with_the_right_one(
+    tiny: str, topic: str, transport: str, published: str, words: str
+) -> None:
+    kind, where = {
+        "compressed": (CompressedImage, "/cam/image_raw/compressed"),
+        "raw": (Image, "/cam/image_raw"),
+        "jpeg": (CompressedImage, "/cam/jpeg"),
+    }[published]
+    domain = free_domain()
+    with bench(domain) as ros, bench(domain) as other:  # within one process ROS refuses a topic of two types
+        other.publisher(kind, where, matched=0)
+        start(ros, tiny, image_topic=topic, transport=transport)
+        ros.until(lambda: said(ros, words))
+        ros.until(lambda: (status := ros.status(f"{NODE}: camera")) and words in status.message)
+
+
+def test_camera_of_both_transports_is_no_issue(ros: Bench, tiny: str) -> None:
+    node = start(ros, tiny)
+    ros.publisher(CompressedImage, "/image_raw/compressed", matched=0)
+    ros.publisher(Image, "/image_raw")
+    camera = node._cameras[""]
+    ros.until(lambda: node.count_publishers("/image_raw/compressed") and node.count_publishers("/image_raw"))
+    assert ros.do(lambda: node._report._issues(camera)) == []

@@ -138,7 +138,7 @@ BAD: dict[str, tuple[Callable[[int], Image], str, str]] = {
     "depth": (
         lambda t: damaged(t, encoding="32FC1", step=384, data=np.full((64, 96), np.nan, np.float32).tobytes()),
         "bad_encoding", "encoding is '32FC1'; supported: bgr8"),
-    "wide": (lambda t: damaged(t, encoding="bgr16"), "bad_encoding", "encoding is 'bgr16'; supported: bgr8"),
+    "wide": (lambda t: damaged(t, encoding="bgra16"), "bad_encoding", "encoding is 'bgra16'; supported: bgr8"),
     "large": (
         lambda t: image(t, 12_000, 12_000, "mono8"),
         "too_large", "image is 12000x12000 = 144000000 pixels; max_image_px allows 40000000"),

@@ -11,6 +11,7 @@ from support.ros_harness import Bench, bench, header, image
 
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.ros.common.cameras import CameraSettings
+from cmt_seg_ros.ros.common.faults import Faults
 from cmt_seg_ros.ros.common.images import image_from_array
 from cmt_seg_ros.ros.tracker import image_store
 from cmt_seg_ros.ros.tracker.image_store import ImageStore
@@ -23,7 +24,8 @@ class Stored:
         self.ros, self.came = ros, list[int]()
         self.refused: list[FrameError] = []
         settings = CameraSettings("", "image_raw", "raw", "reliable")
-        self.store: ImageStore = ros.do(lambda: ImageStore(ros.node, settings, self.came.append, self.refused.append))
+        take = self.came.append, self.refused.append, Faults(ros.node)
+        self.store: ImageStore = ros.do(lambda: ImageStore(ros.node, settings, "16", *take))
         ros.do(lambda: self.store.follow(True))
 
     def send(self, *stamps: int) -> None:
