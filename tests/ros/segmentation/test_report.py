@@ -58,7 +58,8 @@ def test_refusal_that_raises_is_counted_and_the_next_frame_is_answered(
     monkeypatch.setattr(node._report, "refuse", fail)
     ros.send("/image_raw", image(1, encoding="mono8"))
     ros.until(lambda: len(masks) == 1)
-    ros.send("/image_raw", image(1, encoding="mono8"))  # out of order: refused in the callback
+    ros.send("/image_raw", image(1, encoding="mono8"))  # repeated: refused in the callback
+    ros.until(lambda: node._report.faults.count == 1)  # else the next image may take its place in the queue
     assert node._pipeline is not None
     segment = node._pipeline.segment
     monkeypatch.setattr(node._pipeline, "segment", fail)
