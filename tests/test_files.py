@@ -17,7 +17,7 @@ from cmt_seg_ros.labels import read_classes
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.sources import BagSource, ImageFolderSource, VideoSource
-from cmt_seg_ros.sources.motchallenge import read_boxes
+from cmt_seg_ros.sources.truth.boxes import read_boxes
 
 
 def test_a_file_is_replaced_once_all_is_written(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: make test installs 
 FRAMES = 20
 
 
-def command(tmp_path: Path, tiny: str) -> list[str]:
-    bag = write_bag(tmp_path / "drive", scene(FRAMES))
+def command(tmp_path: Path, tiny: str, frames: int = FRAMES) -> list[str]:
+    bag = write_bag(tmp_path / "drive", scene(frames))
     start = [sys.executable, "-m", "cmt_seg_ros.cli.main", "evaluate", str(bag), "--live"]
     return [*start, "--out", str(tmp_path / "out"), "--model", tiny, "--device", "CPU"]
 
@@ -50,8 +50,8 @@ def test_frames_ages_and_losses_add_up(tmp_path: Path, tiny: str) -> None:
 
 def test_ctrl_c_leaves_no_process(tmp_path: Path, tiny: str) -> None:
     with subprocess.Popen(
-        command(tmp_path, tiny), stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as process:
+        command(tmp_path, tiny, 200), stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:  # long enough that it still plays when it is told to stop
         until((tmp_path / "out" / "live" / "sent.csv").exists)
         started = _children(process.pid)
         process.send_signal(signal.SIGINT)

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from soak.cameras import four_cameras
 from soak.files import damaged_bags, damaged_models
-from soak.full import full_shared_memory
+from soak.full import full_disk, full_shared_memory
 from soak.fuzz import fuzz_segmentation, fuzz_tracker
 from soak.kills import kills
 from soak.measures import Row
@@ -34,6 +34,7 @@ STEPS: dict[str, tuple[Step, float]] = {
     "bags": (damaged_bags, 60),
     "models": (damaged_models, 2),
     "memory": (full_shared_memory, 20),
+    "disk": (full_disk, 100),
 }
 
 

@@ -12,11 +12,10 @@ from support.bag_writing import ROS2, image, storage_file, write_bag
 from support.tiny_package import write_package
 
 from cmt_seg_ros.errors import SourceError
-from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.bag import BagSource
 from soak.fuzz import Progress
-from soak.malformed import damaged
+from soak.malformed import damaged, jpeg
 from soak.measures import Row
 
 FRAMES = 12
@@ -53,7 +52,7 @@ def damaged_models(folder: Path, seed: int, count: int, progress: Progress = lam
     random, row = np.random.default_rng(seed), Row("damaged models")
     package = write_package(folder / "package").folder
     (folder / "images").mkdir()
-    write_image(folder / "images" / "0.png", random.integers(0, 256, (96, 160, 3), np.uint8))
+    (folder / "images" / "0.jpg").write_bytes(jpeg(random))
     sound = {name: (package / name).read_bytes() for name in MODEL_FILES}
     for number in range(count):
         name = MODEL_FILES[int(random.integers(len(MODEL_FILES)))]

@@ -1,16 +1,21 @@
-"""Full: no shared memory and no cache; a limit of the size of files does that, and needs no rights."""
+"""Full: no shared memory, no cache, or no room on the disk; a limit of the size of files does that without rights."""
 
 from __future__ import annotations
 
-import resource
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from sensor_msgs.msg import Image
+from support.full_disk import file_limit
 from support.ros_harness import Process, bench, free_domain, image
 from support.tiny_package import write_package
 
+from cmt_seg_ros.bags.storage import bag_messages
+from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.ros.common.qos import LOSSLESS
 from cmt_seg_ros.ros.common.shared_memory import SHARED_MEMORY, find_segments
 from soak.fuzz import FIRST_NS, STEP_NS, Progress, close, wait_until
@@ -18,17 +23,6 @@ from soak.measures import Row
 
 LIMIT = 1 << 20
 """Bytes of a file: less than a segment of Fast DDS (32 MB) or a compiled network, so that neither can be made."""
-
-
-@contextmanager
-def limited_files(size: int) -> Iterator[None]:
-    """Limit the size of files, bytes, of this process and of those that it starts in the ``with`` block."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @contextmanager
@@ -51,7 +45,7 @@ def full_shared_memory(folder: Path, seed: int, count: int, progress: Progress =
     parameters["cache_dir"] = str(folder / "cache")
     with ExitStack() as stack:
         stack.enter_context(removed_torsos())
-        with limited_files(LIMIT):
+        with file_limit(LIMIT):
             node = stack.enter_context(Process("segmentation_node", folder / "full.log", domain, parameters))
         ros = stack.enter_context(bench(domain))
         node.wait_for("ready")
@@ -64,3 +58,33 @@ def full_shared_memory(folder: Path, seed: int, count: int, progress: Progress =
             progress(number + 1)
         row.answered = len(masks)
         return close(row, node, None)
+
+
+def full_disk(folder: Path, seed: int, count: int, progress: Progress = lambda done: None) -> Row:
+    """Record up to ``count`` masks where the bag may not grow beyond some chunks; what is not in it must be counted."""
+    random, row, domain = np.random.default_rng(seed), Row("full disk"), free_domain()
+    out, topic = folder / "recording", "/segmentation/mask"
+    parameters = {"out": str(out), "topics": ["segmentation/mask"], "video": False}
+
+    def told() -> dict[str, Any]:
+        return dict(json.loads((out / "recording.json").read_text(encoding="utf-8")))
+
+    with Process("recorder_node", folder / "recorder.log", domain, parameters) as node, bench(domain) as ros:
+        node.wait_for("ready")
+        publisher = ros.publisher(Image, topic, LOSSLESS)
+        with file_limit(3 * LIMIT, node.popen.pid):
+            while not told()["error"] and row.sent < count:
+                picture = image(FIRST_NS + row.sent * STEP_NS, 300, 200, "mono8")
+                picture.data = random.integers(0, 256, 300 * 200, np.uint8).tobytes()
+                publisher.publish(picture)
+                row.sent += 1
+                ros.until(lambda: told()["messages"] + told()["failed"] + told()["lost"] >= row.sent)
+                progress(row.sent)
+            if node.end() != 1:
+                row.faults.append(f"the recorder ended with status {node.popen.returncode}, not 1")
+        row.crashes += "Traceback" in node.output
+    row.answered = sum(1 for _ in bag_messages(out / "bag", topic, Problems()))
+    row.counted = told()["failed"] + told()["lost"]
+    if not told()["error"]:
+        row.faults.append("recording.json has no error")
+    return row.judge()
