@@ -119,7 +119,7 @@ def test_a_machine_with_only_ros_and_what_rosdep_installs(tmp_path: Path, ros_en
     assert status == 1 and rows["modules"]["state"] == "error" and re.search(line, rows["modules"]["advice"])
     assert rows["ROS"]["state"] == rows["messages"]["state"] == rows["Python"]["state"] == "ok"
     for row in ("devices", "model"):
-        assert rows[row]["found"] == "not checked: No module named 'openvino'"
+        assert rows[row]["found"].startswith("not checked: No module named")
 
     machine.install(*(r.pip.partition("==")[0] for r in PIP))
     nodes = ("segmentation_node", "tracker_node", "source_node", "recorder_node")

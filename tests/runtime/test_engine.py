@@ -408,7 +408,7 @@ def test_model_that_cannot_be_used_is_no_fault_of_a_device(
         (RuntimeError("Exception from src/a.cpp:1:\nCheck 'x' failed at src/b.cpp:2:\nthe cause\n\n"), "the cause"),
         (RuntimeError("Exception from src/a.cpp:1:\n"), "Exception from src/a.cpp:1:"),
         (RuntimeError(""), "RuntimeError"),
-        (ModelError("model.xml: the cause\n; export it again"), "model.xml: the cause\n; export it again"),
+        (ModelError("model.xml: the cause; export it again"), "model.xml: the cause; export it again"),
     ],
 )
 def test_cause_is_never_lost(error: Exception, said: str) -> None:
