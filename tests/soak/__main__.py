@@ -7,6 +7,7 @@ make soak MINUTES=120 SEED=7    two hours, with other random numbers
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -47,6 +48,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=tuple(STEPS), default=tuple(STEPS), help="only these steps")
     args = parser.parse_args()
+    logging.disable(logging.WARNING)  # what is said of damaged files, thousands of lines
     began, rows = time.monotonic(), []
     for name in args.only:
         step, share = STEPS[name]

@@ -74,8 +74,8 @@ def full_disk(folder: Path, seed: int, count: int, progress: Progress = lambda d
         publisher = ros.publisher(Image, topic, LOSSLESS)
         with file_limit(3 * LIMIT, node.popen.pid):
             while not told()["error"] and row.sent < count:
-                picture = image(FIRST_NS + row.sent * STEP_NS, 300, 200, "mono8")
-                picture.data = random.integers(0, 256, 300 * 200, np.uint8).tobytes()
+                picture = image(FIRST_NS + row.sent * STEP_NS, 600, 400, "mono8")
+                picture.data = random.integers(0, 256, 600 * 400, np.uint8).tobytes()
                 publisher.publish(picture)
                 row.sent += 1
                 ros.until(lambda: told()["messages"] + told()["failed"] + told()["lost"] >= row.sent)
