@@ -9,14 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from support.clips import scene, write_bag
+from support.ros_harness import hear_ctrl_c
 from support.waiting import DEADLINE_S, until
 
 from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.folder import RESULTS_MARK, clear
-
-pytest.importorskip("rclpy", reason="rclpy is not installed: make test installs it")
 
 FRAMES = 20
 
@@ -50,8 +48,12 @@ def test_frames_ages_and_losses_add_up(tmp_path: Path, tiny: str) -> None:
 
 def test_ctrl_c_leaves_no_process(tmp_path: Path, tiny: str) -> None:
     with subprocess.Popen(
-        command(tmp_path, tiny, 200), stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
-    ) as process:  # long enough that it still plays when it is told to stop
+        command(tmp_path, tiny, 200),  # long enough that it still plays when it is told to stop
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        preexec_fn=hear_ctrl_c,
+    ) as process:
         until((tmp_path / "out" / "live" / "sent.csv").exists)
         started = _children(process.pid)
         process.send_signal(signal.SIGINT)

@@ -257,7 +257,7 @@ class Process:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_hear_ctrl_c,
+                preexec_fn=hear_ctrl_c,
             )
 
     def __enter__(self) -> Process:
@@ -291,7 +291,7 @@ class Process:
         return self.popen.wait(timeout=DEADLINE_S)
 
 
-def _hear_ctrl_c() -> None:
+def hear_ctrl_c() -> None:
     """A test run in the background of a shell ignores SIGINT, and what it starts would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
