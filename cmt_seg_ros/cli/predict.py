@@ -16,12 +16,14 @@ from tqdm import tqdm
 from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.cli.terminal import DAMAGED, print_problems
 from cmt_seg_ros.config import SegmentationConfig, SourceConfig
-from cmt_seg_ros.errors import ConfigError, SourceError
+from cmt_seg_ros.errors import ConfigError, FrameError, SourceError
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import write_classes
 from cmt_seg_ros.outputs import OutputFolder
+from cmt_seg_ros.problems import Problems
+from cmt_seg_ros.runtime.engine import default_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.images import frames_of
@@ -98,13 +100,18 @@ def run(args: argparse.Namespace) -> int:
     write_classes(args.out, pipeline.labels)
     what = printable(f"{pipeline.package.name} on {pipeline.engine.device}")
     with tqdm(total=len(source), unit="frame", desc=what) as bar, _telling(bar, args.out):
+        written = 0
         for batch in _batches(iter(source), args.batch):
-            batch = [pipeline.check(frame) for frame in batch]  # the overlay must be as bright as what is inferred
-            for frame, result in zip(batch, pipeline.process(batch), strict=True):
+            frames = _checked(pipeline, batch, source.problems)
+            results = pipeline.segment(frames, [default_masks(pipeline.config)] * len(frames)) if frames else []
+            for frame, result in zip(frames, results, strict=True):
                 _write(out, frame, result, pipeline, args.alpha)
+            written += len(frames)
             bar.update(len(batch))
-        written = bar.n
-    lost = f" of {written + len(source.lost)}" if source.lost else ""
+        count = bar.n + len(source.lost)
+    if not written:
+        raise SourceError(f"none of {count} frames can be segmented; the first: {source.problems.lines[0]}")
+    lost = f" of {count}" if written < count else ""
     say(f"{written}{lost} frames: masks, objectness and overlays in {args.out}")
     print_problems(source.problems.lines, sum(source.problems.counts.values()))
     return DAMAGED if source.problems.counts else 0
@@ -134,6 +141,17 @@ def _telling(bar: Any, out: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         bar.write(printable(f"stopped after {bar.n} of {bar.total} frames; their results are in {out}"))
         raise
+
+
+def _checked(pipeline: Pipeline, frames: list[Frame], problems: Problems) -> list[Frame]:
+    """Return the frames that can be inferred, as bright as they will be; the others are problems."""
+    found = []
+    for frame in frames:
+        try:
+            found.append(pipeline.check(frame))
+        except FrameError as error:
+            problems.add(error.reason, f"frame {frame.name} is lost: {error}")
+    return found
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:

@@ -22,7 +22,7 @@ class SourceConfig:
     READ_WHEN: ClassVar = READ_AT_START
 
     video: str = text("", "a video file", group="Clip")
-    images: str = text("", "a folder of images, played in the order of their names")
+    images: str = text("", "a folder of images, played in natural order: 2.png before 10.png")
     bag: str = text("", "a rosbag2 folder, an .mcap or .db3 file or a ROS 1 .bag")
     bag_topic: str = text("", "image topic of the bag; empty: the first camera's")
     fps: float = number(

@@ -35,7 +35,7 @@ nncf.set_log_level(logging.WARNING)  # its progress bars stay
 
 
 def calibration_images(folder: Path, count: int) -> list[U8]:
-    """Read ``count`` images of a folder, evenly spaced in the order of their names, so always the same ones.
+    """Read ``count`` images of a folder, evenly spaced in natural order, so always the same ones.
 
     Raises:
         DatasetError: no images there, or one cannot be read.

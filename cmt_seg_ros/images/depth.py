@@ -38,12 +38,14 @@ class Mono16Range:
         """
         if ENCODINGS[frame.encoding].dtype is not np.uint16:
             return frame
+        if self._set is not None and frame.camera in self._warned:
+            return replace(frame, bits=self._set)
         low, high = int(frame.pixels.min()), int(frame.pixels.max())
         bits = max(8, high.bit_length())
         if self._set is None:
             most = self._seen[frame.camera] = max(bits, self._seen.get(frame.camera, 0))
             return replace(frame, bits=most)
-        if (bits > self._set or (bits <= SUSPICIOUS_BITS and self._set == 16)) and frame.camera not in self._warned:
+        if bits > self._set or (bits <= SUSPICIOUS_BITS and self._set == 16):
             self._warned.add(frame.camera)
             self._warn(self._sentence(frame, low, high, bits))
         return replace(frame, bits=self._set)

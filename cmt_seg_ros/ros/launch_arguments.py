@@ -45,7 +45,7 @@ SEG = (
 REPLAY = (
     Argument("bag", "", "rosbag2 folder, .mcap file or ROS 1 .bag to play; one of bag, video and images is needed"),
     Argument("video", "", "video file to play"),
-    Argument("images", "", "folder of images to play, in the order of their names"),
+    Argument("images", "", "folder of images to play, in natural order: 2.png before 10.png"),
     Argument("topic", "", "image topic of the bag; empty: the first camera's"),
     Argument("rate", "1.0", "playing speed, times the clip's own"),
     Argument("every_frame", "false", "drop nothing: wait for each mask, however long it takes", YES_NO),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import JumpThreshold, TimeJump
@@ -156,11 +157,12 @@ class SegmentationNode(AutostartNode):
             camera.is_silent = False
             self.get_logger().info(f"camera {camera.label} sends again")
         try:
-            camera.stamps.fill(message.header)
             frame = frame_from_message(message, camera.settings.name)
             if self._pipeline is None or self._batcher is None:
                 raise FrameError("the node was deactivated meanwhile", "shutdown")
             frame = self._pipeline.check(frame)
+            # After the checks: the stamp of an image that is none says nothing about the camera's clock.
+            frame = replace(frame, stamp_ns=camera.stamps.fill(message.header))
             if masks := self._accept(camera, frame):
                 self._batcher.put(frame, masks)
         except FrameError as error:

@@ -103,6 +103,20 @@ def test_lost_images_are_counted_and_are_status_3(tmp_path: Path, capsys: pytest
     assert "2 of 3 frames: masks" in out and "problem: " in out and "b.png cannot be decoded" in out
 
 
+def test_images_that_cannot_be_inferred_are_counted_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    for name, side in (("small", 8), ("good", 64)):
+        assert cv2.imwrite(str(tmp_path / "in" / f"{name}.png"), np.full((side, side, 3), 90, np.uint8))
+    options = ["--images", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--device", "CPU"]
+    assert main(["predict", *options, "--batch", "2"]) == 3
+    said = capsys.readouterr().out
+    assert "1 of 2 frames: masks" in said and "frame small is lost: image is 8x8; both sides must be 16" in said
+    assert (tmp_path / "out" / "good.png").is_file() and not (tmp_path / "out" / "small.png").exists()
+    (tmp_path / "in" / "good.png").unlink()
+    assert main(["predict", *options]) == 1
+    assert "none of 1 frames can be segmented; the first: frame small is lost" in capsys.readouterr().err
+
+
 def test_two_images_of_one_name_give_two_results_and_hidden_files_none(tmp_path: Path) -> None:
     for name, value in (("a.jpg", 10), ("a.png", 200), ("9.png", 90), ("10.png", 90)):
         tiny(tmp_path / "in" / name, value)

@@ -16,12 +16,20 @@ class NamesakeWatch:
     """
 
     def __init__(self, node: Node) -> None:
-        self._node, self._said = node, False
+        self._node, self._found = node, list[str]()
         # Not the node's clock: simulated time may stand still.
         self._timer = node.create_timer(PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def warnings(self) -> list[str]:
-        """Return a sentence if there is such a node."""
+        """Return a sentence if there was such a node when it last looked."""
+        return self._found
+
+    def _look(self) -> None:
+        said, self._found = bool(self._found), self._namesakes()
+        if self._found and not said:
+            self._node.get_logger().warning(self._found[0])
+
+    def _namesakes(self) -> list[str]:
         found = self._node.get_node_names_and_namespaces()
         name = self._node.get_fully_qualified_name()
         others = sum(f"{namespace.rstrip('/')}/{plain}" == name for plain, namespace in found) - 1
@@ -31,9 +39,3 @@ class NamesakeWatch:
             f"{others} more node(s) are called {name}: all publish the same topics and answer the same services; "
             "end them, or give each a name or namespace of its own (one that was killed is seen for up to 20 s)"
         ]
-
-    def _look(self) -> None:
-        found = self.warnings()
-        if found and not self._said:
-            self._node.get_logger().warning(found[0])
-        self._said = bool(found)

@@ -146,8 +146,7 @@ class CameraTracking:
             self.statistics.drop("no_labels")  # issues() says what to do
             return
         try:
-            stamp_ns = self._stamps.fill(parts["mask"].header)  # mask and objectness without one came as a pair
-            self._track(self._session, stamp_ns, parts["mask"], parts.get("objectness"))
+            self._track(self._session, parts["mask"], parts.get("objectness"))
         except (FrameError, TrackingError) as error:
             self.statistics.drop(getattr(error, "reason", "refused"))
             self._on_error(self._camera.name, "masks", error)
@@ -155,9 +154,11 @@ class CameraTracking:
             self.statistics.drop("fault")
             self._on_error(self._camera.name, "masks", FrameError(f"{type(error).__name__}: {error}", "fault"))
 
-    def _track(self, session: TrackingSession, stamp_ns: int, mask: Image, objectness: Image | None) -> None:
+    def _track(self, session: TrackingSession, mask: Image, objectness: Image | None) -> None:
         ids = mask_from_image(mask)
         objects = cv2.LUT(ids, session.labels.is_object_lut) if objectness is None else mask_from_image(objectness)
+        # Masks without a stamp came as a pair. After they were read: that of a bad mask says nothing about the clock.
+        stamp_ns = self._stamps.fill(mask.header)
         segmentation = Segmentation(self._camera.name, stamp_ns, ids, objects)
         image = self._images.take(stamp_ns)
         # Tracks must not depend on whether somebody looks at the overlay, for which images are received, too.

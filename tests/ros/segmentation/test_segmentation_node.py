@@ -216,6 +216,20 @@ def test_images_without_stamps_are_inferred_under_the_time_of_receipt(ros: Bench
     assert len(said) == 1 and said[0].startswith("camera image_raw: an image has no stamp")
 
 
+def test_a_bad_image_says_nothing_about_the_clock_of_images_without_stamps(ros: Bench) -> None:
+    node = start(ros)
+    masks = ros.listen(Image, "/segmentation/mask")
+    for done in range(1, 9):
+        message = image(0) if done % 2 else image(1)  # a stamp as of a clock that began at 0 ...
+        if not done % 2:
+            message.data = message.data[:7]  # ... of an image that is none
+        ros.send("/image_raw", message)
+        ros.until(lambda: handled(node, "") == done)  # noqa: B023
+    assert node._cameras[""].statistics.dropped == {"short_data": 4}
+    ros.until(lambda: len(masks) == 4)
+    assert min(stamps(masks)) > 10**18
+
+
 def test_images_of_one_stamp_are_repetitions(ros: Bench) -> None:
     node = start(ros)
     masks = ros.listen(Image, "/segmentation/mask")

@@ -143,6 +143,20 @@ def test_masks_without_stamps_are_tracked_under_the_time_of_receipt(ros: Bench, 
     assert len(said) == 1 and said[0].startswith("camera (only one): ")
 
 
+def test_a_bad_mask_says_nothing_about_the_clock_of_masks_without_stamps(ros: Bench, camera: Camera) -> None:
+    for number in range(4):
+        bad = masks(number)
+        bad[0].header.stamp.sec = bad[1].header.stamp.sec = number + 1  # as of a clock that began at 0
+        bad[0].data = bad[0].data[:7]
+        camera.send(*bad)
+        good = masks(number)
+        for message in good:
+            message.header.stamp.sec = message.header.stamp.nanosec = 0
+        camera.send(*good)
+        ros.until(lambda: len(camera.tracks) == number + 1)  # noqa: B023
+    assert min(stamps(camera.tracks)) > 10**18
+
+
 def test_wrong_and_fixed_parameters_are_refused_with_a_sentence(ros: Bench) -> None:
     ros.add(TrackerNode, autostart=False)
     assert ros.state(NODE) == "unconfigured"
