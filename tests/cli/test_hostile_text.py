@@ -39,8 +39,8 @@ def package(tmp_path: Path) -> Path:
     description = yaml.safe_load((folder / "model.yaml").read_text(encoding="utf-8"))
     for one in description["classes"]:
         one["name"] = f"{one['id']} {HOSTILE}"
-    (folder / "model.yaml").write_text(yaml.safe_dump({**description, "name": HOSTILE}))
-    (folder / "README.md").write_text(f"# {HOSTILE}\n\n[link](http://x/\x1b)\n")
+    (folder / "model.yaml").write_text(yaml.safe_dump({**description, "name": HOSTILE}), encoding="utf-8")
+    (folder / "README.md").write_text(f"# {HOSTILE}\n\n[link](http://x/\x1b)\n", encoding="utf-8")
     return folder
 
 
