@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from cmt_seg_ros.bags.messages import message_types
 from cmt_seg_ros.errors import SourceError
 
 _SPARE = 8  # chunks, of a megabyte each, that may be given up for index and metadata
+_CHUNK_S = 1.0  # of a chunk at most, as long as messages come: what a killed recorder loses
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ _Taken = dict[str, tuple[int, int]]
 class BagFile:
     """A rosbag2 folder in MCAP format, compressed chunk by chunk; it carries all message definitions.
 
-    Where the disk is full the bag ends with the last whole chunk, and can be read.
+    Where the disk is full, or the process is killed, the bag ends with the last whole chunk, and can be read. A chunk
+    has a megabyte, or what came within a second.
 
     Args:
         path: the folder; must not exist.
@@ -114,6 +117,7 @@ class BagFile:
         self._unsaved: _Taken = {}  # what the chunk has that is being filled
         self._saved: deque[_Taken] = deque(maxlen=_SPARE)  # what each of the last chunks on disk has
         self._broken = self._closed = False
+        self._saved_s = time.monotonic()
         try:
             self._writer = _Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
@@ -154,12 +158,15 @@ class BagFile:
         chunks = len(self._storage.chunks)
         try:
             self._writer.write(self._connections[arrival.topic], arrival.received_ns, arrival.raw)
+            if time.monotonic() - self._saved_s > _CHUNK_S and self._storage.chunk.bio.tell():
+                self._storage.close_chunk()
         except OSError as error:
             raise self._failed(error, self._taken()) from error
         count, size = self._unsaved.get(arrival.topic, (0, 0))
         self._unsaved[arrival.topic] = count + 1, size + len(arrival.raw)
         if len(self._storage.chunks) > chunks:
             self._saved.append(self._taken())
+            self._saved_s = time.monotonic()
 
     def close(self) -> None:
         """Write index and metadata, once. The last chunks are given up where the disk has no room for these.

@@ -13,11 +13,20 @@ from support.full_disk import file_limit
 from support.waiting import DEADLINE_S
 
 from cmt_seg_ros import files
+from cmt_seg_ros.bags import writer
 from cmt_seg_ros.bags.messages import message_folder, message_types
+from cmt_seg_ros.bags.storage import bag_messages
 from cmt_seg_ros.bags.writer import Arrival, BagFile, BagWriteError
 from cmt_seg_ros.errors import SourceError
+from cmt_seg_ros.problems import Problems
 
 TEXT = "std_msgs/msg/String"
+
+
+@pytest.fixture(autouse=True)
+def chunks_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks end when they are full, however long the machine takes."""
+    monkeypatch.setattr(writer, "_CHUNK_S", float("inf"))
 
 
 def said(text: str, time_ns: int, topic: str = "/says") -> Arrival:
@@ -39,6 +48,17 @@ def test_what_is_written_is_read_with_times_and_durability(tmp_path: Path) -> No
         assert topics["/camera/tracks"].msgcount == 0 and "float32 left_px" in topics["/camera/tracks"].msgdef.data
         assert topics["/says"].ext.offered_qos_profiles[0].durability == QosDurability.TRANSIENT_LOCAL
     assert [p.name for p in (tmp_path / "bag").glob("*.mcap")] == ["bag.mcap"]
+
+
+def test_a_bag_that_is_not_closed_has_all_but_the_last_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "_CHUNK_S", 0.0)
+    bag = BagFile(tmp_path / "bag")
+    bag.add_topic("/says", TEXT, latched=False)
+    bag.write(said("one", 7))
+    monkeypatch.setattr(writer, "_CHUNK_S", float("inf"))
+    bag.write(said("two", 8))
+    found = [message.raw for message in bag_messages(tmp_path / "bag", "/says", Problems())]
+    assert found == [said("one", 7).raw]
 
 
 def test_a_bag_without_messages_can_be_read(tmp_path: Path) -> None:

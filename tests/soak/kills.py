@@ -17,6 +17,8 @@ from soak.measures import Row
 
 ANSWERS = 5
 """Track arrays that show that the whole chain runs again."""
+HEADER_BYTES = 1024
+"""More than a bag has before its first chunk."""
 
 
 class Chain:
@@ -69,6 +71,10 @@ class Chain:
         self.running[name].popen.kill()
         self.running[name].popen.wait()
 
+    def recorded(self) -> bool:
+        """Whether the recorder that runs has put a part of the bag on the disk, as it does every second."""
+        return any(file.stat().st_size > HEADER_BYTES for file in self.bags[-1].glob("bag/*.mcap"))
+
     def crashed(self) -> list[str]:
         """Return the nodes that have ended by themselves."""
         return [name for name, process in self.running.items() if process.popen.poll() is not None]
@@ -81,7 +87,7 @@ def kills(folder: Path, seed: int, rounds: int, progress: Progress = lambda done
         tracks = ros.listen(TrackArray, "/tracking/tracks")
 
         def runs_again() -> bool:
-            return bool(chain.crashed()) or len(tracks) >= ANSWERS
+            return bool(chain.crashed()) or (len(tracks) >= ANSWERS and chain.recorded())
 
         for number in range(rounds):
             for name in chain.names:
