@@ -14,12 +14,12 @@ from tqdm import tqdm
 from cmt_seg_ros.cli.console import say
 from cmt_seg_ros.cli.terminal import DAMAGED, MASK_CLASSES, with_settings
 from cmt_seg_ros.cli.track_input import open_boxes, open_masks
-from cmt_seg_ros.cli.track_overlay import Overlay
 from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.sources.motchallenge import TrackRows
+from cmt_seg_ros.tracking.overlay_file import Overlay
 from cmt_seg_ros.tracking.tracker import Tracker
 
 EXAMPLES = """examples:

@@ -1,4 +1,4 @@
-"""Overlay of cmt-seg track: pictures of the tracks, as a video or as a folder of images."""
+"""Overlay: pictures of the tracks, as a video or as a folder of images."""
 
 from __future__ import annotations
 
