@@ -41,7 +41,7 @@ from cmt_seg_ros.evaluation.checkpoint import read_records
 from cmt_seg_ros.evaluation.job import Job
 from cmt_seg_ros.evaluation.replay import Replay
 from cmt_seg_ros.evaluation.sequence import evaluate, with_tracks
-from cmt_seg_ros.runtime.engine import default_masks
+from cmt_seg_ros.runtime.masks import default_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.clip import numbered

@@ -1,7 +1,7 @@
 """Overhead: how much CPU time does segmentation_node add to the bare compiled model, and how much an ordinary node?
 
 The same frames at the same rate, in short rounds that take turns, so that what else the machine does meets all:
-- bare: the node's own compiled graph, from image to masks; pixels in its input, infer and nothing else;
+- bare: the node's own compiled graph and the function that makes both masks of its scores, and nothing else;
 - network: only the network, compiled as the afternoon node does, infer and nothing else;
 - ours: segmentation_node, the whole process, receiving and publishing included;
 - afternoon: benchmarks/baseline/afternoon_node.py, a plain rclpy node with the same results;
@@ -10,9 +10,9 @@ A subscriber in another process takes both masks of each. What is measured has o
 subscriber and source have another: with two threads, what OpenVINO's threads spend waiting for each other is more
 than what a node adds. The three nodes run from the start; the two that wait do nothing but be there.
 
-Overhead is CPU time a frame minus that of inference in the same round. Our graph makes the masks, too, which the
-afternoon node does in numpy, so there are two readings: minus each node's own inference (bare for ours, network
-for the others), or minus bare for all, which counts as overhead only what a node takes longer than our graph.
+Overhead is CPU time a frame minus that of inference in the same round. Bare makes the masks, too, which the
+afternoon node does in its own way, so there are two readings: minus each node's own inference (bare for ours, network
+for the others), or minus bare for all, which counts as overhead only what a node takes longer than bare.
 All nodes use config/fastdds.xml: the afternoon node, too, as without it most images of 1280x720 do not arrive.
 Prints two tables and writes out/bench/node_overhead.json; takes six minutes.
 
@@ -60,7 +60,8 @@ def start_nodes(processes: Processes) -> dict[str, Child]:
 def model_round(name: str, bare: Child, frames: int, fps: float) -> float:
     """CPU milliseconds a frame of a compiled model."""
     request = {"model": MODELS[name], "frames": frames, "fps": fps}
-    return float(bare.ask(request, frames / fps + ANSWER_S)["infer_ms"])
+    spent = bare.ask(request, frames / fps + ANSWER_S)
+    return float(spent["infer_ms"] + spent["masks_ms"])
 
 
 def node_round(name: str, node: Child, feeder: Child, frames: int, fps: float) -> tuple[float, int]:

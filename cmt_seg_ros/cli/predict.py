@@ -23,7 +23,7 @@ from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.labels import write_classes
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.problems import Problems
-from cmt_seg_ros.runtime.engine import default_masks
+from cmt_seg_ros.runtime.masks import default_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.images import frames_of

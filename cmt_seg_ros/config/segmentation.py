@@ -95,8 +95,7 @@ class SegmentationConfig:
         40_000_000,
         1024,
         2**28,
-        "largest accepted image, width x height; a model of C classes takes at most 536870912 / (C + 1), as OpenVINO "
-        "addresses 2 GiB",
+        "largest accepted image, width x height",
         unit="pixels",
     )
     mono16_range: str = mono16_range()

@@ -16,12 +16,14 @@ import openvino as ov
 import yaml
 
 from cmt_seg_ros import __version__
+from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import DatasetError, ModelError, SourceError
 from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.images.files import list_files, read_image
 from cmt_seg_ros.images.pixels import slot_shape, write_pixels
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
-from cmt_seg_ros.runtime.graph import network_size
+from cmt_seg_ros.runtime.graph import SCORES, network_size
+from cmt_seg_ros.runtime.masks import make_masks
 from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
 from cmt_seg_ros.structures import U8, Frame
 
@@ -126,10 +128,12 @@ def network_input(package: ModelPackage, image: U8) -> F32:
 
 
 def _labels(network: ov.CompiledModel, x: F32, truth: U8) -> U8:
-    """Return class ids at the size of the truth, up-sampled as the compiled graph does."""
-    probabilities = network(x)["probabilities"][0].transpose(1, 2, 0)
-    full = cv2.resize(probabilities, truth.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return full.argmax(2).astype(np.uint8)
+    """Return class ids at the size of the truth."""
+    found = network(x)
+    probabilities, objects = (found[name][0] for name in SCORES)
+    return make_masks(
+        probabilities, objects[0], (truth.shape[0], truth.shape[1]), ("class_ids",), SegmentationConfig()
+    )["class_ids"]
 
 
 def write_quantized(package: ModelPackage, model: ov.Model, folder: Path, settings: dict[str, Any]) -> ModelPackage:

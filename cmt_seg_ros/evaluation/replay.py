@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from cmt_seg_ros.errors import CmtSegError, FrameError
 from cmt_seg_ros.evaluation.job import FrameResult, lost_result
 from cmt_seg_ros.runtime.batching import Batcher
-from cmt_seg_ros.runtime.engine import default_masks
+from cmt_seg_ros.runtime.masks import default_masks
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.runner import Runner
 from cmt_seg_ros.structures import Frame, Segmentation

@@ -54,7 +54,7 @@ def tuned(package: ModelPackage, config: SegmentationConfig) -> tuple[Segmentati
         combinations = _combinations(config)
         sums = sorted(package.description["sha256"].items())
         versions = __version__, ov.__version__, devices.full_name(core, device)
-        settings = config.precision, config.num_threads, config.cpu_pinning, config.top_k
+        settings = config.precision, config.num_threads, config.cpu_pinning
         name = devices.fingerprint(sums, versions, settings, combinations, len(os.sched_getaffinity(0)))
         path = devices.cache_folder(config) / "autotune" / f"{package.name}-{device.replace(':', '_')}-{name}.json"
         rows = _load(path)
@@ -86,8 +86,8 @@ def measure(
     """
     config = replace(config, num_requests=requests)
     keys = (GraphKey(package.height, package.width, "bgr8"),) * batch
-    compiled = core.compile_model(build(package, keys, config), device, devices.options(device, config))
-    running = [Request(compiled, keys).request for _ in range(requests)]
+    compiled = core.compile_model(build(package, keys), device, devices.options(device, config))
+    running = [Request(compiled).request for _ in range(requests)]
     for request in running:
         request.infer()  # the first one prepares memory
     times: list[float] = []

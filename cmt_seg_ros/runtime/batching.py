@@ -23,7 +23,7 @@ class MaskRequest:
 
     Attributes:
         frame: checked; may be compressed.
-        masks: which of ``graph.MASKS`` to compute, as requested when the frame was received.
+        masks: which of ``masks.MASKS`` to compute, as requested when the frame was received.
         ready: whether it can be inferred.
         error: why it can never be inferred.
     """
@@ -64,7 +64,7 @@ class Batcher:
         on_drop: called as ``on_drop(frame, reason)`` for every frame that is dropped.
         clock: monotonic seconds.
         is_late: live: whether a frame is too old to be inferred (reason ``too_old``).
-        is_ready: called as ``is_ready(frame, masks)`` until it returns True: whether the frame can be inferred now.
+        is_ready: called as ``is_ready(frame)`` until it returns True: whether the frame can be inferred now.
             Until then it waits, or is replaced. Where it raises FrameError the frame is passed on with that error.
     """
 
@@ -76,7 +76,7 @@ class Batcher:
         on_drop: Callable[[Frame, str], None],
         clock: Callable[[], float] = time.monotonic,
         is_late: Callable[[Frame], bool] = lambda frame: False,
-        is_ready: Callable[[Frame, tuple[str, ...]], bool] = lambda frame, masks: True,
+        is_ready: Callable[[Frame], bool] = lambda frame: True,
     ) -> None:
         self._max_batch_size, self._max_wait_s = 1 if lossless else max_batch_size, max_wait_s
         self._lossless, self._on_drop, self._clock = lossless, on_drop, clock
@@ -94,7 +94,7 @@ class Batcher:
 
         Args:
             frame: checked; may be compressed.
-            masks: which of ``graph.MASKS`` to compute.
+            masks: which of ``masks.MASKS`` to compute.
 
         Raises:
             FrameError: its stamp is not after the camera's newest one (reason ``out_of_order``, ``duplicate_stamp``).
@@ -168,7 +168,7 @@ class Batcher:
         """Ask whether a frame is ready, unless that is known."""
         if not request.ready and request.error is None:
             try:
-                request.ready = self._is_ready(request.frame, request.masks)
+                request.ready = self._is_ready(request.frame)
             except FrameError as error:
                 request.error = error
             except Exception as error:  # of any kind: it must cost this frame, not the thread that asks

@@ -11,7 +11,7 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import DeviceError, FrameError, ModelError
 from cmt_seg_ros.images.pixels import graph_encoding, promised_size
 from cmt_seg_ros.runtime import devices
-from cmt_seg_ros.runtime.graph import MASKS, GraphKey, network_size
+from cmt_seg_ros.runtime.graph import GraphKey, network_size
 from cmt_seg_ros.runtime.graphs import BATCHES, Graphs, Keys
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame
@@ -78,32 +78,31 @@ class Engine:
 
         Args:
             frames: decoded and checked frames (see :class:`pipeline.Pipeline`).
-            masks: which of :data:`graph.MASKS` to compute of each frame.
+            masks: which of ``masks.MASKS`` to make of each frame.
 
         Returns:
-            For each frame its masks by name, each of the frame's size. Live, there may be more masks than requested
-            until the graph that computes only those has been compiled.
+            For each frame its masks by name, each of the frame's size.
 
         Raises:
             DeviceError: inference failed twice; live: on every device of the chain that is left.
         """
-        keys = [_key(frame, frame.size, wanted) for frame, wanted in zip(frames, masks, strict=True)]
+        keys = [self._key(frame, frame.size) for frame in frames]
         groups: dict[tuple[int, int], list[int]] = {}
         # Sorted, so that the same images in another order use the same graph.
         for i in sorted(range(len(frames)), key=keys.__getitem__):
-            groups.setdefault(network_size(self.package, *frames[i].size), []).append(i)
+            groups.setdefault((keys[i].height, keys[i].width), []).append(i)
         results: dict[int, dict[str, U8]] = {}
         for members in groups.values():
-            found = self._infer(tuple(keys[i] for i in members), [frames[i] for i in members])
+            batch = tuple(keys[i] for i in members)
+            found = self._infer(batch, [frames[i] for i in members], [masks[i] for i in members])
             results.update(zip(members, found, strict=True))
         return [results[i] for i in range(len(frames))]
 
-    def ready(self, frame: Frame, masks: tuple[str, ...]) -> bool:
+    def ready(self, frame: Frame) -> bool:
         """Return whether a frame can be inferred without waiting for a compilation; if not, that has begun.
 
         Args:
             frame: checked; may be compressed.
-            masks: which of :data:`graph.MASKS` to compute.
 
         Returns:
             Always True where the engine is not live: there :meth:`infer` compiles what is missing.
@@ -114,7 +113,7 @@ class Engine:
         height, width = promised_size(frame)
         if not self.live or not height or not width:  # without a size it is no image: decoding will report that
             return True
-        device, keys = self.device, (_key(frame, (height, width), masks),)
+        device, keys = self.device, (self._key(frame, (height, width)),)
         if self._graphs.ready(device, keys, frame.camera) is not None:
             return True
         if refusal := self._graphs.refusal(device, keys):
@@ -123,16 +122,19 @@ class Engine:
         return False
 
     def compiling(self) -> str:
-        """Return the sizes and encodings of images for which the network is being compiled; empty: none."""
+        """Return the input sizes and encodings for which the network is being compiled; empty: none."""
         keys = [key for keys in self._graphs.compiling() for key in keys]
         return ", ".join(sorted({f"{key.width}x{key.height} {key.encoding}" for key in keys}))
 
-    def _infer(self, keys: Keys, frames: Sequence[Frame]) -> list[dict[str, U8]]:
+    def _key(self, frame: Frame, size: tuple[int, int]) -> GraphKey:
+        return GraphKey(*network_size(self.package, *size), graph_encoding(frame.encoding))
+
+    def _infer(self, keys: Keys, frames: Sequence[Frame], masks: Sequence[Sequence[str]]) -> list[dict[str, U8]]:
         """Infer one batch; live: on each device of the chain that is left until one of them succeeds."""
         device, attempts = self.device, len(self._chain) if self.live else 2  # not live: it may have been a hiccup
         while True:
             try:
-                return self._run(device, keys, frames)
+                return self._run(device, keys, frames, masks)
             except RuntimeError as error:  # OpenVINO's
                 attempts, why = attempts - 1, devices.reason(error)
                 if not attempts:
@@ -140,12 +142,15 @@ class Engine:
             if self.live:
                 device = self._fall_back(device, why)
 
-    def _run(self, device: str, keys: Keys, frames: Sequence[Frame]) -> list[dict[str, U8]]:
+    def _run(
+        self, device: str, keys: Keys, frames: Sequence[Frame], masks: Sequence[Sequence[str]]
+    ) -> list[dict[str, U8]]:
         camera = frames[0].camera if len(keys) == 1 else BATCHES
         graph = self._graphs.ready(device, keys, camera) if self.live else None
         if graph is None and self.live and len(keys) > 1:  # one by one until the batch is compiled
-            return [self._run(device, (key,), [frame])[0] for key, frame in zip(keys, frames, strict=True)]
-        return (graph or self._graphs.compile(device, keys)).infer(frames)
+            single = zip(keys, frames, masks, strict=True)
+            return [self._run(device, (key,), [frame], [wanted])[0] for key, frame, wanted in single]
+        return (graph or self._graphs.compile(device, keys)).infer(frames, masks)
 
     # Devices
 
@@ -260,12 +265,3 @@ class Engine:
                 if ready or COMPILING not in states.values() or self._closed.is_set():
                     return ready[0] if ready else ""
                 self._changed.wait()
-
-
-def default_masks(config: SegmentationConfig) -> tuple[str, ...]:
-    """Return all masks that a config asks for."""
-    return MASKS if config.top_k > 1 else MASKS[:3]
-
-
-def _key(frame: Frame, size: tuple[int, int], masks: tuple[str, ...]) -> GraphKey:
-    return GraphKey(*size, graph_encoding(frame.encoding), masks)

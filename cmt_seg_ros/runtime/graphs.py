@@ -8,16 +8,18 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.images.pixels import write_pixels
 from cmt_seg_ros.runtime import devices
-from cmt_seg_ros.runtime.graph import MASKS, GraphKey, build
+from cmt_seg_ros.runtime.graph import SCORES, GraphKey, build
+from cmt_seg_ros.runtime.masks import make_masks
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame
 
@@ -71,7 +73,7 @@ class Graphs:
             if graph := self._use(device, keys):
                 return graph
         try:
-            model = build(self._package, keys, self._config)
+            model = build(self._package, keys)
         except ModelError:
             raise
         except Exception as error:
@@ -79,26 +81,23 @@ class Graphs:
         compiled = self._core.compile_model(model, device, devices.options(device, self._config))
         devices.prune_cache(self._cache, self._config.max_cached_networks)
         with self._lock:
-            graph = self._graphs.setdefault((device, keys), CompiledGraph(compiled, keys))
+            graph = self._graphs.setdefault((device, keys), CompiledGraph(compiled, keys, self._config))
             self._use(device, keys)
             self._release(device)
             return graph
 
     def ready(self, device: str, keys: Keys, camera: str = BATCHES) -> CompiledGraph | None:
-        """Return the graph, or one with more masks of the same images; compile what is missing in the background.
+        """Return the graph; if it is missing, compile it in the background.
 
         Args:
             device: of the chain.
             keys: of the images.
             camera: whose frame waits for it; a later request of the same camera replaces this one.
         """
-        more = tuple(replace(key, masks=MASKS[:3]) for key in keys)
         with self._lock:
-            graph = self._use(device, keys) or self._use(device, more)
-            # First what serves any request. Many cameras make many different batches: only while there is room.
+            graph = self._use(device, keys)
+            # Many cameras make many different batches: only while there is room.
             if graph is None and (len(keys) == 1 or self._has_room(device)):
-                self._begin(camera, device, more)
-            elif graph is not None and len(keys) == 1 and self._has_room(device):
                 self._begin(camera, device, keys)
             return graph
 
@@ -111,7 +110,7 @@ class Graphs:
     def refusal(self, device: str, keys: Keys) -> str:
         """Return why a device cannot compile a graph; empty while that is not known."""
         with self._lock:
-            return self._refused.get((device, tuple(replace(key, masks=MASKS[:3]) for key in keys)), "")
+            return self._refused.get((device, keys), "")
 
     def used(self, device: str, within_s: float = math.inf) -> list[Keys]:
         """Return the keys of the graphs of a device that were used within a time, seconds."""
@@ -159,10 +158,9 @@ class Graphs:
         return sum(map(self._megabytes, graphs)) > self._config.max_networks_mb
 
     def _megabytes(self, graph: CompiledGraph) -> float:
-        """Estimate what a graph takes: float scores at the size of the image, twice, and the network itself."""
-        scores = sum(key.height * key.width for key in graph.keys) * (len(self._package.labels) + 1) * 4 * 2
-        network = len(graph.keys) * self._package.height * self._package.width * NETWORK_BYTES_A_PIXEL
-        return (scores + network) / 1e6
+        """Estimate what a graph takes: float scores, twice, and the network itself."""
+        pixels = sum(key.height * key.width for key in graph.keys)
+        return pixels * ((len(self._package.labels) + 1) * 4 * 2 + NETWORK_BYTES_A_PIXEL) / 1e6
 
     def _in_use(self, keys: Keys) -> bool:
         """Tell whether these images were inferred in the last seconds, on whichever device."""
@@ -214,59 +212,69 @@ class CompiledGraph:
     Args:
         compiled: what :func:`graph.build` made for the keys, compiled.
         keys: of its images.
+        config: thresholds of the masks.
 
     Attributes:
         used_s: when it was last used, monotonic seconds.
     """
 
-    def __init__(self, compiled: ov.CompiledModel, keys: Keys) -> None:
+    def __init__(self, compiled: ov.CompiledModel, keys: Keys, config: SegmentationConfig) -> None:
         self.compiled, self.keys, self.used_s = compiled, keys, 0.0
+        self._config = config
         self._idle: deque[Request] = deque()
 
-    def infer(self, frames: Sequence[Frame]) -> list[dict[str, U8]]:
+    def infer(self, frames: Sequence[Frame], masks: Sequence[Sequence[str]]) -> list[dict[str, U8]]:
         """Return the masks of one frame for each key, by name, in memory of their own.
+
+        Args:
+            frames: in the order of the keys.
+            masks: which of ``masks.MASKS`` to make of each.
 
         Raises:
             RuntimeError: the device failed.
         """
         request = self.take()
-        masks = request.infer(frames)
+        scores = request.infer(frames)
+        made = [
+            make_masks(classes, objects[0], frame.size, wanted, self._config)
+            for classes, objects, frame, wanted in zip(*scores, frames, masks, strict=True)
+        ]
         self._idle.append(request)  # one that failed is not used again
-        return masks
+        return made
 
     def take(self) -> Request:
         """Return an infer request that no other thread uses."""
         try:
             return self._idle.pop()
         except IndexError:
-            return Request(self.compiled, self.keys)
+            return Request(self.compiled)
 
 
 class Request:
-    """One infer request and the memory of its input.
+    """One infer request and the memory of its inputs and outputs.
+
+    Args:
+        compiled: what :func:`graph.build` made, compiled.
 
     Attributes:
         request: OpenVINO's.
         pixels: for each image the memory that it reads: (1, h, w, C) uint8, mono16: uint16.
     """
 
-    def __init__(self, compiled: ov.CompiledModel, keys: Sequence[GraphKey]) -> None:
+    def __init__(self, compiled: ov.CompiledModel) -> None:
         self.request = compiled.create_infer_request()
         self.pixels = [np.zeros(tuple(port.shape), port.element_type.to_dtype()) for port in compiled.inputs]
         for i, image in enumerate(self.pixels):
             self.request.set_input_tensor(i, ov.Tensor(image, shared_memory=True))
-        self._names = [key.masks for key in keys]
-        self._shapes = [tuple(port.shape) for port in compiled.outputs]
 
-    def infer(self, frames: Sequence[Frame]) -> list[dict[str, U8]]:
-        """See :meth:`CompiledGraph.infer`."""
+    def infer(self, frames: Sequence[Frame]) -> list[npt.NDArray[Any]]:
+        """Return the outputs of the graph, in the order of ``graph.SCORES``; valid until it infers again.
+
+        Raises:
+            RuntimeError: the device failed.
+        """
         # Step 2 of pipeline.py: scale to the size of the network.
         for frame, image in zip(frames, self.pixels, strict=True):
             write_pixels(frame, image[0])
-        # New memory each time: the network writes straight into the data of the messages.
-        outputs = [np.empty(shape, np.uint8) for shape in self._shapes]
-        for i, output in enumerate(outputs):
-            self.request.set_output_tensor(i, ov.Tensor(output, shared_memory=True))
-        self.request.infer(share_outputs=True)  # else OpenVINO copies all outputs once more
-        masks = iter(outputs)
-        return [{name: next(masks) for name in names} for names in self._names]
+        self.request.infer(share_outputs=True)  # else OpenVINO copies all outputs
+        return [self.request.get_output_tensor(i).data for i in range(len(SCORES))]

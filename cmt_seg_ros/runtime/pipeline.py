@@ -19,8 +19,8 @@ from cmt_seg_ros.images.depth import Mono16Range
 from cmt_seg_ros.images.pixels import check_pixels, decoded, promised_size
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.autotune import tuned
-from cmt_seg_ros.runtime.engine import Engine, default_masks
-from cmt_seg_ros.runtime.graph import largest_image_px
+from cmt_seg_ros.runtime.engine import Engine
+from cmt_seg_ros.runtime.masks import default_masks
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.runtime.smoothing import smooth
 from cmt_seg_ros.structures import Frame, Segmentation
@@ -74,7 +74,7 @@ class Pipeline:
 
         Args:
             frames: of any supported encoding.
-            masks: which of ``graph.MASKS`` to compute for each frame; None: all.
+            masks: which of ``masks.MASKS`` to compute for each frame; None: all.
 
         Raises:
             FrameError: a frame cannot be used; none has been inferred then.
@@ -82,7 +82,7 @@ class Pipeline:
         """
         masks = masks or [default_masks(self.config)] * len(frames)
         frames = [self.check(frame) for frame in frames]
-        return self.segment([self.prepare(f, m) for f, m in zip(frames, masks, strict=True)], masks)
+        return self.segment([self.prepare(frame) for frame in frames], masks)
 
     def check(self, frame: Frame) -> Frame:
         """Refuse a frame that cannot be inferred, as far as that is known before it is decoded.
@@ -100,20 +100,13 @@ class Pipeline:
         if min(height, width) < MIN_SIDE_PX:
             raise FrameError(f"image is {width}x{height}; both sides must be {MIN_SIDE_PX} pixels or more", "bad_size")
         check_area(height, width, self.config.max_image_px)
-        if height * width > (largest := largest_image_px(len(self.labels))):
-            raise FrameError(
-                f"image is {width}x{height} = {height * width} pixels; with {len(self.labels)} classes OpenVINO takes "
-                f"{largest}, as it addresses 2 GiB; scale it down",
-                "too_large",
-            )
         return self._range.of(frame)
 
-    def prepare(self, frame: Frame, masks: tuple[str, ...]) -> Frame:
+    def prepare(self, frame: Frame) -> Frame:
         """Decode a frame that was checked, if it is compressed.
 
         Args:
             frame: checked, and its network compiled, as far as its header tells the size.
-            masks: which of ``graph.MASKS`` to compute.
 
         Raises:
             FrameError: it cannot be decoded; or it turns out to be of a size that cannot be inferred, or not yet
@@ -123,7 +116,7 @@ class Pipeline:
             return frame
         # 1. Decode.
         frame = self.check(decoded(frame, self.config.max_image_px))
-        if not self.engine.ready(frame, masks):
+        if not self.engine.ready(frame):
             height, width = frame.size
             raise FrameError(f"the network is being compiled for {width}x{height} {frame.encoding}", "compiling")
         return frame
@@ -133,14 +126,14 @@ class Pipeline:
 
         Args:
             frames: in any order; those that the network sees at one size are one batch.
-            masks: which of ``graph.MASKS`` to compute for each frame.
+            masks: which of ``masks.MASKS`` to compute for each frame.
 
         Raises:
             DeviceError: inference failed.
         """
         # 2. Scale to the size of the network: pixels.write_pixels, straight into its input. In the compiled graph
-        # (graph.build): 3. colours and normalisation, 4. network with fused classification, 5. up-sampling to the
-        # size of the image, 6. arg-max and thresholds.
+        # (graph.build): 3. colours and normalisation, 4. network with fused classification. Of its scores
+        # (masks.make_masks): 5. up-sampling to the size of the image, 6. best classes and thresholds.
         found = self.engine.infer(frames, masks)
         results = [
             Segmentation(f.camera, f.stamp_ns, frame_id=f.frame_id, name=f.name, **m)

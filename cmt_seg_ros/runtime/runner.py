@@ -133,7 +133,7 @@ class Runner:
             try:
                 if request.error is not None:
                     raise request.error
-                frames.append(self._pipeline.prepare(request.frame, request.masks))
+                frames.append(self._pipeline.prepare(request.frame))
                 masks.append(request.masks)
             except FrameError as error:
                 outcomes.append((request.frame, error))

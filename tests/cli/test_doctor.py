@@ -74,7 +74,7 @@ def test_a_good_machine_has_no_errors_and_what_a_killed_node_left_is_removed(
 def test_a_damaged_model_is_an_error_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "400")
     package = Path(shutil.copytree(find(MODEL), tmp_path / "package", ignore=shutil.ignore_patterns("weights*")))
     (package / "model.bin").write_bytes(b"x")
     assert main(["doctor", "--model", str(package), "--device", "CPU"]) == 1

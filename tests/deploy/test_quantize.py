@@ -127,7 +127,7 @@ def test_calibration_sees_what_the_compiled_graph_hands_the_network(
     # Compared after the first convolution: OpenVINO may swap the colours in its weights instead of in the image.
     slot = np.empty((1, *slot_shape(network_size(package, *size), "bgr8")), np.uint8)
     write_pixels(Frame("c", 0, image), slot[0])
-    expected = _first_convolution(build(package, [GraphKey(*size, "bgr8")], SegmentationConfig()), slot)
+    expected = _first_convolution(build(package, [GraphKey(*network_size(package, *size), "bgr8")]), slot)
     found = _first_convolution(package.read_ir(), network_input(package, image))
     np.testing.assert_allclose(found, expected, atol=1e-2)
 

@@ -150,7 +150,7 @@ def test_old_frames_are_dropped_when_their_turn_comes() -> None:
 
 def test_frame_waits_while_its_network_is_compiled_and_others_go_on() -> None:
     drops, ready = Drops(), {"b"}
-    batcher = Batcher(4, 0.0, lossless=False, on_drop=drops, is_ready=lambda f, masks: f.camera in ready)
+    batcher = Batcher(4, 0.0, lossless=False, on_drop=drops, is_ready=lambda f: f.camera in ready)
     batcher.put(frame("a", 1), MASKS)
     batcher.put(frame("b", 1), MASKS)
     assert cameras_of(batcher) == ["b"] and batcher.get(0.0) is None
@@ -161,7 +161,7 @@ def test_frame_waits_while_its_network_is_compiled_and_others_go_on() -> None:
 
 
 def test_frame_that_can_never_be_inferred_is_passed_on_with_the_reason() -> None:
-    def is_ready(frame: Frame, masks: tuple[str, ...]) -> bool:
+    def is_ready(frame: Frame) -> bool:
         if frame.camera == "b":
             raise FrameError("the device refuses it", "compile")
         return True
@@ -175,17 +175,17 @@ def test_frame_that_can_never_be_inferred_is_passed_on_with_the_reason() -> None
 
 
 def test_frame_that_is_ready_is_not_asked_about_again() -> None:
-    asked: list[tuple[int, tuple[str, ...]]] = []
+    asked: list[int] = []
 
-    def is_ready(frame: Frame, masks: tuple[str, ...]) -> bool:
-        asked.append((frame.stamp_ns, masks))
+    def is_ready(frame: Frame) -> bool:
+        asked.append(frame.stamp_ns)
         return len(asked) > 2
 
     batcher = Batcher(4, 0.0, lossless=False, on_drop=Drops(), is_ready=is_ready)
     batcher.put(frame("a", 1), MASKS)
     while batcher.get(0.0) is None:
         pass
-    assert asked == [(1, MASKS)] * 3
+    assert asked == [1] * 3
 
 
 def test_masks_are_those_requested_when_the_frame_was_received() -> None:
@@ -235,7 +235,7 @@ def test_every_frame_is_taken_or_dropped_exactly_once(steps: list[tuple[str, int
 
 
 def test_an_error_of_any_kind_while_asking_costs_one_frame() -> None:
-    def fail(frame: Frame, masks: tuple[str, ...]) -> bool:
+    def fail(frame: Frame) -> bool:
         if frame.stamp_ns == 1:
             raise RuntimeError("can't start new thread")
         return True

@@ -162,10 +162,10 @@ def test_live_starts_on_what_is_ready_first_and_moves_up(several: Devices, start
 
 def test_moves_up_only_once_all_that_is_used_is_compiled_there(several: Devices, start: Start) -> None:
     made, other = start(f"{SPARE},CPU"), frame("b", 70, 200)
-    until(lambda: made.ready(other, ALL))
+    until(lambda: made.ready(other))
     several.release()
     until(lambda: made.device == SPARE)
-    assert made.ready(other, ALL), "the camera would have to wait"
+    assert made.ready(other), "the camera would have to wait"
 
 
 def test_not_live_the_device_stays(several: Devices, start: Start) -> None:
@@ -286,11 +286,12 @@ def test_many_threads_lose_the_device_once(several: Devices, start: Start) -> No
 
 def test_new_size_is_compiled_beside_the_others(start: Start) -> None:
     made = start()
-    assert made.ready(frame(), ALL)
+    assert made.ready(frame())
+    assert made.ready(frame("large", 192, 320)), "the network sees it at the same size"
     other = frame("b", 70, 200)
-    assert not made.ready(other, ALL[:1]), "nobody waits for a compilation"
-    until(lambda: made.ready(other, ALL[:1]))
-    until(lambda: set(made.infer([other], [ALL[:1]])[0]) == {"class_ids"})
+    assert not made.ready(other), "nobody waits for a compilation"
+    until(lambda: made.ready(other))
+    assert set(made.infer([other], [ALL[:1]])[0]) == {"class_ids"}
 
 
 def test_size_that_cannot_be_compiled_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,7 +305,7 @@ def test_size_that_cannot_be_compiled_is_said(start: Start, monkeypatch: pytest.
 
     def refused() -> bool:
         try:
-            made.ready(other, ALL)
+            made.ready(other)
         except FrameError as error:
             said = "the network cannot be compiled for 200x70 bgr8 on CPU: model tiny cannot be used: shape is"
             assert error.reason == "compile" and said in str(error)
@@ -318,9 +319,9 @@ def test_cameras_of_one_network_size_are_one_batch(start: Start, monkeypatch: py
     built: list[int] = []
     build = graphs.build
 
-    def counted(package: ModelPackage, keys: Any, config: SegmentationConfig) -> ov.Model:
+    def counted(package: ModelPackage, keys: Any) -> ov.Model:
         built.append(len(keys))
-        return build(package, keys, config)
+        return build(package, keys)
 
     monkeypatch.setattr(graphs, "build", counted)
     made = start(live=False)
@@ -373,7 +374,7 @@ def test_any_error_of_a_compilation_is_told_to_who_waits_for_it(start: Start, mo
 
     def told() -> bool:
         try:
-            return not made.ready(other, ALL) and False
+            return not made.ready(other) and False
         except FrameError as error:
             return "nobody thought of this" in str(error)
 
@@ -382,9 +383,9 @@ def test_any_error_of_a_compilation_is_told_to_who_waits_for_it(start: Start, mo
 
 def test_many_batches_do_not_push_out_what_is_used(start: Start) -> None:
     made = start(max_networks=2)
-    cameras = [frame("a"), frame("b", 192, 320)]
+    cameras = [frame("a"), replace(frame("b"), encoding="rgb8")]
     for camera in cameras:
-        until(lambda: made.ready(camera, ALL))  # noqa: B023
+        until(lambda: made.ready(camera))  # noqa: B023
     for _ in range(5):
         made.infer(cameras, [ALL] * 2)
     assert sorted(len(keys) for keys in made._graphs.used("CPU")) == [1, 1]
@@ -433,7 +434,7 @@ def test_closing_begins_nothing_more(start: Start, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(graphs, "build", held)
     for height in range(64, 128, 2):
-        made.ready(frame("a", height), ALL)
+        made.ready(frame("a", height))
     assert begun.wait(DEADLINE_S)
     made.close()
     made.close()

@@ -56,13 +56,13 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> ModelPackage:
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> Iterator[Core]:
     made = Core()
-    monkeypatch.setattr(graphs, "build", lambda package, keys, config: keys)
+    monkeypatch.setattr(graphs, "build", lambda package, keys: keys)
     yield made
     made.let(1000)
 
 
-def key(height: int, masks: tuple[str, ...] = ("class_ids", "objectness", "confidence")) -> Keys:
-    return (GraphKey(height, 640, "bgr8", masks),)
+def key(height: int) -> Keys:
+    return (GraphKey(height, 640, "bgr8"),)
 
 
 def make(package: ModelPackage, core: Any, folder: Path, clock: Clock | None = None, **settings: Any) -> Graphs:
@@ -114,32 +114,6 @@ def test_memory_is_bounded_by_what_is_in_use(package: ModelPackage, core: Core, 
     assert made.used("CPU") == [key(1018), key(1019)], "of the last two seconds"
 
 
-def test_what_is_only_better_pushes_nothing_out(package: ModelPackage, core: Core, tmp_path: Path) -> None:
-    clock, exact = Clock(), key(100, ("class_ids",))
-    made = make(package, core, tmp_path, clock, max_networks=2)
-    core.let(1000)
-    made.compile("CPU", key(100))
-    made.compile("CPU", key(200))
-    assert made.ready("CPU", exact, "a") is not None, "the graph of all masks serves"
-    assert not made.compiling()
-    clock.now = 10.0
-    made.ready("CPU", key(100), "a")
-    made.ready("CPU", exact, "a")
-    until(lambda: made.used("CPU") == [key(100), exact])
-
-
-def test_what_serves_any_request_is_not_compiled_again_while_the_exact_one_is_there(
-    package: ModelPackage, core: Core, tmp_path: Path
-) -> None:
-    made, exact = make(package, core, tmp_path, max_networks=2), key(100, ("class_ids",))
-    core.let(1000)
-    made.compile("CPU", exact)
-    assert made.ready("CPU", exact, "a") is not None
-    assert not made.compiling() and core.begun == [exact]
-    assert made.ready("CPU", key(100), "a") is None, "other masks need it"
-    until(lambda: made.used("CPU") == [exact, key(100)])
-
-
 def test_refusals_are_kept_for_a_bounded_number_of_sizes(package: ModelPackage, core: Core, tmp_path: Path) -> None:
     made = make(package, core, tmp_path, max_networks=3)
     core.refuses = True
@@ -154,12 +128,11 @@ def test_graph_that_leaves_the_cache_while_it_infers_goes_on(package: ModelPacka
     made = make(package, ov.Core(), tmp_path, max_networks=2)
     frame = Frame("a", 1, np.full((96, 160, 3), 90, np.uint8))
     graph = made.compile("CPU", (GraphKey(96, 160, "bgr8"),))
-    expected = graph.infer([frame])[0]["class_ids"]
-    request = graph.take()
+    expected = graph.infer([frame], [("class_ids",)])[0]["class_ids"]
     for height in (98, 100):
         made.compile("CPU", (GraphKey(height, 160, "bgr8"),))
     assert graph.keys not in made.used("CPU")
-    np.testing.assert_array_equal(request.infer([frame])[0]["class_ids"], expected)
+    np.testing.assert_array_equal(graph.infer([frame], [("class_ids",)])[0]["class_ids"], expected)
 
 
 def test_cache_folder_is_pruned_while_running(package: ModelPackage, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError, DeviceError, FrameError
 from cmt_seg_ros.labels import CAMVID
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
-from cmt_seg_ros.runtime.graph import MASKS, GraphKey, build, network_size
+from cmt_seg_ros.runtime.graph import network_size
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.runtime.smoothing import smooth
 from cmt_seg_ros.street import StreetScene
@@ -51,15 +51,6 @@ def test_masks_have_the_frames_size_stamp_and_names(pipeline: Pipeline) -> None:
     assert {m.dtype for m in (result.class_ids, result.objectness, result.confidence)} == {np.dtype(np.uint8)}
     assert (result.camera, result.stamp_ns, result.frame_id, result.name) == ("front", 123, "front_optical_frame", "a")
     assert set(np.unique(result.objectness)) <= {0, 255} and result.class_ids.max() < len(pipeline.labels)
-
-
-def test_image_beyond_what_openvino_addresses_is_refused() -> None:
-    pipeline = Pipeline(replace(CONFIG, max_image_px=2**28))
-    row = np.zeros((1, 1, 3), np.uint8)
-    pipeline.check(Frame("c", 0, np.broadcast_to(row, (6600, 6600, 3))))
-    with pytest.raises(FrameError, match="with 11 classes OpenVINO takes 44739242") as caught:
-        pipeline.check(Frame("c", 0, np.broadcast_to(row, (6800, 6600, 3))))
-    assert caught.value.reason == "too_large"
 
 
 def test_sixteen_bits_are_seen_as_the_camera_meant_them(frame: Frame) -> None:
@@ -103,14 +94,6 @@ def test_top_k_equal_the_sorted_network_output(frame: Frame, by_hand: Raw, top_k
     np.testing.assert_array_equal(result.top_ids[0][labelled], result.class_ids[labelled])
     np.testing.assert_array_equal(result.top_scores[0], result.confidence)
     assert 0 < labelled.mean() < 1 and result.top_ids.max() < len(CAMVID)
-
-
-def test_one_class_per_pixel_computes_nothing_more(pipeline: Pipeline) -> None:
-    plain, top = (
-        build(pipeline.package, [GraphKey(360, 480, "bgr8", masks)], replace(CONFIG, top_k=k))
-        for k, masks in ((1, MASKS[:3]), (2, MASKS))
-    )
-    assert len(plain.outputs) == 3 and len(top.outputs) == 5 and len(plain.get_ops()) < len(top.get_ops())
 
 
 def test_more_classes_than_the_model_has_are_refused() -> None:

@@ -127,10 +127,10 @@ def test_only_a_compressed_frame_is_asked_about_once_more(
     config: SegmentationConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, raw = Pipeline(config), frames(1)[0]
-    monkeypatch.setattr(pipeline.engine, "ready", lambda frame, masks: False)
-    assert pipeline.prepare(raw, MASKS) is raw
+    monkeypatch.setattr(pipeline.engine, "ready", lambda frame: False)
+    assert pipeline.prepare(raw) is raw
     with pytest.raises(FrameError, match="the network is being compiled for 160x96 bgr8") as caught:
-        pipeline.prepare(Frame("a", 1, JPEG, "jpeg"), MASKS)
+        pipeline.prepare(Frame("a", 1, JPEG, "jpeg"))
     assert caught.value.reason == "compiling"
 
 
@@ -168,10 +168,10 @@ def test_error_nobody_thought_of_costs_its_frame_only(
     pipeline = Pipeline(config)
     prepare = pipeline.prepare
 
-    def fail(frame: Frame, masks: tuple[str, ...]) -> Frame:
+    def fail(frame: Frame) -> Frame:
         if frame.stamp_ns == 2:
             raise ValueError("nobody thought of this")
-        return prepare(frame, masks)
+        return prepare(frame)
 
     monkeypatch.setattr(pipeline, "prepare", fail)
     results = run(pipeline, [replace(frame, camera="a") for frame in frames(6)])

@@ -59,7 +59,7 @@ class MaskPublishers:
         return self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed
 
     def requested_masks(self) -> tuple[str, ...]:
-        """Return which of ``graph.MASKS`` the current subscribers need; none without subscribers."""
+        """Return which of ``masks.MASKS`` the current subscribers need; none without subscribers."""
         if not any(map(self._somebody, self.image_publishers)):
             return ()
         overlay = self._somebody(self.overlay) or self._somebody(self.overlay_compressed)

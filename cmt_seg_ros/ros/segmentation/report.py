@@ -116,7 +116,7 @@ class SegmentationReport:
         engine, running_s = self._pipeline.engine, self._runner.busy_s()
         reasons = []
         if compiling := engine.compiling():
-            reasons.append(f"the network is being compiled for {compiling}")
+            reasons.append(f"the network is being compiled for an input of {compiling}")
         if running_s > LONG_INFERENCE_S:
             reasons.append(f"{engine.device} has been busy with one inference for {running_s:.0f} s")
         inferred, refusal = self._last_refusal.get(camera.settings.name, (0, ""))

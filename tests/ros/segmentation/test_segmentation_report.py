@@ -16,6 +16,8 @@ from support.waiting import DEADLINE_S
 from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
 from cmt_seg_ros.runtime import graphs
+from cmt_seg_ros.runtime.graph import network_size
+from cmt_seg_ros.runtime.model_package import ModelPackage
 
 NODE = "/segmentation_node"
 MS = 1_000_000
@@ -109,7 +111,8 @@ def test_frames_that_wait_for_a_compilation_are_an_error_with_the_reason(
     monkeypatch.setattr(graphs, "build", held)
     try:
         keep_sending(ros, lambda: state(ros)[0] == DiagnosticStatus.ERROR, width=112)
-        assert "and no result: the network is being compiled for 112x64 bgr8" in state(ros)[1]
+        height, width = network_size(ModelPackage.load(tiny), 64, 112)
+        assert f"and no result: the network is being compiled for an input of {width}x{height} bgr8" in state(ros)[1]
         assert not masks
     finally:
         go_on.set()

@@ -1,0 +1,98 @@
+"""Masks of a network's scores, against the same done plane by plane and without any short cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.runtime.masks import MASKS, default_masks, make_masks, possible_classes
+
+CONFIG = SegmentationConfig()
+SIZES = [((45, 60), (45, 60)), ((45, 60), (180, 320)), ((20, 33), (97, 161)), ((60, 80), (16, 40))]
+
+
+def scores(classes: int, size: tuple[int, int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth probabilities as of a softmax, and those of object; the last third of the classes is nowhere likely."""
+    rng = np.random.default_rng(seed)
+    logits = np.stack([cv2.GaussianBlur(rng.normal(size=size), (0, 0), 3) for _ in range(classes)]) * 60
+    logits[classes - classes // 3 :] -= 12
+    grown = np.exp(logits - logits.max(axis=0))
+    return (grown / grown.sum(axis=0)).astype(np.float32), rng.random(size, np.float32)
+
+
+def in_steps(planes: np.ndarray) -> np.ndarray:
+    return (planes * np.float32(65535) + np.float32(0.5)).astype(np.uint16)
+
+
+def full_size(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The planes in steps of 1/65535, scaled one by one."""
+    return np.stack([cv2.resize(plane, size[::-1]) for plane in in_steps(planes)])
+
+
+@pytest.mark.parametrize("classes", [2, 11, 40, 255])
+@pytest.mark.parametrize(("size", "image"), SIZES)
+def test_masks_are_those_of_all_planes_at_full_size(
+    classes: int, size: tuple[int, int], image: tuple[int, int]
+) -> None:
+    probabilities, objects = scores(classes, size)
+    found = make_masks(probabilities, objects, image, MASKS[:3], CONFIG)
+    planes = full_size(probabilities, image)
+    np.testing.assert_array_equal(found["class_ids"], planes.argmax(axis=0))
+    np.testing.assert_array_equal(found["confidence"], np.rint(planes.max(axis=0) / 257).astype(np.uint8))
+    np.testing.assert_array_equal(found["objectness"] == 255, full_size(objects[None], image)[0] > 65535 // 2)
+    assert {(mask.shape, mask.dtype, mask.flags.owndata) for mask in found.values()} == {
+        (image, np.dtype(np.uint8), True)
+    }
+    exact = np.stack([cv2.resize(plane, image[::-1]) for plane in probabilities])
+    assert np.mean(found["class_ids"] == exact.argmax(axis=0)) > 0.999
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_class_is_skipped_that_is_the_best_somewhere(seed: int) -> None:
+    # Noise of a few pixels: many classes are the best only between pixels where others are.
+    rough = np.random.default_rng(seed).dirichlet(np.full(40, 0.3), (5, 6)).transpose(2, 0, 1).astype(np.float32)
+    for probabilities in (rough, scores(40, (24, 32), seed)[0]):
+        planes = in_steps(probabilities)
+        possible = possible_classes(planes)
+        best = np.unique(full_size(probabilities, (301, 407)).argmax(axis=0))
+        assert set(best) <= set(possible)
+        if probabilities is rough:
+            assert len(best) > len(np.unique(planes.argmax(axis=0))), "the test would show nothing"
+        else:
+            assert len(possible) < 35
+
+
+@pytest.mark.parametrize("score", [0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize("objects", [0.0, 0.25, 1.0])
+def test_thresholds(score: float, objects: float) -> None:
+    probabilities, is_object = scores(11, (45, 60))
+    config = replace(CONFIG, score_threshold=score, object_threshold=objects)
+    found = make_masks(probabilities, is_object, (180, 240), MASKS[:3], config)
+    planes, plane = full_size(probabilities, (180, 240)), full_size(is_object[None], (180, 240))[0]
+    below = planes.max(axis=0) < score * 65535
+    np.testing.assert_array_equal(found["class_ids"], np.where(below, 255, planes.argmax(axis=0)))
+    np.testing.assert_array_equal(found["confidence"], np.rint(planes.max(axis=0) / 257).astype(np.uint8))
+    np.testing.assert_array_equal(found["objectness"] == 255, plane > objects * 65535)
+
+
+@pytest.mark.parametrize("count", [2, 3, 11])
+def test_most_probable_classes_come_in_their_order(count: int) -> None:
+    probabilities, objects = scores(11, (45, 60))
+    config = replace(CONFIG, top_k=count, score_threshold=0.6)
+    found = make_masks(probabilities, objects, (90, 120), default_masks(config), config)
+    planes = full_size(probabilities, (90, 120))
+    order = np.argsort(-planes.astype(int), axis=0, kind="stable")[:count]
+    np.testing.assert_array_equal(found["top_ids"], order)
+    in_order = np.take_along_axis(planes, order, axis=0)
+    np.testing.assert_array_equal(found["top_scores"], np.rint(in_order / 257).astype(np.uint8))
+    np.testing.assert_array_equal(found["class_ids"], np.where(in_order[0] < 0.6 * 65535, 255, order[0]))
+    np.testing.assert_array_equal(found["confidence"], found["top_scores"][0])
+
+
+@pytest.mark.parametrize("masks", [("objectness",), ("confidence",), ("class_ids", "objectness"), ("top_ids",)])
+def test_only_what_is_wanted_is_made(masks: tuple[str, ...]) -> None:
+    assert tuple(make_masks(*scores(4, (20, 30)), (40, 60), masks, replace(CONFIG, top_k=2))) == masks
