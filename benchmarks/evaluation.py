@@ -87,7 +87,7 @@ class Runs:
         return len(self._frames) / (time.perf_counter() - begun)
 
     def _bare(self) -> None:
-        masks = default_masks(self._config)
+        masks = default_masks(self._config, self._pipeline.package)
         for frame in self._frames:
             self._pipeline.segment([frame], [masks])
 

@@ -103,7 +103,11 @@ def run(args: argparse.Namespace) -> int:
         written = 0
         for batch in _batches(iter(source), args.batch):
             frames = _checked(pipeline, batch, source.problems)
-            results = pipeline.segment(frames, [default_masks(pipeline.config)] * len(frames)) if frames else []
+            results = (
+                pipeline.segment(frames, [default_masks(pipeline.config, pipeline.package)] * len(frames))
+                if frames
+                else []
+            )
             for frame, result in zip(frames, results, strict=True):
                 _write(out, frame, result, pipeline, args.alpha)
             written += len(frames)

@@ -20,9 +20,9 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import DatasetError, ModelError, SourceError
 from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.images.files import list_files, read_image
-from cmt_seg_ros.images.pixels import slot_shape, write_pixels
+from cmt_seg_ros.images.pixels import slot_shape
 from cmt_seg_ros.metrics.segmentation import confusion_matrix, mean_iou
-from cmt_seg_ros.runtime.graph import SCORES, network_size
+from cmt_seg_ros.runtime.graph import network_size, write_frame
 from cmt_seg_ros.runtime.masks import make_masks
 from cmt_seg_ros.runtime.model_package import RUNTIME_FILES, ModelPackage
 from cmt_seg_ros.structures import U8, Frame
@@ -79,8 +79,7 @@ def quantize_controlled(
 
     def miou(network: ov.CompiledModel, chosen: Iterable[tuple[U8, U8]]) -> float:
         matrices = [
-            confusion_matrix(truth, _labels(network, network_input(package, image), truth), len(package.labels))
-            for image, truth in chosen
+            confusion_matrix(sample[1], _labels(package, network, sample), len(package.labels)) for sample in chosen
         ]
         return mean_iou(np.sum(matrices, axis=0))
 
@@ -115,25 +114,26 @@ def _calibration(package: ModelPackage, images: Sequence[U8]) -> nncf.Dataset:
 
 
 def network_input(package: ModelPackage, image: U8) -> F32:
-    """Prepare an image as the compiled graph does: (1, 3, h, w) float32, normalised RGB.
+    """Prepare an image as the compiled graph does: (1, 3, h, w) float32, normalised, in the network's order of colours.
 
     Args:
-        package: gives the size and the normalisation.
+        package: gives size, colours and normalisation.
         image: (H, W, 3) uint8 blue-green-red.
     """
-    bgr = np.empty(slot_shape(network_size(package, *image.shape[:2]), "bgr8"), np.uint8)
-    write_pixels(Frame("calibration", 0, image), bgr)
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.float32)
-    return np.ascontiguousarray((rgb.transpose(2, 0, 1)[None] - package.mean) / package.scale, np.float32)
+    pixels = np.empty(slot_shape(network_size(package, *image.shape[:2]), "bgr8"), np.uint8)
+    write_frame(package, Frame("calibration", 0, image), pixels)
+    if package.color == "rgb":
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    return np.ascontiguousarray((pixels.astype(np.float32).transpose(2, 0, 1)[None] - package.mean) / package.scale)
 
 
-def _labels(network: ov.CompiledModel, x: F32, truth: U8) -> U8:
+def _labels(package: ModelPackage, network: ov.CompiledModel, sample: tuple[U8, U8]) -> U8:
     """Return class ids at the size of the truth."""
-    found = network(x)
-    probabilities, objects = (found[name][0] for name in SCORES)
-    return make_masks(
-        probabilities, objects[0], (truth.shape[0], truth.shape[1]), ("class_ids",), SegmentationConfig()
-    )["class_ids"]
+    image, truth = sample
+    found = network(network_input(package, image))
+    outputs = {name: found[name][0] for name in package.outputs}
+    size = truth.shape[0], truth.shape[1]
+    return make_masks(outputs, size, ("class_ids",), SegmentationConfig(), package.labels)["class_ids"]
 
 
 def write_quantized(package: ModelPackage, model: ov.Model, folder: Path, settings: dict[str, Any]) -> ModelPackage:

@@ -43,7 +43,7 @@ class Replay:
         refused: Callable[[int, FrameError], None],
     ) -> None:
         self._frames, self._pipeline, self._start, self._refused = frames, pipeline, start, refused
-        self._masks = default_masks(pipeline.config)
+        self._masks = default_masks(pipeline.config, pipeline.package)
         self._events: queue.Queue[_Event] = queue.Queue(AHEAD)
         self._batcher = Batcher(1, 0.0, True, on_drop=lambda frame, reason: None)
         # Of the frames between batcher and runner, in their order: number, and ms it took to read.

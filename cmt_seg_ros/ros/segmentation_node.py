@@ -110,8 +110,8 @@ class SegmentationNode(AutostartNode):
             self.get_logger().info(pipeline.tuning)
         self._cameras = {settings.name: CameraInput(self, settings) for settings in cameras}
         for name, camera in self._cameras.items():
-            topic, model = camera.settings.topic, pipeline.package.name
-            self._outputs[name] = MaskPublishers(self, topic, pipeline.labels, model, self.config.score_threshold)
+            topic = camera.settings.topic
+            self._outputs[name] = MaskPublishers(self, topic, pipeline.package, self.config.score_threshold)
         engine = pipeline.engine
         if not engine.cached:
             self.get_logger().warning("cache_dir cannot be written: every start compiles the network anew")

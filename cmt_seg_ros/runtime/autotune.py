@@ -87,7 +87,7 @@ def measure(
     config = replace(config, num_requests=requests)
     keys = (GraphKey(package.height, package.width, "bgr8"),) * batch
     compiled = core.compile_model(build(package, keys), device, devices.options(device, config))
-    running = [Request(compiled).request for _ in range(requests)]
+    running = [Request(compiled, package).request for _ in range(requests)]
     for request in running:
         request.infer()  # the first one prepares memory
     times: list[float] = []

@@ -92,10 +92,12 @@ class Engine:
         for i in sorted(range(len(frames)), key=keys.__getitem__):
             groups.setdefault((keys[i].height, keys[i].width), []).append(i)
         results: dict[int, dict[str, U8]] = {}
-        for members in groups.values():
-            batch = tuple(keys[i] for i in members)
-            found = self._infer(batch, [frames[i] for i in members], [masks[i] for i in members])
-            results.update(zip(members, found, strict=True))
+        for group in groups.values():
+            most = self.package.max_batch or len(group)
+            for members in (group[k : k + most] for k in range(0, len(group), most)):
+                batch = tuple(keys[i] for i in members)
+                found = self._infer(batch, [frames[i] for i in members], [masks[i] for i in members])
+                results.update(zip(members, found, strict=True))
         return [results[i] for i in range(len(frames))]
 
     def ready(self, frame: Frame) -> bool:

@@ -6,11 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 from openvino.preprocess import ColorFormat, PrePostProcessor, PreProcessSteps
 
+from cmt_seg_ros.encodings import Pixels
+from cmt_seg_ros.images.pixels import write_pixels
 from cmt_seg_ros.runtime.model_package import ModelPackage
+from cmt_seg_ros.structures import Frame
 
 # Encodings that a graph reads; every other one is converted to bgr8 on its way into the input tensor (pixels.py).
 COLOR_FORMATS = {
@@ -21,8 +25,7 @@ COLOR_FORMATS = {
     "mono8": ColorFormat.GRAY,
     "mono16": ColorFormat.GRAY,
 }
-# Outputs of a graph, in this order; the package has them by the same names.
-SCORES = ("probabilities", "object_probability")
+PADDING = 114  # grey beside a letterboxed image, as Ultralytics' networks are trained; close to the mean of ImageNet
 
 
 @dataclass(frozen=True, order=True)
@@ -35,22 +38,50 @@ class GraphKey:
 
 
 def network_size(package: ModelPackage, height: int, width: int) -> tuple[int, int]:
-    """Return the (height, width) at which the network sees an image: scaled to the area it was trained for.
+    """Return the (height, width) of the network's input for an image.
 
-    An image within 2 % of that size is not scaled at all.
+    It follows from the package's ``resize``. keep-aspect: the image's shape, at the area the network was trained for,
+    to the nearest ``multiple``; one within 2 % of that size is not scaled at all, if its sides are multiples. stretch
+    and letterbox: the size of the package, whatever the image.
     """
+    if package.resize != "keep-aspect":
+        return package.height, package.width
     scale = math.sqrt(package.height * package.width / (height * width))
-    if abs(scale - 1) < 0.02:
+    if abs(scale - 1) < 0.02 and height % package.multiple == width % package.multiple == 0:
         return height, width
-    return max(32, round(height * scale)), max(32, round(width * scale))
+    least = math.ceil(32 / package.multiple) * package.multiple
+    rows, columns = (round(side * scale / package.multiple) * package.multiple for side in (height, width))
+    return max(least, rows), max(least, columns)
+
+
+def content_size(package: ModelPackage, height: int, width: int) -> tuple[int, int]:
+    """Return how many (rows, columns) of the network's input an image fills, from the top left: all, or letterboxed."""
+    if package.resize != "letterbox":
+        return network_size(package, height, width)
+    scale, step = min(package.height / height, package.width / width), package.multiple
+    rows, columns = (max(1, round(side * scale / step)) * step for side in (height, width))
+    return min(rows, package.height), min(columns, package.width)
+
+
+def write_frame(package: ModelPackage, frame: Frame, slot: Pixels) -> None:
+    """Write a frame into (h, w, C) of the network's input, scaled; beside a letterboxed one everything is grey.
+
+    Raises:
+        FrameError: see :func:`pixels.write_pixels`.
+    """
+    rows, columns = content_size(package, *frame.size)
+    if (rows, columns) != slot.shape[:2]:
+        slot[...] = PADDING if slot.dtype == np.uint8 else PADDING * 257
+    write_pixels(frame, slot[:rows, :columns])
 
 
 def build(package: ModelPackage, keys: Sequence[GraphKey]) -> ov.Model:
     """Build the graph for one or several images, which go through the network as one batch.
 
-    Inputs: one an image, (1, h, w, C) uint8 in its key's encoding (mono16: uint16). Outputs, one row an image:
-    ``probabilities`` (N, classes, h', w') and ``object_probability`` (N, 1, h', w') float32, 0-1, at the size at which
-    the network gives them; masks.py makes masks of them. All shapes are fixed.
+    Inputs: one an image, (1, h, w, C) uint8 in its key's encoding (mono16: uint16). Outputs: those of the package in
+    their order, one row an image: ``probabilities`` (N, classes, h', w') and ``object_probability`` (N, 1, h', w')
+    float32, 0-1, ``class_ids`` (N, h', w') uint8, at the size at which the network gives them; masks.py makes masks of
+    them. All shapes are fixed.
 
     Raises:
         ValueError: the images are of different sizes.
@@ -61,17 +92,17 @@ def build(package: ModelPackage, keys: Sequence[GraphKey]) -> ov.Model:
     (size,) = sizes
     model = package.read_ir()
     model.reshape([len(keys), 3, *size])
-    parameters = _one_input_an_image(model, keys, size)
-    outputs = [model.output(name).get_node().input_value(0) for name in SCORES]
+    parameters = _one_input_an_image(model, keys, size, package)
+    outputs = [model.output(name).get_node().input_value(0) for name in package.outputs]
     pre = PrePostProcessor(ov.Model(outputs, parameters, "cmt_seg"))
     for i, key in enumerate(keys):
         tensor = pre.input(i).tensor()
         tensor.set_element_type(ov.Type.u16 if key.encoding == "mono16" else ov.Type.u8)
         tensor.set_layout(ov.Layout("NHWC")).set_color_format(COLOR_FORMATS[key.encoding])
-        _preprocess(pre.input(i).preprocess(), key, package)
+        _preprocess(pre.input(i).preprocess(), key, ColorFormat.RGB if package.color == "rgb" else ColorFormat.BGR)
         pre.input(i).model().set_layout(ov.Layout("NCHW"))
-    for i in range(len(outputs)):
-        pre.output(i).tensor().set_element_type(ov.Type.f32)
+    for i, name in enumerate(package.outputs):
+        pre.output(i).tensor().set_element_type(ov.Type.u8 if name == "class_ids" else ov.Type.f32)
     return _named(pre.build())
 
 
@@ -84,24 +115,29 @@ def _named(model: ov.Model) -> ov.Model:
     return model
 
 
-def _preprocess(steps: PreProcessSteps, key: GraphKey, package: ModelPackage) -> None:
-    """Convert colours and normalise values as the network was trained (step 3 of pipeline.py)."""
+def _preprocess(steps: PreProcessSteps, key: GraphKey, color: ColorFormat) -> None:
+    """Convert to float and to the network's order of colours (step 3 of pipeline.py)."""
     steps.convert_element_type(ov.Type.f32)
     if key.encoding == "mono16":
         steps.scale(257.0)  # 65535 becomes 255
-    steps.mean(package.mean).scale(package.scale)
-    if COLOR_FORMATS[key.encoding] not in (ColorFormat.RGB, ColorFormat.GRAY):
-        steps.convert_color(ColorFormat.RGB)
+    if COLOR_FORMATS[key.encoding] not in (color, ColorFormat.GRAY):
+        steps.convert_color(color)
 
 
-def _one_input_an_image(model: ov.Model, keys: Sequence[GraphKey], size: tuple[int, int]) -> list[ov.Node]:
-    """Give the network one input an image; grey images have one channel, seen as equal red, green and blue."""
+def _one_input_an_image(
+    model: ov.Model, keys: Sequence[GraphKey], size: tuple[int, int], package: ModelPackage
+) -> list[ov.Node]:
+    """Give the network one input an image, and normalise what comes.
+
+    Grey images have one channel, seen as equal red, green and blue.
+    """
     parameters, images = [], []
     for i, key in enumerate(keys):
         channels = 1 if COLOR_FORMATS[key.encoding] == ColorFormat.GRAY else 3
         parameters.append(ops.parameter([1, channels, *size], ov.Type.f32, name=f"image_{i}"))
         images.append(parameters[i] if channels == 3 else ops.concat([parameters[i]] * 3, axis=1))
     batch = images[0] if len(images) == 1 else ops.concat(images, axis=0)
+    batch = ops.divide(ops.subtract(batch, package.mean[None]), package.scale[None])
     for reader in list(model.get_parameters()[0].output(0).get_target_inputs()):
         reader.replace_source_output(batch.output(0))
     return parameters

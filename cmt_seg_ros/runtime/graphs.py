@@ -16,9 +16,8 @@ import openvino as ov
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ModelError
-from cmt_seg_ros.images.pixels import write_pixels
 from cmt_seg_ros.runtime import devices
-from cmt_seg_ros.runtime.graph import SCORES, GraphKey, build
+from cmt_seg_ros.runtime.graph import GraphKey, build, content_size, write_frame
 from cmt_seg_ros.runtime.masks import make_masks
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame
@@ -81,7 +80,7 @@ class Graphs:
         compiled = self._core.compile_model(model, device, devices.options(device, self._config))
         devices.prune_cache(self._cache, self._config.max_cached_networks)
         with self._lock:
-            graph = self._graphs.setdefault((device, keys), CompiledGraph(compiled, keys, self._config))
+            graph = self._graphs.setdefault((device, keys), CompiledGraph(compiled, keys, self._package, self._config))
             self._use(device, keys)
             self._release(device)
             return graph
@@ -212,15 +211,18 @@ class CompiledGraph:
     Args:
         compiled: what :func:`graph.build` made for the keys, compiled.
         keys: of its images.
+        package: the model.
         config: thresholds of the masks.
 
     Attributes:
         used_s: when it was last used, monotonic seconds.
     """
 
-    def __init__(self, compiled: ov.CompiledModel, keys: Keys, config: SegmentationConfig) -> None:
+    def __init__(
+        self, compiled: ov.CompiledModel, keys: Keys, package: ModelPackage, config: SegmentationConfig
+    ) -> None:
         self.compiled, self.keys, self.used_s = compiled, keys, 0.0
-        self._config = config
+        self._package, self._config = package, config
         self._idle: deque[Request] = deque()
 
     def infer(self, frames: Sequence[Frame], masks: Sequence[Sequence[str]]) -> list[dict[str, U8]]:
@@ -231,13 +233,12 @@ class CompiledGraph:
             masks: which of ``masks.MASKS`` to make of each.
 
         Raises:
-            RuntimeError: the device failed.
+            RuntimeError: the device failed, or gave no probabilities.
         """
         request = self.take()
-        scores = request.infer(frames)
         made = [
-            make_masks(classes, objects[0], frame.size, wanted, self._config)
-            for classes, objects, frame, wanted in zip(*scores, frames, masks, strict=True)
+            make_masks(outputs, frame.size, wanted, self._config, self._package.labels)
+            for outputs, frame, wanted in zip(request.infer(frames), frames, masks, strict=True)
         ]
         self._idle.append(request)  # one that failed is not used again
         return made
@@ -247,7 +248,7 @@ class CompiledGraph:
         try:
             return self._idle.pop()
         except IndexError:
-            return Request(self.compiled)
+            return Request(self.compiled, self._package)
 
 
 class Request:
@@ -255,26 +256,37 @@ class Request:
 
     Args:
         compiled: what :func:`graph.build` made, compiled.
+        package: the model.
 
     Attributes:
         request: OpenVINO's.
         pixels: for each image the memory that it reads: (1, h, w, C) uint8, mono16: uint16.
     """
 
-    def __init__(self, compiled: ov.CompiledModel) -> None:
-        self.request = compiled.create_infer_request()
+    def __init__(self, compiled: ov.CompiledModel, package: ModelPackage) -> None:
+        self.request, self._package = compiled.create_infer_request(), package
         self.pixels = [np.zeros(tuple(port.shape), port.element_type.to_dtype()) for port in compiled.inputs]
         for i, image in enumerate(self.pixels):
             self.request.set_input_tensor(i, ov.Tensor(image, shared_memory=True))
 
-    def infer(self, frames: Sequence[Frame]) -> list[npt.NDArray[Any]]:
-        """Return the outputs of the graph, in the order of ``graph.SCORES``; valid until it infers again.
+    def infer(self, frames: Sequence[Frame]) -> list[dict[str, npt.NDArray[Any]]]:
+        """Return the outputs of the network for each frame, by name; valid until it infers again.
 
         Raises:
             RuntimeError: the device failed.
         """
         # Step 2 of pipeline.py: scale to the size of the network.
         for frame, image in zip(frames, self.pixels, strict=True):
-            write_pixels(frame, image[0])
+            write_frame(self._package, frame, image[0])
         self.request.infer(share_outputs=True)  # else OpenVINO copies all outputs
-        return [self.request.get_output_tensor(i).data for i in range(len(SCORES))]
+        return [self._outputs(i, frame) for i, frame in enumerate(frames)]
+
+    def _outputs(self, row: int, frame: Frame) -> dict[str, npt.NDArray[Any]]:
+        """Return what belongs to one frame, without what lies beside a letterboxed one."""
+        (rows, columns), (height, width) = content_size(self._package, *frame.size), self.pixels[row].shape[1:3]
+        outputs = {}
+        for i, name in enumerate(self._package.outputs):
+            found = self.request.get_output_tensor(i).data[row]
+            high, wide = found.shape[-2:]
+            outputs[name] = found[..., : round(high * rows / height), : round(wide * columns / width)]
+        return outputs

@@ -6,61 +6,73 @@ It runs on one thread, plane by plane: up-sampling all classes inside the networ
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, U16
 
 # Fields of Segmentation that can be requested for a frame.
 MASKS = ("class_ids", "objectness", "confidence", "top_ids", "top_scores")
 
-F32 = npt.NDArray[np.float32]
-
 _ONE = 65535  # a probability of 1 in uint16: OpenCV scales that type faster than float32, and 8 bits are too coarse
+_TOLERANCE = 0.02  # beyond 0-1: sums of rounded probabilities
 _CELL = np.ones((2, 2), np.uint8)
 _MANY = 16  # classes; with fewer, looking for those that are nowhere possible costs more than it saves
 
 
-def default_masks(config: SegmentationConfig) -> tuple[str, ...]:
-    """Return all masks that a config asks for."""
+def default_masks(config: SegmentationConfig, package: ModelPackage) -> tuple[str, ...]:
+    """Return all masks that a config asks for and a model can give."""
+    if "class_ids" in package.outputs:
+        return MASKS[:2]
     return MASKS if config.top_k > 1 else MASKS[:3]
 
 
 def make_masks(
-    probabilities: F32,
-    object_probability: F32,
+    outputs: Mapping[str, npt.NDArray[Any]],
     size: tuple[int, int],
     masks: Sequence[str],
     config: SegmentationConfig,
+    labels: LabelSet,
 ) -> dict[str, U8]:
     """Up-sample scores to the size of the image, then take the best class of each pixel and apply the thresholds.
 
     Up-sampling is bilinear with half-pixel centres, as networks are trained. Of equal probabilities the class of the
-    lower id is taken.
+    lower id is taken. Class ids without scores are repeated (nearest neighbour).
 
     Args:
-        probabilities: (C, h, w) float32, 0-1, of up to 255 classes.
-        object_probability: (h, w) float32, 0-1.
+        outputs: of the network for one image, by name: ``probabilities`` (C, h, w) float32, 0-1, or ``class_ids``
+            (h, w) uint8; ``object_probability`` (1, h, w) float32, 0-1; without it the probabilities of the object
+            classes are added up.
         size: (H, W) of the image.
-        masks: which of :data:`MASKS` to make.
+        masks: which of :data:`MASKS` to make; those that need scores are left out where there are none.
         config: thresholds and ``top_k``.
+        labels: the network's classes.
 
     Returns:
         Masks by name, in memory of their own: (H, W) uint8 ``class_ids`` (255 = unlabelled), ``objectness`` (0 or 255)
         and ``confidence`` (0-255 for 0-1); (k, H, W) uint8 ``top_ids`` and ``top_scores`` (0-255 for 0-1), most
         probable first, whatever the score threshold.
+
+    Raises:
+        RuntimeError: scores are not finite, or no probabilities.
     """
-    made: dict[str, U8] = {}
+    if "class_ids" in outputs:
+        made = _of_class_ids(outputs["class_ids"], size, labels)
+        return {name: made[name] for name in masks if name in made}
+    made = {}
     if "top_ids" in masks or "top_scores" in masks:
-        ids, scores = _top(_quantised(probabilities), size, config.top_k)
+        ids, scores = _top(_quantised(outputs, "probabilities"), size, config.top_k)
         best_ids, best = ids[0].copy(), scores[0]
         made.update(top_ids=ids, top_scores=np.stack([_as_u8(score) for score in scores]))
     elif "class_ids" in masks or "confidence" in masks:
-        best_ids, best = _best(_quantised(probabilities), size)
+        best_ids, best = _best(_quantised(outputs, "probabilities"), size)
     if "class_ids" in masks:
         if config.score_threshold > 0:
             below = cv2.compare(best, math.ceil(config.score_threshold * _ONE), cv2.CMP_LT)
@@ -69,7 +81,7 @@ def make_masks(
     if "confidence" in masks:
         made["confidence"] = _as_u8(best)
     if "objectness" in masks:
-        plane = _scaled(_quantised(object_probability), size)
+        plane = _scaled(_objects(outputs, labels), size)
         made["objectness"] = cv2.compare(plane, math.floor(config.object_threshold * _ONE), cv2.CMP_GT)
     return {name: made[name] for name in masks}
 
@@ -120,8 +132,38 @@ def _top(planes: U16, size: tuple[int, int], count: int) -> tuple[U8, U16]:
     return ids, scores.astype(np.uint16)
 
 
-def _quantised(probabilities: F32) -> U16:
-    return (probabilities * np.float32(_ONE) + np.float32(0.5)).astype(np.uint16)
+def _of_class_ids(class_ids: U8, size: tuple[int, int], labels: LabelSet) -> dict[str, U8]:
+    """Make the masks of a network that gives no scores; ids that are no class become unlabelled."""
+    known = np.full(256, IGNORE_ID, np.uint8)
+    known[: len(labels)] = np.arange(len(labels))
+    ids = cv2.resize(cv2.LUT(class_ids, known), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return {"class_ids": ids, "objectness": cv2.LUT(ids, labels.is_object_lut)}
+
+
+def _objects(outputs: Mapping[str, npt.NDArray[Any]], labels: LabelSet) -> U16:
+    """Return (h, w) probabilities of object: the network's own, else the sum of its object classes."""
+    if "object_probability" in outputs:
+        return _quantised(outputs, "object_probability")[0]
+    added = outputs["probabilities"][list(labels.object_ids)].sum(axis=0, keepdims=True)
+    return _quantised({"probabilities": np.minimum(added, 1)}, "probabilities")[0]
+
+
+def _quantised(outputs: Mapping[str, npt.NDArray[Any]], name: str) -> U16:
+    """Return (C, h, w) probabilities in uint16.
+
+    Raises:
+        RuntimeError: they are none.
+    """
+    given = outputs[name]
+    low, high = given.min(), given.max()
+    if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):  # NaN, too
+        raise RuntimeError(
+            f"output {name} has values from {low:.3g} to {high:.3g}; probabilities are 0 to 1 (cmt-seg import makes "
+            "them of raw scores)"
+        )
+    rows = np.ascontiguousarray(given).reshape(-1, given.shape[-1])
+    found: U16 = cv2.multiply(rows, float(_ONE), dtype=cv2.CV_16U).reshape(given.shape)
+    return found
 
 
 def _scaled(plane: U16, size: tuple[int, int], into: U16 | None = None) -> U16:

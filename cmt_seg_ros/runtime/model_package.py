@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import openvino as ov
 
 from cmt_seg_ros.documents import read_yaml
@@ -23,7 +25,17 @@ CARD = "README.md"
 SIDES_PX = 32, 4096
 """Shortest and longest side of the images that a network may be trained for."""
 PRECISIONS = ("fp16", "int8")
+SCORES = ("probabilities", "object_probability")
+"""Outputs of a network whose model.yaml names none: (N, C, h, w) and (N, 1, h, w), 0-1."""
+OUTPUTS = (*SCORES, "class_ids")
+"""All outputs that a network may have; ``class_ids`` (N, h, w) takes the place of probabilities where it gives none."""
+RESIZE = ("keep-aspect", "stretch", "letterbox")
+"""How an image gets to the network's size, see :func:`graph.network_size`; the first is the default."""
+COLORS = ("rgb", "bgr")
+MAX_MULTIPLE = 256
 _MAX_CARD_BYTES = 1_000_000
+
+F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +47,12 @@ class ModelPackage:
         name: its name.
         labels: what its class ids mean.
         height, width: image size the network was trained for, pixels.
-        mean, scale: the network's input is (value - mean) / scale, red-green-blue.
+        color: order of its input's channels, one of COLORS.
+        mean, scale: (3, 1, 1) float32; the network's input is (value - mean) / scale of each channel, in that order.
+        resize: one of RESIZE.
+        multiple: sides of its input are multiples of this, pixels.
+        max_batch: images that it takes at a time at most; 0: any number.
+        outputs: names of its outputs, of OUTPUTS.
         precision: of its weights: "fp16" or "int8".
         description: all of model.yaml.
     """
@@ -45,8 +62,13 @@ class ModelPackage:
     labels: LabelSet
     height: int
     width: int
-    mean: float
-    scale: float
+    color: str
+    mean: F32
+    scale: F32
+    resize: str
+    multiple: int
+    max_batch: int
+    outputs: tuple[str, ...]
     precision: str
     description: dict[str, Any]
 
@@ -62,16 +84,19 @@ class ModelPackage:
         _verify_files(folder, description)
         try:
             size = _mapping(description, "input")
-            if size.get("color") != "rgb":
-                raise ConfigError(f"input.color is {shortened(size.get('color'))}; it must be rgb")
             return cls(
                 folder=folder,
                 name=_name(description),
                 labels=LabelSet.from_list(description.get("classes", ())),
                 height=int(_number(size, "height", *SIDES_PX, whole=True)),
                 width=int(_number(size, "width", *SIDES_PX, whole=True)),
-                mean=_number(size, "mean", -1e6, 1e6),
-                scale=_number(size, "scale", 1e-6, 1e6),
+                color=_choice(size, "color", COLORS),
+                mean=_by_channel(size, "mean", -1e6, 1e6),
+                scale=_by_channel(size, "scale", 1e-6, 1e6),
+                resize=_choice({"resize": RESIZE[0], **size}, "resize", RESIZE),
+                multiple=int(_number({"multiple": 1, **size}, "multiple", 1, MAX_MULTIPLE, whole=True)),
+                max_batch=int(_number({"max_batch": 0, **size}, "max_batch", 0, 1024, whole=True)),
+                outputs=_outputs(description),
                 precision=_precision(description),
                 description=description,
             )
@@ -94,27 +119,48 @@ class ModelPackage:
             raise ModelError(f"{path} is not text in UTF-8: {error}; restore the package") from error
 
     def read_ir(self) -> ov.Model:
-        """Read the network and check that it has as many classes as model.yaml.
+        """Read the network and check that it is what model.yaml says.
 
         Raises:
-            ModelError: OpenVINO cannot read it, or its classes do not match.
+            ModelError: OpenVINO cannot read it, or its input or an output does not fit.
         """
+        path = self.folder / "model.xml"
         try:
-            with (self.folder / "model.xml").open("rb") as file:
+            with path.open("rb") as file:
                 if not file.read(100).lstrip().startswith(b"<"):  # OpenVINO would try it as a model of any other kind
                     raise ValueError("it is no XML")
             with openable(self.folder) as folder:
                 model = ov.Core().read_model(folder / "model.xml")
-            classes = model.output("probabilities").get_partial_shape()[1].get_length()
+            fault = self._fault(model)
         except Exception as error:  # of a file that is cut or forged, OpenVINO raises whatever it stumbles over
-            path = self.folder / "model.xml"
             raise ModelError(f"{path} cannot be read: {devices.reason(error)}; export the model again") from error
-        if classes != len(self.labels):
-            raise ModelError(
-                f"{self.folder}: the network has {classes} classes but model.yaml lists {len(self.labels)}; "
-                "restore the package or export it again"
-            )
+        if fault:
+            raise ModelError(f"{path}: {fault}; make a package of the original model with cmt-seg import")
         return model
+
+    def _fault(self, model: ov.Model) -> str:
+        """Say what of a network does not fit model.yaml; empty if all does."""
+        if len(model.inputs) != 1:
+            return f"the network has {len(model.inputs)} inputs; it must have one, the image"
+        shape = model.input().get_partial_shape()
+        if shape.rank.is_static and (len(shape) != 4 or not shape[1].compatible(ov.Dimension(3))):
+            return f"the network's input is {shape}; it must be (N, 3, H, W)"
+        for name in self.outputs:
+            port = next((port for port in model.outputs if name in port.get_names()), None)
+            if port is None:
+                there = ", ".join(
+                    f"{next(iter(port.get_names()), '?')} {port.get_partial_shape()}" for port in model.outputs
+                )
+                without = ", or say outputs: [probabilities] in model.yaml" if name == "object_probability" else ""
+                return f"the network has no output {name}; it has {printable(there)}{without}"
+            found, ranks = port.get_partial_shape(), 3 if name == "class_ids" else 4
+            if found.rank.is_static and len(found) != ranks:
+                return f"output {name} is {found}; it must have {ranks} dimensions"
+            channels = {"probabilities": len(self.labels), "object_probability": 1}.get(name)
+            if channels and found.rank.is_static and not found[1].compatible(ov.Dimension(channels)):
+                what = f"{channels} classes are listed in model.yaml" if channels > 1 else "it must have one channel"
+                return f"output {name} is {found}; {what}"
+        return ""
 
 
 def search_path() -> list[Path]:
@@ -178,6 +224,31 @@ def _number(values: Mapping[str, Any], key: str, low: float, high: float, whole:
         kind = "whole number" if whole else "number"
         raise ConfigError(f"input.{key} is {shortened(found)}; it must be a {kind} from {low:g} to {high:g}")
     return found
+
+
+def _by_channel(values: Mapping[str, Any], key: str, low: float, high: float) -> F32:
+    """Return a number of the description's ``input``, or three of them, as (3, 1, 1)."""
+    found = values.get(key)
+    if isinstance(found, list) and len(found) != 3:
+        raise ConfigError(f"input.{key} is {shortened(found)}; it must be a number, or three: one for each channel")
+    numbers = found if isinstance(found, list) else [found] * 3
+    return np.array([_number({key: one}, key, low, high) for one in numbers], np.float32).reshape(3, 1, 1)
+
+
+def _choice(values: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
+    found = values.get(key)
+    if found not in allowed:
+        raise ConfigError(f"input.{key} is {shortened(found)}; allowed: {', '.join(allowed)}")
+    return str(found)
+
+
+def _outputs(description: Mapping[str, Any]) -> tuple[str, ...]:
+    found = description.get("outputs", list(SCORES))
+    if not isinstance(found, list) or not all(name in OUTPUTS for name in found) or len(set(found)) != len(found):
+        raise ConfigError(f"outputs is {shortened(found)}; it must be a list of some of {', '.join(OUTPUTS)}")
+    if ("probabilities" in found) == ("class_ids" in found):
+        raise ConfigError(f"outputs is {shortened(found)}; it must have either probabilities or class_ids")
+    return tuple(found)
 
 
 def _name(description: Mapping[str, Any]) -> str:

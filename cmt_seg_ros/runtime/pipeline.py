@@ -39,7 +39,8 @@ class Pipeline:
     Args:
         config: model, device, thresholds, number of classes per pixel, smoothing.
         live: see :class:`engine.Engine`.
-        warn: called with a sentence about images that are probably darker than they should be, once a camera.
+        warn: called with a sentence about a setting without effect, and about images that are probably darker than they
+            should be, once a camera.
 
     Attributes:
         config: with the batch size and number of requests that autotune chose, if autotune was requested.
@@ -47,7 +48,7 @@ class Pipeline:
 
     Raises:
         ModelError: the model package is missing or damaged.
-        ConfigError: ``top_k`` is more than the model has classes.
+        ConfigError: ``top_k`` is more than the model has classes or can rank.
         DeviceError: no device of the chain can run it.
     """
 
@@ -60,6 +61,17 @@ class Pipeline:
                 f"segmentation.top_k is {config.top_k}; model {self.package.name} has {len(self.labels)} classes, "
                 f"so it must be a number from 1 to {len(self.labels)}"
             )
+        if "class_ids" in self.package.outputs:
+            if config.top_k > 1:
+                raise ConfigError(
+                    f"segmentation.top_k is {config.top_k}; model {self.package.name} gives class ids without scores, "
+                    "so it must be 1"
+                )
+            if config.score_threshold > 0:
+                warn(
+                    f"score_threshold {config.score_threshold:g} has no effect: model {self.package.name} gives class "
+                    "ids without scores"
+                )
         self.config, self.tuning = tuned(self.package, config) if config.autotune else (config, "")
         self.engine = Engine(self.package, self.config, live)
         self._range = Mono16Range(config.mono16_range, warn)
@@ -80,7 +92,7 @@ class Pipeline:
             FrameError: a frame cannot be used; none has been inferred then.
             DeviceError: inference failed.
         """
-        masks = masks or [default_masks(self.config)] * len(frames)
+        masks = masks or [default_masks(self.config, self.package)] * len(frames)
         frames = [self.check(frame) for frame in frames]
         return self.segment([self.prepare(frame) for frame in frames], masks)
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.runtime.masks import MASKS, default_masks, make_masks, possible_classes
+from cmt_seg_ros.labels import LabelClass, LabelSet
+from cmt_seg_ros.runtime.masks import MASKS, make_masks, possible_classes
+from cmt_seg_ros.structures import U8
 
 CONFIG = SegmentationConfig()
 SIZES = [((45, 60), (45, 60)), ((45, 60), (180, 320)), ((20, 33), (97, 161)), ((60, 80), (16, 40))]
@@ -24,8 +26,23 @@ def scores(classes: int, size: tuple[int, int], seed: int = 0) -> tuple[np.ndarr
     return (grown / grown.sum(axis=0)).astype(np.float32), rng.random(size, np.float32)
 
 
+def labels(classes: int, objects: tuple[int, ...] = (1,)) -> LabelSet:
+    return LabelSet(tuple(LabelClass(k, f"class {k}", (k, 0, 0), k in objects) for k in range(classes)))
+
+
+def masks_of(
+    probabilities: np.ndarray,
+    objects: np.ndarray,
+    size: tuple[int, int],
+    masks: tuple[str, ...] = MASKS[:3],
+    config: SegmentationConfig = CONFIG,
+) -> dict[str, U8]:
+    outputs = {"probabilities": probabilities, "object_probability": objects[None]}
+    return make_masks(outputs, size, masks, config, labels(len(probabilities)))
+
+
 def in_steps(planes: np.ndarray) -> np.ndarray:
-    return (planes * np.float32(65535) + np.float32(0.5)).astype(np.uint16)
+    return np.rint(planes.astype(float) * 65535).astype(np.uint16)
 
 
 def full_size(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -39,7 +56,7 @@ def test_masks_are_those_of_all_planes_at_full_size(
     classes: int, size: tuple[int, int], image: tuple[int, int]
 ) -> None:
     probabilities, objects = scores(classes, size)
-    found = make_masks(probabilities, objects, image, MASKS[:3], CONFIG)
+    found = masks_of(probabilities, objects, image)
     planes = full_size(probabilities, image)
     np.testing.assert_array_equal(found["class_ids"], planes.argmax(axis=0))
     np.testing.assert_array_equal(found["confidence"], np.rint(planes.max(axis=0) / 257).astype(np.uint8))
@@ -71,7 +88,7 @@ def test_no_class_is_skipped_that_is_the_best_somewhere(seed: int) -> None:
 def test_thresholds(score: float, objects: float) -> None:
     probabilities, is_object = scores(11, (45, 60))
     config = replace(CONFIG, score_threshold=score, object_threshold=objects)
-    found = make_masks(probabilities, is_object, (180, 240), MASKS[:3], config)
+    found = masks_of(probabilities, is_object, (180, 240), config=config)
     planes, plane = full_size(probabilities, (180, 240)), full_size(is_object[None], (180, 240))[0]
     below = planes.max(axis=0) < score * 65535
     np.testing.assert_array_equal(found["class_ids"], np.where(below, 255, planes.argmax(axis=0)))
@@ -83,7 +100,7 @@ def test_thresholds(score: float, objects: float) -> None:
 def test_most_probable_classes_come_in_their_order(count: int) -> None:
     probabilities, objects = scores(11, (45, 60))
     config = replace(CONFIG, top_k=count, score_threshold=0.6)
-    found = make_masks(probabilities, objects, (90, 120), default_masks(config), config)
+    found = masks_of(probabilities, objects, (90, 120), MASKS, config)
     planes = full_size(probabilities, (90, 120))
     order = np.argsort(-planes.astype(int), axis=0, kind="stable")[:count]
     np.testing.assert_array_equal(found["top_ids"], order)
@@ -95,4 +112,40 @@ def test_most_probable_classes_come_in_their_order(count: int) -> None:
 
 @pytest.mark.parametrize("masks", [("objectness",), ("confidence",), ("class_ids", "objectness"), ("top_ids",)])
 def test_only_what_is_wanted_is_made(masks: tuple[str, ...]) -> None:
-    assert tuple(make_masks(*scores(4, (20, 30)), (40, 60), masks, replace(CONFIG, top_k=2))) == masks
+    assert tuple(masks_of(*scores(4, (20, 30)), (40, 60), masks, replace(CONFIG, top_k=2))) == masks
+
+
+def test_without_scores_of_their_own_objects_are_the_sum_of_their_classes() -> None:
+    probabilities, _ = scores(5, (45, 60))
+    found = make_masks({"probabilities": probabilities}, (90, 120), MASKS[:3], CONFIG, labels(5, (1, 3)))
+    expected = masks_of(probabilities, probabilities[1] + probabilities[3], (90, 120))
+    for name, mask in expected.items():
+        np.testing.assert_array_equal(found[name], mask)
+    none = make_masks({"probabilities": probabilities}, (90, 120), MASKS[:3], CONFIG, labels(5, ()))
+    assert not none["objectness"].any()
+
+
+def test_class_ids_without_scores_have_no_confidence() -> None:
+    ids = np.random.default_rng(0).integers(0, 6, (45, 60), np.uint8)
+    found = make_masks({"class_ids": ids}, (45, 60), MASKS[:3], CONFIG, labels(5, (1, 3)))
+    assert set(found) == {"class_ids", "objectness"}
+    np.testing.assert_array_equal(found["class_ids"], np.where(ids == 5, 255, ids))
+    np.testing.assert_array_equal(found["objectness"] == 255, np.isin(ids, (1, 3)))
+    large = make_masks({"class_ids": ids}, (90, 120), MASKS[:1], CONFIG, labels(6))["class_ids"]
+    np.testing.assert_array_equal(large, ids.repeat(2, 0).repeat(2, 1))
+
+
+@pytest.mark.parametrize("value", [-3.0, 5.2, np.nan, np.inf])
+@pytest.mark.parametrize("output", [0, 1])
+def test_what_is_no_probability_is_said(value: float, output: int) -> None:
+    outputs = [plane.copy() for plane in scores(4, (20, 30))]
+    outputs[output][..., 3, 3] = value
+    name = ("probabilities", "object_probability")[output]
+    with pytest.raises(RuntimeError, match=rf"output {name} has values from .* to .*; probabilities are 0 to 1"):
+        masks_of(outputs[0], outputs[1], (40, 60))
+
+
+def test_rounding_beyond_one_is_one() -> None:
+    probabilities = np.stack([np.full((20, 30), 1.004, np.float32), np.full((20, 30), -0.004, np.float32)])
+    found = masks_of(probabilities, probabilities[0], (40, 60))
+    assert not found["class_ids"].any() and (found["confidence"] == 255).all() and found["objectness"].all()

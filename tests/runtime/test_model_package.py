@@ -73,7 +73,7 @@ def test_one_changed_byte_is_noticed(package: Path) -> None:
 
 def test_other_number_of_classes_is_noticed(package: Path) -> None:
     edit(package, classes=CAMVID.to_list()[:-1])
-    with pytest.raises(ModelError, match=r"network has 11 classes but model\.yaml lists 10"):
+    with pytest.raises(ModelError, match=r"output probabilities is .*11.*; 10 classes are listed in model\.yaml"):
         ModelPackage.load(str(package)).read_ir()
 
 
@@ -90,7 +90,18 @@ def test_other_number_of_classes_is_noticed(package: Path) -> None:
         ({"input": {**INPUT, "mean": True}}, "input.mean is True"),
         ({"input": {**INPUT, "scale": float("inf")}}, "input.scale is inf"),
         ({"input": {**INPUT, "scale": 0}}, "input.scale is 0"),
-        ({"input": {**INPUT, "color": "bgr"}}, "input.color is 'bgr'; it must be rgb"),
+        ({"input": {**INPUT, "color": "hsv"}}, "input.color is 'hsv'; allowed: rgb, bgr"),
+        ({"input": {**INPUT, "mean": [1.0, 2.0]}}, r"input.mean is \[1.0, 2.0\]; it must be a number, or three"),
+        ({"input": {**INPUT, "scale": [1.0, 2.0, 0.0]}}, "input.scale is 0.0; it must be a number from 1e-06"),
+        ({"input": {**INPUT, "resize": "crop"}}, "input.resize is 'crop'; allowed: keep-aspect, stretch, letterbox"),
+        ({"input": {**INPUT, "multiple": 0}}, "input.multiple is 0; it must be a whole number from 1 to 256"),
+        ({"input": {**INPUT, "max_batch": -1}}, "input.max_batch is -1; it must be a whole number from 0"),
+        (
+            {"outputs": ["masks"]},
+            r"outputs is \['masks'\]; it must be a list of some of probabilities, object_probability",
+        ),
+        ({"outputs": ["object_probability"]}, "it must have either probabilities or class_ids"),
+        ({"outputs": ["probabilities", "class_ids"]}, "it must have either probabilities or class_ids"),
         ({"input": {"color": "rgb"}}, "input.height is None"),
         ({"input": [1]}, r"input is \[1\]; it must be a mapping"),
         ({"sha256": {}}, "has no checksum"),

@@ -12,10 +12,10 @@ from std_msgs.msg import Header
 
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.pixels import to_bgr
-from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassInfo, ClassMap
 from cmt_seg_ros.ros.common import qos, vision
 from cmt_seg_ros.ros.common.images import NS, attach, image_from_array
+from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 
 
@@ -25,38 +25,38 @@ class MaskPublishers:
     Args:
         node: owns the publishers.
         topic: turns the name of a result into the camera's topic.
-        labels: classes of the model, published latched at once.
-        model: name of the model.
+        package: the model; its classes are published latched at once.
         threshold: probability below which pixels are unlabelled, 0-1.
     """
 
     def __init__(
-        self, node: LifecycleNode, topic: Callable[[str], str], labels: LabelSet, model: str, threshold: float
+        self, node: LifecycleNode, topic: Callable[[str], str], package: ModelPackage, threshold: float
     ) -> None:
-        self._node, self._labels = node, labels
+        self._node, self._labels = node, package.labels
 
         def make(kind: type, name: str) -> Any:
             return node.create_lifecycle_publisher(kind, topic(f"segmentation/{name}"), qos.RESULT)
 
         self.mask = make(Image, "mask")
         self.objectness = make(Image, "objectness")
-        self.confidence = make(Image, "confidence")
+        self.confidence = make(Image, "confidence") if "probabilities" in package.outputs else None
         self.overlay = make(Image, "overlay")
         self.overlay_compressed = make(CompressedImage, "overlay/compressed")
         self.camera_info = make(CameraInfo, "camera_info")
         # Latched, so that it need not wait for the node to become active: a plain publisher.
         self.label_info = node.create_publisher(ClassMap, topic("segmentation/label_info"), qos.LATCHED)
         header = Header(stamp=node.get_clock().now().to_msg())
-        self.label_info.publish(labels.to_class_map(model, header, ClassMap, ClassInfo))
+        self.label_info.publish(package.labels.to_class_map(package.name, header, ClassMap, ClassInfo))
         self.vision_info: Any = None
         if vision.AVAILABLE:
             self.vision_info = node.create_publisher(vision.LabelInfo, topic("segmentation/vision_info"), qos.LATCHED)
-            self.vision_info.publish(vision.label_info(labels, threshold, node.get_clock().now().to_msg()))
+            self.vision_info.publish(vision.label_info(package.labels, threshold, node.get_clock().now().to_msg()))
 
     @property
     def image_publishers(self) -> tuple[Any, ...]:
         """The publishers whose messages need inference."""
-        return self.mask, self.objectness, self.confidence, self.overlay, self.overlay_compressed
+        masks = self.mask, self.objectness, self.overlay, self.overlay_compressed
+        return masks if self.confidence is None else (*masks, self.confidence)
 
     def requested_masks(self) -> tuple[str, ...]:
         """Return which of ``masks.MASKS`` the current subscribers need; none without subscribers."""
@@ -64,7 +64,7 @@ class MaskPublishers:
             return ()
         overlay = self._somebody(self.overlay) or self._somebody(self.overlay_compressed)
         objectness = overlay or self._somebody(self.objectness)
-        confidence = self._somebody(self.confidence)
+        confidence = self.confidence is not None and self._somebody(self.confidence)
         return "class_ids", *["objectness"] * objectness, *["confidence"] * confidence
 
     def publish(self, frame: Frame, result: Segmentation, alpha: float, info: CameraInfo | None) -> None:
@@ -74,7 +74,7 @@ class MaskPublishers:
         # The mask last: a node that pairs it with the objectness has both when it arrives.
         masks = ((self.objectness, result.objectness), (self.confidence, result.confidence))
         for publisher, mask in (*masks, (self.mask, result.class_ids)):
-            if mask is not None and self._somebody(publisher):
+            if publisher is not None and mask is not None and self._somebody(publisher):
                 publisher.publish(image_from_array(mask, "mono8", header))
         if info is not None and self._somebody(self.camera_info):
             info.header = header
