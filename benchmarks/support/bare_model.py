@@ -20,6 +20,7 @@ import openvino as ov
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.images.pixels import write_pixels
+from cmt_seg_ros.ros.common.process import prepare_process
 from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.runtime.graph import GraphKey, build, network_size
 from cmt_seg_ros.runtime.graphs import Request
@@ -38,7 +39,7 @@ SETTINGS = {
 }
 
 
-def bare_request(size: tuple[int, int]) -> tuple[ov.InferRequest, U8, ov.Model]:
+def bare_request(size: tuple[int, int]) -> tuple[ov.InferRequest, U8, ov.Model, ModelPackage]:
     """The node's own infer request for bgr8 images of a size, and the memory of its input.
 
     The only place of the benchmarks that reaches into the engine.
@@ -47,13 +48,13 @@ def bare_request(size: tuple[int, int]) -> tuple[ov.InferRequest, U8, ov.Model]:
         size: (width, height) of the images, pixels.
 
     Returns:
-        The request, the (1, h, w, 3) uint8 that it reads, and the graph that was compiled.
+        The request, the (1, h, w, 3) uint8 that it reads, the graph that was compiled, and the model.
     """
     package = ModelPackage.load(CONFIG.model)
     model = build(package, (GraphKey(*network_size(package, size[1], size[0]), "bgr8"),))
     compiled = ov.Core().compile_model(model, "CPU", devices.options("CPU", CONFIG))
-    request = Request(compiled)
-    return request.request, request.pixels[0], model
+    request = Request(compiled, package)
+    return request.request, request.pixels[0], model, package
 
 
 def network_request() -> tuple[ov.InferRequest, npt.NDArray[np.float32]]:
@@ -79,7 +80,7 @@ class Bare:
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size[1], size[0]
         large = [picture[np.newaxis] for picture in pictures(*size)]
-        self._node, pixels, self._graph = bare_request(size)
+        self._node, pixels, self._graph, self._package = bare_request(size)
         network, small = network_request()
         height, width = small.shape[2:]
         resized = [cv2.resize(picture[0], (width, height)) for picture in large]
@@ -109,8 +110,8 @@ class Bare:
             request.infer(share_outputs=True)  # else OpenVINO copies the outputs
             inferred = time.process_time_ns()
             if model == "node":
-                classes, objects = (request.get_output_tensor(i).data[0] for i in range(2))
-                make_masks(classes, objects[0], self._size, WANTED, CONFIG)
+                found = {n: request.get_output_tensor(i).data[0] for i, n in enumerate(self._package.outputs)}
+                make_masks(found, self._size, WANTED, CONFIG, self._package.labels)
             masks_ns += time.process_time_ns() - inferred
             infer_ns += inferred - written
             write_ns += written - start
@@ -134,6 +135,7 @@ def main() -> None:
     parser.add_argument("width", type=int, help="of the images, pixels")
     parser.add_argument("height", type=int, help="of the images, pixels")
     args = parser.parse_args()
+    prepare_process()  # memory as the node has it
     serve(Bare((args.width, args.height)).answer)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import keyword
 import sys
 from collections.abc import Sequence
 
@@ -15,8 +16,8 @@ from cmt_seg_ros.node_processes import terminable
 from cmt_seg_ros.requirements import explain
 
 EVERYDAY = ("demo", "doctor", "top", "predict", "track", "evaluate", "compare", "record", "models", "scene")
-COMMANDS = (*EVERYDAY, "train", "export", "quantize")
-"""Each is a module beside this one."""
+COMMANDS = (*EVERYDAY, "import", "train", "export", "quantize")
+"""Each is a module beside this one; one whose name Python reserves has an underscore behind it."""
 
 EXAMPLES = """examples:
   cmt-seg demo                                           real nodes on the synthetic street; report in out/demo
@@ -25,6 +26,7 @@ EXAMPLES = """examples:
   cmt-seg compare out/old out/new                        is the new run better, worse, or the same within noise?
   cmt-seg record                                         record input and output of the running nodes
   cmt-seg models                                         installed models with their scores
+  cmt-seg import net.onnx --classes cityscapes           a network of your own becomes a model of this package
   cmt-seg doctor                                         check this machine and say how to fix what is missing
   cmt-seg top                                            rates, ages and drops of the running nodes
   cmt-seg COMMAND --help                                 options and examples of a command
@@ -42,7 +44,7 @@ def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cmt_seg_ros {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for name in names:
-        importlib.import_module(f"cmt_seg_ros.cli.{name}").add_parser(commands)
+        importlib.import_module(f"cmt_seg_ros.cli.{name}{'_' * keyword.iskeyword(name)}").add_parser(commands)
     return parser
 
 

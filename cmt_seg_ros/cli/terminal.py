@@ -113,7 +113,8 @@ def class_list(name: str, option: str = "--legend") -> LabelSet | None:
         return read_classes(Path(name))
     if name in available() or (Path(name) / "model.yaml").is_file():
         return ModelPackage.load(name).labels
-    known = ", ".join([*([BINARY] if option == MASK_CLASSES else []), "camvid", *available()])
+    listed = sorted(path.stem for path in KNOWN_CLASSES.glob("*.yaml"))
+    known = ", ".join([*([BINARY] if option == MASK_CLASSES else []), *listed, *available()])
     raise ConfigError(
         f"{option} {name!r} is not known; give one of {known}, or a folder with model.yaml or classes.yaml"
     )

@@ -96,6 +96,28 @@ The OpenVINO network labels {scores["torch_parity"]:.3%} of pixels as the torch 
     (package.folder / "README.md").write_text(text, encoding="utf-8")
 
 
+def write_imported_readme(package: ModelPackage) -> None:
+    """Write README.md of a package that was made of a foreign network."""
+    card = package.description
+    made, size = card["imported"], card["input"]
+    objects = ", ".join(package.labels.names[k] for k in package.labels.object_ids) or "none"
+    text = f"""# {package.name}
+
+A network imported from `{made["file"]}` (sha256 {made["sha256"]}), output `{made["output"]}`; its accuracy was not
+measured here. Everything a program needs is in `model.yaml`.
+
+| | |
+|---|---|
+| input | {size["width"]}x{size["height"]}, {size["color"]}, mean {size["mean"]}, scale {size["scale"]} |
+| images | {size["resize"]} |
+| outputs | {", ".join(package.outputs)} |
+| classes | {", ".join(package.labels.names)} |
+| objects | {objects} |
+
+{_provenance(card)}"""
+    (package.folder / "README.md").write_text(text, encoding="utf-8")
+
+
 def _paper(network: dict[str, Any]) -> str:
     """Return the paper of the row of the zoo that is closest to the network."""
     rows = [row for row in ZOO.values() if row.family == network["family"]]

@@ -1,0 +1,1 @@
+"""Import of foreign networks: hints, input, roles of the outputs, package."""

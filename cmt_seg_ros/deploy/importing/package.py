@@ -1,0 +1,271 @@
+"""Package of a foreign network, which is checked against the network itself."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import openvino as ov
+import yaml
+from openvino import opset13 as ops
+
+from cmt_seg_ros import __version__
+from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.deploy.importing.classes import named
+from cmt_seg_ros.deploy.importing.hints import Hints, read_hints
+from cmt_seg_ros.deploy.importing.original import (
+    Original,
+    Wishes,
+    compile_original,
+    grey_weights,
+    open_original,
+    port_name,
+    read_model,
+    size_text,
+    takes,
+    values_text,
+)
+from cmt_seg_ros.deploy.importing.roles import Role, Values, find_roles, to_package
+from cmt_seg_ros.errors import ConfigError, ModelError
+from cmt_seg_ros.files import write_whole
+from cmt_seg_ros.labels import LabelClass, LabelSet
+from cmt_seg_ros.runtime.model_package import FORMAT_VERSION, RUNTIME_FILES, ModelPackage
+from cmt_seg_ros.runtime.pipeline import Pipeline
+from cmt_seg_ros.street import StreetScene
+from cmt_seg_ros.structures import U8, Frame
+
+MULTIPLE = 32  # of the sides of a network's input that takes any size, unless the model says another
+AGREEMENT = 0.999  # share of pixels that the package must label as the bare model does
+
+
+def import_model(path: Path, wishes: Wishes, folder: Path, images: Sequence[U8] = ()) -> tuple[ModelPackage, list[str]]:
+    """Make a model package of a file, and check that it labels images as the bare model does.
+
+    Args:
+        path: ONNX, OpenVINO IR, TFLite, Paddle.
+        wishes: what the user says; it counts more than what the file says.
+        folder: becomes the package; its name is the model's name.
+        images: (H, W, 3) uint8 blue-green-red, to try it on beside a synthetic street and noise.
+
+    Returns:
+        The package, and sentences about what was found out or assumed.
+
+    Raises:
+        ModelError: the file cannot be read, or is no network of this kind; says what is wrong with it.
+        ConfigError: something is not known; names the option that says it.
+    """
+    model = read_model(path)
+    hints = read_hints(path, model)
+    if hints.instances:
+        raise ModelError(f"{path} finds instances; only networks that label every pixel can be imported")
+    original = open_original(path, model, wishes, hints)
+    compiled = compile_original(original)
+    shown = [*images, _street(), _noise(original.size)]
+    runs = [original.infer(compiled, image) for image in shown]
+    outputs = {name: [run[name] for run in runs] for name in runs[0]}
+    if wrong := [name for name, values in outputs.items() if not all(np.isfinite(v).all() for v in values)]:
+        raise ModelError(f"output `{wrong[0]}` of {path} is not finite on ordinary images")
+    names = wishes.labels.names if wishes.labels else hints.names
+    roles = find_roles(outputs, wishes.outputs, original.size, len(names))
+    labels, chosen = _labels(roles[0], outputs, wishes, hints)
+    resize = wishes.resize or hints.resize or ("keep-aspect" if original.any_size else "stretch")
+    if resize == "keep-aspect" and not original.any_size:
+        raise ConfigError(
+            f"--resize keep-aspect: {path} takes {size_text(original.size)} only; use stretch or letterbox"
+        )
+    multiple = _multiple(original, hints, outputs[roles[0].name][0].shape, roles[0], resize)
+    adapted = _adapted(original, roles)
+    package = _write(original, adapted, roles, labels, {"resize": resize, "multiple": multiple}, folder)
+    _check(original, compiled, package, roles[0], shown)
+    said = [
+        f"{path.name}: {_what(original, roles[0])}"
+        + (f", read from {', '.join(hints.sources)}" if hints.sources else ""),
+        f"input {size_text(original.size)}{' or any other size' if original.any_size else ''}, {original.color}, "
+        f"mean {values_text(original.mean)}, scale {values_text(original.scale)}; images: {resize}",
+        f"{len(labels)} classes{chosen}; objects: {', '.join(labels.names[k] for k in labels.object_ids) or 'none'} "
+        "(--objects a,b,c changes that)",
+    ]
+    if "class_ids" in package.outputs:
+        said.append("it gives class ids without scores: there is no confidence, and score_threshold has no effect")
+    return package, said
+
+
+def _labels(role: Role, outputs: Mapping[str, Sequence[Values]], wishes: Wishes, hints: Hints) -> tuple[LabelSet, str]:
+    """Return the classes, and words on where they come from."""
+    count = 2 if role.classes == 1 else role.classes
+    words = ""
+    if wishes.labels is not None:
+        labels = wishes.labels
+    elif hints.names and (not count or len(hints.names) == count):
+        labels = named(hints.names)
+    elif role.classes == 1:
+        labels = LabelSet((LabelClass(0, "background", (0, 0, 0)), LabelClass(1, "foreground", (0, 192, 64), True)))
+        words = " (--classes FILE gives them other names)"
+    else:
+        what = f"{role.classes} classes" if role.classes else "class ids"
+        but = f"; {', '.join(hints.sources)} has {len(hints.names)} names" if hints.names else ""
+        raise ConfigError(f"output `{role.name}` has {what}{but}; say their names: --classes NAME or FILE")
+    shape = tuple(outputs[role.name][0].shape)
+    if count and len(labels) != count:
+        raise ConfigError(f"output `{role.name}` is {shape}, {count} classes; {len(labels)} classes were given")
+    highest = max(int(v.max()) for v in outputs[role.name]) if role.role == "class_ids" else 0
+    if highest >= len(labels):
+        raise ConfigError(f"output `{role.name}` has the class id {highest}; {len(labels)} classes were given")
+    if wishes.objects is None:
+        return labels, words
+    unknown = [name for name in wishes.objects if name.casefold() not in {c.name.casefold() for c in labels.classes}]
+    if unknown:
+        raise ConfigError(f"--objects: there is no class {unknown[0]!r}; there are {', '.join(labels.names)}")
+    chosen = labels.ids_named({name.casefold() for name in wishes.objects})
+    return LabelSet(tuple(replace(c, is_object=c.id in chosen) for c in labels.classes)), words
+
+
+def _multiple(original: Original, hints: Hints, shape: Sequence[int], role: Role, resize: str) -> int:
+    """Return what the sides of the input, or of what is filled of it, are multiples of."""
+    if resize == "stretch":
+        return 1
+    if resize == "keep-aspect":
+        multiple = hints.multiple or MULTIPLE
+        if not takes(original, 1, tuple(side + multiple for side in original.size)):  # type: ignore[arg-type]
+            raise ModelError(
+                f"{original.path} says that it takes any size, but runs at {size_text(original.size)} only; use "
+                "--resize stretch or letterbox"
+            )
+        return multiple
+    rows = [side for side in shape if side != 1][0 if role.axis != 1 or role.classes == 1 else 1]
+    return max(1, math.ceil(original.size[0] / rows))
+
+
+def _adapted(original: Original, roles: Sequence[Role]) -> ov.Model:
+    """Give a model the input and the outputs of a package."""
+    model = original.model.clone()
+    old = model.get_parameters()[0]
+    batch = -1 if original.batches else 1
+    size = [-1, -1] if original.any_size else list(original.size)
+    image = ops.parameter([batch, 3, *size], ov.Type.f32, name="x")
+    node: ov.Node = image
+    if original.channels == 1:
+        weights = np.array(grey_weights(original.color), np.float32).reshape(1, 3, 1, 1)
+        node = ops.reduce_sum(ops.multiply(node, weights), ops.constant([1]), keep_dims=True)
+    if original.channel_axis == 3:
+        node = ops.transpose(node, ops.constant([0, 2, 3, 1]))
+    kind = old.get_element_type()
+    if not kind.is_real():
+        node = ops.round(ops.clamp(node, 0.0, 255.0), "half_to_even")
+    if kind != ov.Type.f32:
+        node = ops.convert(node, kind)
+    for reader in list(old.output(0).get_target_inputs()):
+        reader.replace_source_output(node.output(0))
+    ports = {port_name(port, i): port for i, port in enumerate(model.outputs)}
+    results = []
+    for role, name in zip(roles, _output_names(roles), strict=True):
+        port = to_package(ports[role.name].get_node().input_value(0), role)
+        port.get_tensor().set_names({name})
+        results.append(ops.result(port))
+    return ov.Model(results, [image], "imported")
+
+
+def _output_names(roles: Sequence[Role]) -> list[str]:
+    main = "class_ids" if roles[0].role == "class_ids" else "probabilities"
+    return [main, *["object_probability"] * (len(roles) - 1)]
+
+
+def _write(
+    original: Original, model: ov.Model, roles: Sequence[Role], labels: LabelSet, fit: Mapping[str, Any], folder: Path
+) -> ModelPackage:
+    folder.mkdir(parents=True, exist_ok=True)
+    ov.save_model(model, folder / "model.xml", compress_to_fp16=False)  # the weights stay as they are
+    height, width = original.size
+    normalised = {"mean": list(original.mean), "scale": list(original.scale)}
+    description = {
+        "format": FORMAT_VERSION,
+        "name": folder.name,
+        "made_with": f"cmt_seg_ros {__version__}",
+        "precision": "fp16",
+        "input": {
+            "height": height, "width": width, "color": original.color, **normalised, **fit,
+            "max_batch": 0 if original.batches else 1,
+        },
+        "outputs": _output_names(roles),
+        "classes": labels.to_list(),
+        "data": [{"name": original.path.name, "source": "imported", "terms": "not stated"}],
+        "terms": "Not stated: those of the model that was imported. Fill in data and terms in model.yaml before you "
+        "pass this model on.",
+        "reproduce": f"cmt-seg import {original.path.name}",
+        "imported": {
+            "file": original.path.name,
+            "sha256": hashlib.sha256(original.path.read_bytes()).hexdigest(),
+            "output": roles[0].name,
+        },
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in RUNTIME_FILES},
+    }  # fmt: skip
+    write_whole(folder / "model.yaml", yaml.safe_dump(description, sort_keys=False, width=100))
+    return ModelPackage.load(str(folder))
+
+
+def _check(
+    original: Original, compiled: ov.CompiledModel, package: ModelPackage, role: Role, images: Sequence[U8]
+) -> None:
+    """Compare the package with the bare model, at the model's own size.
+
+    Raises:
+        ModelError: they label too many pixels differently.
+    """
+    height, width = original.size
+    pipeline = Pipeline(SegmentationConfig(model=str(package.folder), device="CPU", precision="f32"))
+    equal = []
+    for image in images:
+        seen = cv2.resize(image, (width, height))
+        expected = _by_hand(original.infer(compiled, seen)[role.name], role, (height, width))
+        found = pipeline.process([Frame("import", 0, seen)])[0].class_ids
+        equal.append(float(np.mean(found == expected)))
+    if min(equal) < AGREEMENT:
+        raise ModelError(
+            f"the package of {original.path} labels {min(equal):.2%} of the pixels of an image as the model itself "
+            f"does; {AGREEMENT:.1%} are needed"
+        )
+
+
+def _by_hand(values: Values, role: Role, size: tuple[int, int]) -> U8:
+    """Return the class ids of what the bare model gave, (H, W)."""
+    if role.role == "class_ids":
+        plane = values.reshape([side for side in values.shape if side != 1]).astype(np.uint8)
+        return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    scores = values[0] if role.axis == 3 else values[0].transpose(1, 2, 0)
+    scores = scores.astype(np.float32)
+    if role.role == "logits":
+        grown = np.exp(scores - scores.max(axis=2, keepdims=True))
+        scores = grown / grown.sum(axis=2, keepdims=True) if role.classes > 1 else 1 / (1 + np.exp(-scores))
+    planes = [cv2.resize(np.ascontiguousarray(scores[:, :, k]), size[::-1]) for k in range(scores.shape[2])]
+    found = np.argmax(planes, axis=0) if len(planes) > 1 else planes[0] > 0.5
+    return np.asarray(found).astype(np.uint8)
+
+
+@cache
+def _street() -> U8:
+    return StreetScene(320, 180, frames=1, seed=1).frame(0).pixels
+
+
+def _noise(size: tuple[int, int]) -> U8:
+    return np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+
+
+def _what(original: Original, role: Role) -> str:
+    kind = {
+        "logits": "scores, to which a softmax was added",
+        "probabilities": "probabilities",
+        "class_ids": "class ids",
+    }
+    words = (
+        kind[role.role]
+        if role.classes != 1
+        else "one channel: " + ("sigmoid added" if role.role == "logits" else "0-1")
+    )
+    return f"output `{role.name}` has {words}"

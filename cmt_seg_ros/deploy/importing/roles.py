@@ -1,0 +1,138 @@
+"""Roles: what each output of a foreign model is, found out from its shape and from its values in trial runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from openvino import Output, Type
+from openvino import opset13 as ops
+
+from cmt_seg_ros.errors import ModelError
+from cmt_seg_ros.labels import IGNORE_ID
+from cmt_seg_ros.text import printable
+
+ROLES = ("logits", "probabilities", "class_ids", "object_probability", "ignore")
+Values = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Role:
+    """One output and what is made of it.
+
+    Attributes:
+        name: of the output, as the model has it.
+        role: one of ROLES.
+        axis: of the classes; -1: there is none.
+        classes: how many; 0: class ids, whose number is not known.
+    """
+
+    name: str
+    role: str
+    axis: int = -1
+    classes: int = 0
+
+
+def find_roles(
+    outputs: Mapping[str, Sequence[Values]], given: Mapping[str, str], size: tuple[int, int], names: int
+) -> list[Role]:
+    """Find the output that masks are made of, and that of objectness where there is one.
+
+    Args:
+        outputs: by name, its values in each of several trial runs.
+        given: roles that the user has named, by output.
+        size: (height, width) of the input in these runs.
+        names: how many classes are known by name; 0: unknown.
+
+    Raises:
+        ModelError: none is understood, or several might be meant.
+    """
+    for name, wanted in given.items():
+        if name not in outputs:
+            raise ModelError(f"--output {name}={wanted}: the model has no such output; {described(outputs)}")
+    found = []
+    for name, values in outputs.items():
+        role = _role(name, values, given.get(name, ""), size, names)
+        if role is not None and role.role != "ignore":
+            found.append(role)
+    objects = [role for role in found if role.role == "object_probability"]
+    masks = [role for role in found if role not in objects]
+    if names and len(masks) > 1:
+        masks = [role for role in masks if role.classes == names] or masks
+    if len(masks) > 1 and len({role.classes for role in masks}) == 1 and "out" in (role.name for role in masks):
+        masks = [role for role in masks if role.name == "out"]  # torchvision's; the other one is auxiliary
+    if not masks:
+        allowed = "|".join(ROLES)
+        raise ModelError(
+            f"no output is understood; {described(outputs)}; class scores are (1, C, h, w) or (1, h, w, C), class ids "
+            f"(1, h, w), for an image of {size[1]}x{size[0]}; say what one is: --output NAME={allowed}"
+        )
+    if len(masks) > 1 or len(objects) > 1:
+        several = ", ".join(f"{role.name} ({role.role})" for role in found)
+        raise ModelError(
+            f"several outputs might be meant: {printable(several)}; put others aside: --output NAME=ignore"
+        )
+    return masks + objects
+
+
+def described(outputs: Mapping[str, Sequence[Values]]) -> str:
+    """List outputs with their shapes."""
+    words = [f"`{name}` {tuple(values[0].shape)} {values[0].dtype}" for name, values in outputs.items()]
+    return f"the model gives {printable(', '.join(words))}"
+
+
+def _role(name: str, values: Sequence[Values], given: str, size: tuple[int, int], names: int) -> Role | None:
+    """Return what an output is; None: nothing that masks are made of."""
+    if given == "ignore":
+        return Role(name, given)
+    shape, floats = values[0].shape, np.issubdtype(values[0].dtype, np.floating)
+    low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
+    whole = all(bool(np.equal(np.mod(v, 1), 0).all()) for v in values) and low >= 0 and high < IGNORE_ID
+    plane = [side for side in shape if side != 1]
+    ids = whole and len(plane) == 2 and len(shape) <= 4 and _fits(plane[0], plane[1], size)
+    # One channel of 0 and 1 in float is a mask of one class; all other whole numbers are ids.
+    if given == "class_ids" or (not given and ids and (high > 1 or not floats)):
+        if not ids:
+            what = f"{tuple(shape)}, values from {low:g} to {high:g}"
+            raise ModelError(f"--output {name}=class_ids: it is {what}; ids are (1, h, w), whole numbers from 0 to 254")
+        extra = [axis for axis in range(1, len(shape)) if shape[axis] == 1]
+        return Role(name, "class_ids", extra[0] if len(shape) == 4 else -1)
+    planes = {1: shape[2:], 3: shape[1:3]} if len(shape) == 4 and shape[0] == 1 else {}
+    axes = [axis for axis, (rows, columns) in planes.items() if _fits(rows, columns, size)]
+    if len(axes) == 2:  # both might be: the one whose classes are known by name, else the shorter one
+        axes = [axis for axis in axes if shape[axis] == names] or sorted(axes, key=lambda axis: shape[axis])
+    if not axes:
+        if given:
+            raise ModelError(f"--output {name}={given}: it is {tuple(shape)}; scores are (1, C, h, w) or (1, h, w, C)")
+        return None
+    axis = axes[0]
+    if given == "object_probability" and shape[axis] != 1:
+        raise ModelError(f"--output {name}={given}: it is {tuple(shape)}; one channel is needed")
+    return Role(name, given or ("probabilities" if low >= 0 and high <= 1 else "logits"), axis, shape[axis])
+
+
+def _fits(rows: int, columns: int, size: tuple[int, int]) -> bool:
+    """Tell whether a plane has the shape of the image, at most twice as large, with room for rounding."""
+    down, across = size[0] / rows, size[1] / columns
+    return min(rows, columns) > 1 and abs(across - down) <= 0.2 * max(across, down) and down >= 0.5
+
+
+def to_package(port: Output, role: Role) -> Output:
+    """Append what makes an output of a package of one of the model: (N, C, h, w) probabilities or (N, h, w) ids."""
+    scores = ops.convert(port, Type.f32).output(0)
+    if role.role == "class_ids":
+        if len(port.get_partial_shape()) == 2:
+            return ops.unsqueeze(scores, ops.constant(0)).output(0)
+        return scores if role.axis < 0 else ops.squeeze(scores, ops.constant([role.axis])).output(0)
+    if role.axis == 3:
+        scores = ops.transpose(scores, ops.constant([0, 3, 1, 2])).output(0)
+    if role.classes > 1:
+        return ops.softmax(scores, 1).output(0) if role.role == "logits" else scores
+    positive = ops.sigmoid(scores).output(0) if role.role == "logits" else scores
+    if role.role == "object_probability":
+        return positive
+    rest = ops.subtract(ops.constant(np.float32(1)), positive)
+    return ops.concat([rest.output(0), positive], axis=1).output(0)

@@ -1,0 +1,98 @@
+"""Networks as other people make them: files with tiny random weights, and what each gives, by numpy alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+RNG = np.random.default_rng(0)
+WEIGHTS = RNG.normal(0, 1, (19, 3, 3, 3)).astype(np.float32)
+CLASSES = 5
+
+
+def network(x: Any, classes: int, stride: int = 1) -> Any:
+    """Scores of NCHW: two blurs, so that neighbours are alike, then one convolution."""
+    box = np.full((3, 1, 1, 5, 5), 0.04, np.float32)
+    for _ in range(2):
+        x = ops.group_convolution(x, box, [1, 1], [2, 2], [2, 2], [1, 1])
+    return ops.convolution(x, WEIGHTS[:classes], [stride, stride], [1, 1], [1, 1], [1, 1])
+
+
+def save(path: Path, parameter: Any, outputs: dict[str, Any], info: dict[str, dict[str, str]] | None = None) -> Path:
+    """Write an OpenVINO IR with named outputs."""
+    for name, node in outputs.items():
+        port = node if isinstance(node, ov.Output) else node.output(0)
+        port.get_tensor().set_names({name})
+    model = ov.Model([*outputs.values()], [parameter], "foreign")
+    for section, values in (info or {}).items():
+        for key, value in values.items():
+            model.set_rt_info(value, [section, key])
+    ov.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+def image_input(shape: list[int], kind: ov.Type = ov.Type.f32) -> Any:
+    """Input named ``image``."""
+    parameter = ops.parameter(shape, kind, name="image")
+    parameter.output(0).get_tensor().set_names({"image"})
+    return parameter
+
+
+def write_ir(path: Path, kind: str) -> Path:
+    """Write one of the IRs that the tests import; the size is 64x96 where it is fixed."""
+    fixed, last = [1, 3, 64, 96], [1, 64, 96, 3]
+    if kind == "nhwc":
+        x = image_input(last)
+        scores = network(ops.transpose(x, ops.constant([0, 3, 1, 2])), CLASSES)
+        return save(path, x, {"y": ops.softmax(ops.transpose(scores, ops.constant([0, 2, 3, 1])), 3)})
+    if kind == "u8":
+        x = image_input(last, ov.Type.u8)
+        values = ops.multiply(ops.transpose(ops.convert(x, "f32"), ops.constant([0, 3, 1, 2])), np.float32(1 / 255))
+        return save(path, x, {"y": network(values, CLASSES)})
+    x = image_input([-1, 3, -1, -1] if kind in ("dynamic", "quarter", "auxiliary") else fixed)
+    if kind == "quarter":
+        return save(path, x, {"logits": network(x, 19, stride=4)})
+    if kind in ("sigmoid", "one-logit"):
+        score = network(x, 1)
+        return save(path, x, {"y": ops.sigmoid(score) if kind == "sigmoid" else score})
+    if kind == "auxiliary":
+        return save(path, x, {"out": network(x, CLASSES), "aux": network(x, CLASSES, stride=2)})
+    if kind == "objects":
+        return save(path, x, {"classes": ops.softmax(network(x, CLASSES), 1), "object": ops.sigmoid(network(x, 1))})
+    if kind == "ids":  # as DeepLab has them: up-sampled and ranked in the graph
+        best = ops.topk(network(x, CLASSES), ops.constant(1), 1, "max", "value", index_element_type="i64")
+        return save(path, x, {"ids": ops.squeeze(best.output(1), ops.constant([1]))})
+    if kind == "flat":
+        return save(path, x, {"y": ops.reshape(network(x, CLASSES), ops.constant([1, CLASSES, -1]), False)})
+    if kind == "not-finite":
+        return save(path, x, {"y": ops.log(ops.subtract(network(x, CLASSES), np.float32(1e6)))})
+    return save(path, x, {"y": network(x, CLASSES)})
+
+
+def write_onnx(path: Path, ids: bool, metadata: dict[str, str] | None = None) -> Path:
+    """Write an ONNX of any size: logits NCHW, or int64 class ids (1, h, w)."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = numpy_helper.from_array(WEIGHTS[:CLASSES], "weights")
+    box = numpy_helper.from_array(np.full((3, 1, 5, 5), 0.04, np.float32), "box")
+    nodes = [
+        helper.make_node("Conv", ["pixel_values", "box"], ["blurred"], group=3, pads=[2, 2, 2, 2]),
+        helper.make_node("Conv", ["blurred", "box"], ["smooth"], group=3, pads=[2, 2, 2, 2]),
+        helper.make_node("Conv", ["smooth", "weights"], ["logits"], pads=[1, 1, 1, 1]),
+    ]
+    result = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", CLASSES, "h", "w"])
+    if ids:
+        nodes.append(helper.make_node("ArgMax", ["logits"], ["ids"], axis=1, keepdims=0))
+        result = helper.make_tensor_value_info("ids", TensorProto.INT64, ["n", "h", "w"])
+    image = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["n", 3, "h", "w"])
+    graph = helper.make_graph(nodes, "foreign", [image], [result], [box, weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    helper.set_model_props(model, metadata or {})
+    onnx.save(model, path)
+    return path
