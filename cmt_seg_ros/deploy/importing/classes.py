@@ -38,7 +38,7 @@ def named(names: Sequence[str]) -> LabelSet:
         if folded == [name.casefold() for name in labels.names]:
             return labels
     return LabelSet(
-        tuple(LabelClass(k, name, _color(k), name.casefold() in _usual_objects()) for k, name in enumerate(names))
+        tuple(LabelClass(k, name, _color(k, name), name.casefold() in _usual_objects()) for k, name in enumerate(names))
     )
 
 
@@ -57,9 +57,9 @@ def known_names() -> list[str]:
     return [path.stem for path in sorted(KNOWN_CLASSES.glob("*.yaml")) if "classes" in read_yaml(path)]
 
 
-def _color(number: int) -> tuple[int, int, int]:
+def _color(number: int, name: str) -> tuple[int, int, int]:
     """Return the colour of a class by the rule of PASCAL VOC: its bits, spread over red, green and blue."""
-    number += 1  # 0 would be black, as unlabelled is
+    number = 0 if name.casefold() == "background" else number + 1  # 0 is black
     red, green, blue = (
         sum((number >> (3 * bit + channel) & 1) << (7 - bit) for bit in range(3)) for channel in range(3)
     )
