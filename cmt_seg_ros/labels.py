@@ -187,6 +187,11 @@ def read_classes(root: Path) -> LabelSet:
     return LabelSet.from_list(class_entries(path, values, "classes"))
 
 
+def known_names() -> list[str]:
+    """List the data sets whose classes are known by name; of some only unions of another one's classes are."""
+    return [path.stem for path in sorted(KNOWN_CLASSES.glob("*.yaml")) if "classes" in read_yaml(path)]
+
+
 def data_set_of(folder: Path) -> Path | None:
     """Find the data set whose labels or masks a folder has: itself or one of the two above it, by its class list.
 

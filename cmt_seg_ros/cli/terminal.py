@@ -16,7 +16,7 @@ from cmt_seg_ros.config.fields import renames, renaming
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.evaluation.scores.summary import Summary
 from cmt_seg_ros.evaluation.scores.tables import result_rows
-from cmt_seg_ros.labels import KNOWN_CLASSES, LabelSet, read_classes
+from cmt_seg_ros.labels import KNOWN_CLASSES, LabelSet, known_names, read_classes
 from cmt_seg_ros.runtime.model_package import ModelPackage, available
 from cmt_seg_ros.sources.masks import OBJECT
 from cmt_seg_ros.text import printable
@@ -113,8 +113,7 @@ def class_list(name: str, option: str = "--legend") -> LabelSet | None:
         return read_classes(Path(name))
     if name in available() or (Path(name) / "model.yaml").is_file():
         return ModelPackage.load(name).labels
-    listed = sorted(path.stem for path in KNOWN_CLASSES.glob("*.yaml"))
-    known = ", ".join([*([BINARY] if option == MASK_CLASSES else []), *listed, *available()])
+    known = ", ".join([*([BINARY] if option == MASK_CLASSES else []), *known_names(), *available()])
     raise ConfigError(
         f"{option} {name!r} is not known; give one of {known}, or a folder with model.yaml or classes.yaml"
     )

@@ -212,7 +212,7 @@ def test_an_old_name_of_a_parameter_is_taken_and_the_new_one_told(
         (["--masks", "MASKS", "--fps", "0"], "--fps is 0; it must be over 0"),
         (["--masks", "MASKS", "--fps", "nan"], "--fps is nan; it must be over 0"),
         (["--masks", "MASKS", "--frames", "-1"], "--frames is -1"),
-        (["--masks", "MASKS", "--legend", "nonsense"], "--mask-classes 'nonsense' is not known; give one of binary, c"),
+        (["--masks", "MASKS", "--legend", "nonsense"], "--mask-classes 'nonsense' is not known; give one of binary, a"),
         (["--masks", "MASKS", "--labels", "MASKS"], "nothing says what the class ids in"),
         (["--masks", "MASKS", "--labels", "MASKS", "--mask-classes", "binary"], "class ids, which are not binary"),
         (["--masks", "MASKS", "--set", "speed=1"], "there is no parameter 'speed'; there are min_area_fraction"),

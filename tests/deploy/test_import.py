@@ -13,11 +13,11 @@ import pytest
 from support.foreign_models import CLASSES, write_ir, write_onnx
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.deploy.importing.classes import known_names, named, read_class_file
+from cmt_seg_ros.deploy.importing.classes import named, read_class_file
 from cmt_seg_ros.deploy.importing.original import Wishes
 from cmt_seg_ros.deploy.importing.package import import_model
 from cmt_seg_ros.errors import CmtSegError, ConfigError, ModelError
-from cmt_seg_ros.labels import read_classes
+from cmt_seg_ros.labels import known_names, read_classes
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.street import StreetScene

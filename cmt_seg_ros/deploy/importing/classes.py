@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.labels import KNOWN_CLASSES, LabelClass, LabelSet, read_classes
+from cmt_seg_ros.labels import LabelClass, LabelSet, known_names, read_classes
 from cmt_seg_ros.text import printable
 
 
@@ -50,11 +50,6 @@ def _known() -> tuple[LabelSet, ...]:
 @cache
 def _usual_objects() -> frozenset[str]:
     return frozenset(c.name.casefold() for labels in _known() for c in labels.classes if c.is_object)
-
-
-def known_names() -> list[str]:
-    """List the data sets whose classes are known by name."""
-    return [path.stem for path in sorted(KNOWN_CLASSES.glob("*.yaml")) if "classes" in read_yaml(path)]
 
 
 def _color(number: int, name: str) -> tuple[int, int, int]:
