@@ -8,8 +8,10 @@ camera are between the two fronts), so these two groups need no common order.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import partial
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Protocol
 
 import cv2
@@ -21,13 +23,13 @@ from cmt_seg_ros.street.actors import Actor, Traffic
 from cmt_seg_ros.street.bodies import Patch, Place, draw_car, draw_person, draw_shadow, soft_box
 from cmt_seg_ros.street.camera import CameraPath, View, make_path
 from cmt_seg_ros.street.canvas import Canvas
-from cmt_seg_ros.street.cars import PAINTS, make_cars
+from cmt_seg_ros.street.cars import PAINTS, CarMesh, make_cars
 from cmt_seg_ros.street.facades import make_buildings, make_fences
-from cmt_seg_ros.street.furniture import make_furniture
+from cmt_seg_ros.street.furniture import Furniture, make_furniture
 from cmt_seg_ros.street.ground import GroundMaker
 from cmt_seg_ros.street.impostors import PX_PER_M, Impostors
-from cmt_seg_ros.street.layout import BLOCK_M, Block, Layout, Plant, Post, make_style
-from cmt_seg_ros.street.light import Shader, make_light
+from cmt_seg_ros.street.layout import BLOCK_M, Block, Layout, Plant, Post, StreetStyle, make_style
+from cmt_seg_ros.street.light import Light, Shader, make_light
 from cmt_seg_ros.street.lots import LotPainter
 from cmt_seg_ros.street.noise import rng_of, to_u8
 from cmt_seg_ros.street.people import riding, walking
@@ -48,6 +50,33 @@ _PHASE_STEP = 2 * math.pi / _PHASES
 
 class _Draw(Protocol):
     def __call__(self, view: View, place: Place, haze: float) -> Patch | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Scenery:
+    """What a street of a seed is made of, whatever the camera; while a frame is drawn, its ``lock`` is held."""
+
+    light: Light
+    style: StreetStyle
+    shader: Shader
+    lots: LotPainter
+    trees: Sequence[list[U8]]
+    furniture: Mapping[str, Furniture]
+    cars: Sequence[tuple[CarMesh, CarMesh]]
+    layout: Layout
+    terrain: Terrain
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@lru_cache(maxsize=3)
+def _scenery_of(seed: int) -> _Scenery:
+    """Make what takes two seconds; the last three, some 70 MB each, are kept."""
+    light, style, buildings = make_light(seed), make_style(seed), make_buildings(seed)
+    shader = Shader(light)
+    lots = LotPainter(buildings, make_fences(seed), shader)
+    layout = Layout(seed, style, tuple((b.width, b.height) for b in buildings))
+    terrain = Terrain(GroundMaker(seed, style, light), layout, light)
+    return _Scenery(light, style, shader, lots, make_trees(seed, light), make_furniture(), make_cars(), layout, terrain)
 
 
 class StreetScene:
@@ -79,18 +108,13 @@ class StreetScene:
         _check(width, height, fps, frames, seed)
         self.width, self.height, self.fps = width, height, float(fps)
         self.frames, self.seed, self.camera = frames, seed, camera
-        self._light = make_light(seed)
-        self._style = make_style(seed)
-        self._path: CameraPath = make_path(seed, width, height, self._style.hand)
-        self._shader = Shader(self._light)
-        buildings = make_buildings(seed)
-        self._lots = LotPainter(buildings, make_fences(seed), self._shader)
-        self._trees = make_trees(seed, self._light)
-        self._furniture = make_furniture()
-        self._cars = make_cars()
-        self._layout = Layout(seed, self._style, tuple((b.width, b.height) for b in buildings))
-        self._traffic = Traffic(seed, self._style, self._layout, self._path)
-        self._terrain = Terrain(GroundMaker(seed, self._style, self._light), self._layout, self._light)
+        scenery = self._scenery = _scenery_of(seed)
+        self._light, self._shader, self._terrain = scenery.light, scenery.shader, scenery.terrain
+        self._lots, self._trees, self._layout = scenery.lots, scenery.trees, scenery.layout
+        self._furniture, self._cars = scenery.furniture, scenery.cars
+        self._path: CameraPath = make_path(seed, width, height, scenery.style.hand)
+        with scenery.lock:
+            self._traffic = Traffic(seed, scenery.style, self._layout, self._path)
         self._sky = Sky(seed, self._light, (height, width), self._path.intrinsics[0, 0])
         self._contact, self._cast = soft_box(0.45, 0.30), soft_box(0.35, self._light.shadow)
         self._impostors = Impostors()
@@ -111,6 +135,10 @@ class StreetScene:
         """
         if not 0 <= index < self.frames:
             raise IndexError(f"frame {index} does not exist; the scene has frames 0 to {self.frames - 1}")
+        with self._scenery.lock:
+            return self._draw(index)
+
+    def _draw(self, index: int) -> Frame:
         t = index / self.fps
         view = self._path.view_at(t)
         canvas = Canvas((self.height, self.width))
