@@ -60,10 +60,15 @@ def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def quick_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training in float32, as processors without bfloat16 emulate it slowly, and without drawing its curves."""
+def float32_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training in float32, as processors without bfloat16 emulate it slowly."""
     torch = pytest.importorskip("torch", reason="torch is not installed: make test installs it unless TORCH=0")
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+
+
+@pytest.fixture
+def quick_training(float32_training: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training in float32 and without drawing its curves."""
     monkeypatch.setattr("cmt_seg_ros.training.trainer.draw_curves", lambda out: None)
 
 

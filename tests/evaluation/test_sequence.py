@@ -76,21 +76,24 @@ def test_two_runs_give_the_same_but_for_times(tmp_path: Path, tiny: str) -> None
     assert (tmp_path / "a" / "tracks.txt").read_bytes() == (tmp_path / "b" / "tracks.txt").read_bytes()
 
 
-def run_in_process(out: Path, tiny: str, kill_at: int = 0) -> list[int]:
-    """Evaluate 30 frames in a process of its own, which kills itself; the frames it reported."""
+def run_in_process(out: Path, tiny: str, bag: Path, kill_at: int = 0) -> list[int]:
+    """Evaluate a bag in a process of its own, which kills itself; the frames it reported."""
     script = f"""
 import os, signal, sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from pathlib import Path
 from support.clips import job
+from cmt_seg_ros.config import SourceConfig
 from cmt_seg_ros.evaluation import run_writer
+from cmt_seg_ros.evaluation.report import report
 from cmt_seg_ros.evaluation.sequence import evaluate
+report._plots = lambda *arguments: {{}}  # as no_plots
 run_writer.CHECKPOINT_FRAMES = 7
 def progress(done, total):
     print(done, flush=True)
     if done == {kill_at}:
         os.kill(os.getpid(), signal.SIGKILL)
-evaluate(job(Path({str(out)!r}), {tiny!r}, 30, use_images=True), progress)
+evaluate(job(Path({str(out)!r}), {tiny!r}, source=SourceConfig(bag={str(bag)!r}), use_images=True), progress)
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False)
     assert ended.returncode == (-signal.SIGKILL if kill_at else 0), ended.stderr
@@ -99,10 +102,11 @@ evaluate(job(Path({str(out)!r}), {tiny!r}, 30, use_images=True), progress)
 
 def test_a_killed_run_goes_on_without_loss(tmp_path: Path, tiny: str) -> None:
     whole, out = tmp_path / "whole", tmp_path / "killed"
-    assert run_in_process(whole, tiny) == list(range(1, 31))
-    assert run_in_process(out, tiny, kill_at=18) == list(range(1, 19))
+    bag = write_bag(tmp_path / "bag", scene(30))
+    assert run_in_process(whole, tiny, bag) == list(range(1, 31))
+    assert run_in_process(out, tiny, bag, kill_at=18) == list(range(1, 19))
     assert not (out / "summary.json").exists() and (out / "state.npz").exists()
-    assert run_in_process(out, tiny) == list(range(15, 31)), "it begins behind the last checkpoint, frame 14"
+    assert run_in_process(out, tiny, bag) == list(range(15, 31)), "it begins behind the last checkpoint, frame 14"
     summaries = [
         without_times(json.loads((folder / "summary.json").read_text(encoding="utf-8"))) for folder in (out, whole)
     ]

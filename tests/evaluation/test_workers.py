@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.clips import job
+from support.clips import SIZE, job, scene, write_bag
 from support.waiting import DEADLINE_S
 
 from cmt_seg_ros.config import SourceConfig
@@ -28,11 +28,18 @@ from cmt_seg_ros.evaluation.workers import Outcome, in_processes, in_turn, on_cl
 pytestmark = pytest.mark.usefixtures("no_plots")
 
 
-def jobs(out: Path, tiny: str, count: int = 2) -> list[Job]:
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two streets, 40 frames each: processes need not render them."""
+    folder = tmp_path_factory.mktemp("bags")
+    return [str(write_bag(folder / str(seed), scene(40, seed))) for seed in range(2)]
+
+
+def jobs(bags: list[str], out: Path, tiny: str, count: int = 2) -> list[Job]:
     with claimed(out, SEVERAL):
         pass  # as the command does
-    made = [job(out / f"s{k}", tiny, 6, name=f"s{k}", annotate=False) for k in range(count)]
-    return [replace(one, source=replace(one.source, scene_seed=k)) for k, one in enumerate(made)]
+    sources = [SourceConfig(bag=bag, frames=6) for bag in bags[:count]]
+    return [job(out / f"s{k}", tiny, name=f"s{k}", annotate=False, source=source) for k, source in enumerate(sources)]
 
 
 def nothing(job: Job, done: int, total: int) -> None:
@@ -48,10 +55,14 @@ def figures(outcomes: list[Outcome]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def test_processes_give_what_one_after_the_other_gives_and_all_together_add_up(tmp_path: Path, tiny: str) -> None:
+def test_processes_give_what_one_after_the_other_gives_and_all_together_add_up(
+    bags: list[str], tmp_path: Path, tiny: str
+) -> None:
     seen: dict[str, int] = {}
-    alone = list(in_turn(jobs(tmp_path / "a", tiny), nothing))
-    split = list(in_processes(jobs(tmp_path / "b", tiny), 2, lambda job, done, total: seen.update({job.name: done})))
+    alone = list(in_turn(jobs(bags, tmp_path / "a", tiny), nothing))
+    split = list(
+        in_processes(jobs(bags, tmp_path / "b", tiny), 2, lambda job, done, total: seen.update({job.name: done}))
+    )
     assert figures(alone) == figures(split) and set(seen) == {"s0", "s1"}
     whole = combine(tmp_path / "a", alone)
     assert whole["frames"]["in"] == whole["masks"]["frames"] == 12
@@ -66,8 +77,8 @@ def test_processes_give_what_one_after_the_other_gives_and_all_together_add_up(t
     assert json.loads((tmp_path / "a" / "summary.json").read_text(encoding="utf-8"))["masks"] == whole["masks"]
 
 
-def test_a_damaged_bag_is_reported_and_the_others_are_evaluated(tmp_path: Path, tiny: str) -> None:
-    good, bad = jobs(tmp_path / "out", tiny, 2)
+def test_a_damaged_bag_is_reported_and_the_others_are_evaluated(bags: list[str], tmp_path: Path, tiny: str) -> None:
+    good, bad = jobs(bags, tmp_path / "out", tiny, 2)
     (tmp_path / "bad.mcap").write_bytes(b"not a bag")
     bad = replace(bad, source=SourceConfig(bag=str(tmp_path / "bad.mcap")))
     outcomes = sorted(in_processes([bad, good], 2, nothing), key=lambda outcome: outcome.job.name)
@@ -79,9 +90,9 @@ def test_a_damaged_bag_is_reported_and_the_others_are_evaluated(tmp_path: Path, 
     assert whole["sequences"][1]["error"] == outcomes[1].error
 
 
-def test_a_crashed_process_begins_again_where_it_was(tmp_path: Path, tiny: str) -> None:
+def test_a_crashed_process_begins_again_where_it_was(bags: list[str], tmp_path: Path, tiny: str) -> None:
     """It is killed from outside, once it has reported progress."""
-    (one,) = jobs(tmp_path, tiny, 1)
+    (one,) = jobs(bags, tmp_path, tiny, 1)
     one = replace(one, source=replace(one.source, frames=40))
     killed: list[int] = []
 
@@ -99,8 +110,10 @@ def test_a_crashed_process_begins_again_where_it_was(tmp_path: Path, tiny: str) 
     assert figures([outcome]) == figures(alone)
 
 
-def test_a_process_that_always_crashes_is_given_up(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    (one,) = jobs(tmp_path, tiny, 1)
+def test_a_process_that_always_crashes_is_given_up(
+    bags: list[str], tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = jobs(bags, tmp_path, tiny, 1)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # of the processes that are spawned
     (tmp_path / "sitecustomize.py").write_text(
         "import multiprocessing.process as p, os\np.BaseProcess.run = lambda self: os._exit(42)\n"
@@ -133,17 +146,17 @@ if __name__ == "__main__":
             process.wait(DEADLINE_S)
 
 
-def test_a_cluster_gives_the_same(tmp_path: Path, tiny: str, cluster: str) -> None:
-    alone = list(in_turn(jobs(tmp_path / "a", tiny, 2), nothing))
-    spread = list(on_cluster(jobs(tmp_path / "b", tiny, 2), cluster, nothing))
+def test_a_cluster_gives_the_same(bags: list[str], tmp_path: Path, tiny: str, cluster: str) -> None:
+    alone = list(in_turn(jobs(bags, tmp_path / "a", tiny, 2), nothing))
+    spread = list(on_cluster(jobs(bags, tmp_path / "b", tiny, 2), cluster, nothing))
     assert figures(alone) == figures(spread)
 
 
-def test_no_scheduler_is_said(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_scheduler_is_said(bags: list[str], tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="Dask is not installed: make test installs it")
     monkeypatch.setattr(workers, "CONNECT_S", 1.0)
     with pytest.raises(ConfigError, match="no Dask scheduler answers at tcp"):
-        list(on_cluster(jobs(tmp_path, tiny, 1), "tcp://127.0.0.1:1", nothing))
+        list(on_cluster(jobs(bags, tmp_path, tiny, 1), "tcp://127.0.0.1:1", nothing))
 
 
 def _children(pid: int) -> list[int]:
@@ -154,10 +167,11 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def test_who_stops_early_leaves_no_process(tmp_path: Path, tiny: str) -> None:
-    long = [replace(one, source=replace(one.source, frames=5000)) for one in jobs(tmp_path, tiny, 2)]
+def test_who_stops_early_leaves_no_process(bags: list[str], tmp_path: Path, tiny: str) -> None:
+    endless = SourceConfig(frames=5000, **SIZE)
+    long = [replace(one, source=endless) for one in jobs(bags, tmp_path, tiny, 2)]
     seen = threading.Event()
-    outcomes = in_processes([*jobs(tmp_path / "short", tiny, 1), *long], 3, lambda job, done, total: seen.set())
+    outcomes = in_processes([*jobs(bags, tmp_path / "short", tiny, 1), *long], 3, lambda job, done, total: seen.set())
     assert next(outcomes).job.name == "s0" and seen.is_set()  # type: ignore[call-overload]
     outcomes.close()  # type: ignore[attr-defined]
     assert [pid for pid in _children(os.getpid()) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()] == []
