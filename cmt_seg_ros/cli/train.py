@@ -12,6 +12,7 @@ from cmt_seg_ros.errors import ConfigError
 EXAMPLES = """examples:
   cmt-seg train --data camvid --partial idd_lite --out runs/lite
   cmt-seg train --data mine --recipe end-to-end --out runs/mine
+  cmt-seg train --data mine --network unet --out runs/unet
   cmt-seg train --data mine --recipe mine.yaml --from models/cmt-mchh-lite-camvid --out runs/mine
   cmt-seg train --list
   torchrun --nproc-per-node 4 -m cmt_seg_ros.cli.main train --data mine --out runs/mine
@@ -45,7 +46,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     parser.add_argument("--data", type=Path, help="data set folder with train/ and val/")
     parser.add_argument("--partial", type=Path, help="data set folder whose labels are unions of the classes of --data")
     parser.add_argument("--out", type=Path, help="folder for checkpoints, weights, scores and curves")
-    parser.add_argument("--recipe", default="cmt-mchh-lite-camvid", help="name or YAML file (%(default)s)")
+    parser.add_argument("--network", metavar="ROW", help="network of the zoo, trained by its own recipe")
+    parser.add_argument("--recipe", help="name or YAML file (default: that of --network, else cmt-mchh-lite-camvid)")
     parser.add_argument("--from", dest="start", type=Path, metavar="FOLDER", help="start from the weights of this "
                         "model package or stage (default: the lite encoder starts from ImageNet)")  # fmt: skip
     parser.add_argument("--list", action="store_true", help="list the recipes and their stages, then exit")
@@ -93,13 +95,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from cmt_seg_ros.training.curriculum import read_recipe
+    from cmt_seg_ros.training.curriculum import read_recipe, recipe_of
     from cmt_seg_ros.training.distributed import is_first
     from cmt_seg_ros.training.label_check import allowed
     from cmt_seg_ros.training.prepare import load_data
     from cmt_seg_ros.training.trainer import Run
 
-    recipe = read_recipe(args.recipe)
+    name = args.recipe or (recipe_of(args.network) if args.network else "cmt-mchh-lite-camvid")
+    recipe = read_recipe(name)
+    if args.network not in (None, recipe.row):
+        raise ConfigError(f"--recipe {name} trains {recipe.row}, not --network {args.network}; give one of the two")
     first, allow = is_first(), allowed(args.allow)
     # Stage 501: load data.
     labels, space, data, val = load_data(args.data, args.partial, recipe, args.hold_out, allow)
@@ -107,7 +112,7 @@ def _train(args: argparse.Namespace) -> int:
         say(f"501 data: {len(data.main)} labelled, {len(data.partial)} partly labelled, {len(data.synthetic)} "
               f"synthetic images for training, {len(val)} for validation")  # fmt: skip
     about = {
-        "name": args.recipe,
+        "name": name,
         "data": args.data.resolve().name,
         "partial": args.partial.resolve().name if args.partial else "",
         "hold_out": args.hold_out,
@@ -126,7 +131,9 @@ def _list_recipes() -> int:
     from cmt_seg_ros.training.curriculum import RECIPES
 
     for name, recipe in RECIPES.items():
-        table = Table("stage", "batches", "crop", "w1 : w2", "partial + synthetic", "frozen", title=name)
+        table = Table(
+            "stage", "batches", "crop", "w1 : w2", "partial + synthetic", "frozen", title=f"{name} ({recipe.row})"
+        )
         for s in recipe.stages:
             weights = f"{s.weights[0]:.2f} : {s.weights[1]:.2f}"
             shares = f"{s.partial} + {s.synthetic} of {recipe.batch}"

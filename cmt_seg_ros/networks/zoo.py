@@ -2,7 +2,7 @@
 
 A network takes (N, 3, H, W) float images. Calling it returns the Scores that training compares with labels;
 ``deployed`` returns those that masks are made from. ``config`` holds everything needed to rebuild it.
-Training recipes so far build CMT-MCHH only (``training/stage_network.py``).
+Any row can be trained: a recipe names it (``training/recipe.py``).
 """
 
 from __future__ import annotations
@@ -53,11 +53,19 @@ def build(name: str, num_classes: int, object_ids: tuple[int, ...]) -> nn.Module
     Raises:
         ConfigError: no row has that name.
     """
+    return rebuild(described_row(name, num_classes, object_ids))
+
+
+def described_row(name: str, num_classes: int, object_ids: tuple[int, ...]) -> dict[str, Any]:
+    """Return the plain values from which :func:`rebuild` makes a row of the zoo.
+
+    Raises:
+        ConfigError: no row has that name.
+    """
     if name not in ZOO:
         raise ConfigError(f"network is {name!r}; known: {', '.join(ZOO)}")
     row = ZOO[name]
-    config = merged(FAMILIES[row.family][0](num_classes, object_ids).to_dict(), row.choices)
-    return rebuild({"family": row.family, **config})
+    return {"family": row.family, **merged(FAMILIES[row.family][0](num_classes, object_ids).to_dict(), row.choices)}
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

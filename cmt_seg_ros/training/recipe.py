@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from cmt_seg_ros.errors import ConfigError
-from cmt_seg_ros.networks.zoo import merged
+from cmt_seg_ros.networks.zoo import ZOO, merged
 from cmt_seg_ros.training.augmentation import Augmentation
+
+DEFAULT_ROW = "cmt-mchh-lite"
 
 
 @dataclass(frozen=True)
@@ -19,12 +21,14 @@ class Stage:
         name: number and name; also the name of the folder with its weights.
         iterations: number of batches.
         crop: (height, width) in pixels.
-        tasks: tasks that the network has in this stage.
-        hyper: changes to the recipe's hyper-features, for both tasks.
-        weights: (w1, w2) of Equation (1).
+        tasks: CMT-MCHH: tasks that the network has in this stage; of other networks the default.
+        hyper: CMT-MCHH: changes to the recipe's hyper-features, for both tasks.
+        weights: (w1, w2) of Equation (1): of the semantic and of the objectness loss. A network without objectness
+            scores of its own has (1, 0).
         partial: images of each batch that come from partially labelled data.
         synthetic: images of each batch that come from the synthetic street.
         frozen: prefixes of parameter names; these parameters and their BatchNorm statistics are not trained.
+        network: changes to the recipe's network in this stage.
     """
 
     name: str
@@ -36,6 +40,7 @@ class Stage:
     partial: int = 0
     synthetic: int = 0
     frozen: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if abs(sum(self.weights) - 1) > 1e-6 or min(self.weights) < 0:
@@ -53,7 +58,8 @@ class Recipe:
 
     Attributes:
         stages: stages in the order in which they run.
-        network: changes to CmtMchhConfig's defaults.
+        row: network of the zoo that is trained.
+        network: changes to the choices of that row.
         augmentation: augmentation of every stage.
         batch: images per batch, summed over all processes.
         lr: learning rate of randomly initialised layers; falls to 0 over each stage (poly, power 0.9).
@@ -67,6 +73,7 @@ class Recipe:
     """
 
     stages: tuple[Stage, ...]
+    row: str = DEFAULT_ROW
     network: Mapping[str, Any] = field(default_factory=dict)
     augmentation: Augmentation = field(default_factory=Augmentation)
     batch: int = 8
@@ -80,6 +87,8 @@ class Recipe:
     scenes: int = 240
 
     def __post_init__(self) -> None:
+        if self.row not in ZOO:
+            raise ConfigError(f"row is {self.row!r}; the zoo has {', '.join(ZOO)}")
         for stage in self.stages:
             if stage.partial + stage.synthetic >= self.batch:
                 raise ConfigError(
@@ -93,8 +102,14 @@ class Recipe:
         return sum(stage.iterations for stage in self.stages)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for YAML."""
-        return _plain(asdict(self))
+        """Return plain values for YAML; what runs of 0.1 did not record is left out where it has its default."""
+        values = _plain(asdict(self))
+        if self.row == DEFAULT_ROW:
+            del values["row"]
+        for stage in values["stages"]:
+            if not stage["network"]:
+                del stage["network"]
+        return dict(values)
 
     def changed(self, values: Mapping[str, Any]) -> Recipe:
         """Return this recipe with other values, as they stand in a YAML file.

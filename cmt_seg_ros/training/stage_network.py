@@ -9,19 +9,18 @@ from typing import Any
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.files import is_hidden, refuse_lfs_pointer, write_whole
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import EfficientNetLite0
-from cmt_seg_ros.networks.zoo import describe, merged
+from cmt_seg_ros.networks.zoo import describe, described_row, merged, rebuild
 from cmt_seg_ros.training.recipe import Recipe, Stage
 
 
-def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path | None, pretrained: bool) -> CmtMchh:
+def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path | None, pretrained: bool) -> nn.Module:
     """Build the network with which a stage begins.
 
     Args:
@@ -33,9 +32,11 @@ def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path |
         pretrained: without ``before``, start the lite encoder from ImageNet.
 
     Raises:
+        ConfigError: the network does not have what the stage trains.
         ModelError: weights that cannot be read or do not fit.
     """
-    network = CmtMchh(network_config(recipe, stage, labels))
+    network = rebuild(network_description(recipe, stage, labels))
+    encoder = getattr(network, "encoder", None)
     if before is not None:
         path = before / "weights.safetensors"
         refuse_lfs_pointer(path, ModelError)
@@ -43,21 +44,32 @@ def build_network(recipe: Recipe, stage: Stage, labels: LabelSet, before: Path |
             carry_over(network, load_file(path))
         except (OSError, SafetensorError) as error:
             raise ModelError(f"cannot read {path}: {error}") from error
-    elif pretrained and isinstance(network.encoder, EfficientNetLite0):
-        network.encoder.load_imagenet()
+    elif pretrained and isinstance(encoder, EfficientNetLite0):
+        encoder.load_imagenet()
     return network
 
 
-def network_config(recipe: Recipe, stage: Stage, labels: LabelSet) -> CmtMchhConfig:
-    """Return the configuration of one stage: defaults, then the recipe's choices, then the stage's."""
-    values = merged(CmtMchhConfig(len(labels), labels.object_ids).to_dict(), recipe.network)
-    if not set(stage.tasks) <= set(values["tasks"]):
-        raise ConfigError(f"stage {stage.name!r} trains {stage.tasks}, but the recipe's network has {values['tasks']}")
-    values = merged(values, {"semantic": stage.hyper, "objectness": stage.hyper, "tasks": list(stage.tasks)})
-    return CmtMchhConfig.from_dict(values)
+def network_description(recipe: Recipe, stage: Stage, labels: LabelSet) -> dict[str, Any]:
+    """Return what the network of one stage is built from: its row, then the recipe's choices, then the stage's.
+
+    Raises:
+        ConfigError: the network does not have what the stage trains.
+    """
+    values = merged(described_row(recipe.row, len(labels), labels.object_ids), recipe.network)
+    if "tasks" in values:
+        tasks = values["tasks"]
+        if not set(stage.tasks) <= set(tasks):
+            raise ConfigError(f"stage {stage.name!r} trains {stage.tasks}, but the recipe's network has {tasks}")
+        values = merged(values, {"semantic": stage.hyper, "objectness": stage.hyper, "tasks": list(stage.tasks)})
+    elif stage.hyper or stage.weights[1] > 0:
+        raise ConfigError(
+            f"stage {stage.name!r}: {recipe.row} has neither hyper-features nor objectness scores of its own; leave "
+            "hyper out and give weights [1, 0]"
+        )
+    return merged(values, stage.network)
 
 
-def carry_over(network: CmtMchh, weights: dict[str, Tensor]) -> None:
+def carry_over(network: nn.Module, weights: dict[str, Tensor]) -> None:
     """Copy every weight of the previous stage that fits in name and size; the others keep their initial values.
 
     Raises:
@@ -72,7 +84,7 @@ def carry_over(network: CmtMchh, weights: dict[str, Tensor]) -> None:
 
 
 def write_stage(
-    folder: Path, network: CmtMchh, stage: Stage, labels: LabelSet, size: tuple[int, ...], scores: dict[str, Any]
+    folder: Path, network: nn.Module, stage: Stage, labels: LabelSet, size: tuple[int, ...], scores: dict[str, Any]
 ) -> None:
     """Write the weights and their description; meta.yaml is written last and marks the stage as finished.
 

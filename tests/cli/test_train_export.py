@@ -101,6 +101,14 @@ def test_mistakes_are_explained(data: Path, tmp_path: Path, capsys: pytest.Captu
     for arguments, message in (
         (["train", "--recipe", "nope", "--data", str(data), *out], "--recipe is 'nope'; known: cmt-mchh-lite-camvid"),
         (["train", *out], "--data is missing"),
+        (
+            ["train", "--data", str(data), "--network", "lenet", *out],
+            "'lenet'; the zoo has no such network",
+        ),
+        (
+            ["train", "--data", str(data), "--network", "unet", "--recipe", "smoke", *out],
+            "smoke trains cmt-mchh-lite",
+        ),
         (["train", "--data", str(data), "--threads", "0", *out], "--threads is 0; it must be 1 or more"),
         (["train", "--data", str(data), "--from", str(tmp_path), *out], "holds no weights.safetensors"),
         (["train", "--data", str(tmp_path), *out], "classes.yaml does not exist"),

@@ -13,18 +13,37 @@ torch = pytest.importorskip("torch", reason="torch is not installed: make test i
 import openvino as ov  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from cmt_seg_ros.deploy.export import Deployed, to_openvino  # noqa: E402
+from cmt_seg_ros.config import SegmentationConfig  # noqa: E402
+from cmt_seg_ros.deploy.export import Deployed, to_openvino, write_package  # noqa: E402
 from cmt_seg_ros.errors import ConfigError  # noqa: E402
-from cmt_seg_ros.networks.zoo import ZOO, build, describe, merged, rebuild  # noqa: E402
+from cmt_seg_ros.labels import LabelClass, LabelSet  # noqa: E402
+from cmt_seg_ros.networks.zoo import ZOO, build, describe, described_row, merged, rebuild  # noqa: E402
+from cmt_seg_ros.runtime.pipeline import Pipeline  # noqa: E402
+from cmt_seg_ros.structures import Frame  # noqa: E402
+from cmt_seg_ros.training.losses import CoupledLoss  # noqa: E402
 
 OBJECTS = (1, 3)
 # Sum of absolute class scores of the picture below, at seed 0: changes when the network computes something else.
 FIXED_SUMS = {"cmt-mchh-lite": 1474.58, "cmt-mchh-vgg": 1512.75, "unet": 1784.32}
 
 
+# Changes that make each row small; its structure stays.
+HYPER = {"widths": [16, 16, 16]}
+SMALL: dict[str, dict[str, Any]] = {
+    "cmt-mchh-lite": {"semantic": HYPER, "objectness": HYPER},
+    "cmt-mchh-vgg": {"semantic": HYPER, "objectness": HYPER},
+    "unet": {"widths": [8, 16, 16, 16]},
+}
+
+
 def make(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
     return build(name, 5, OBJECTS).eval()
+
+
+def small(name: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return rebuild(merged(described_row(name, 5, OBJECTS), SMALL[name])).eval()
 
 
 def picture(height: int, width: int) -> torch.Tensor:
@@ -44,17 +63,19 @@ def test_scores_have_classes_and_objectness_at_any_size(name: str, size: tuple[i
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_every_parameter_learns(name: str) -> None:
-    network = make(name).train()
+def test_every_parameter_learns_from_the_losses_of_all_tasks(name: str) -> None:
+    network = small(name).train()
     scores = network(picture(64, 96).repeat(2, 1, 1, 1) + 0.1 * torch.randn(2, 3, 64, 96))
-    sum(s.square().mean() for s in scores if s is not None).backward()
+    loss = CoupledLoss([(k,) for k in range(5)], OBJECTS)
+    weights = (1.0, 0.0) if scores.objectness is None else (0.5, 0.5)
+    loss(scores, torch.randint(0, 5, (2, 64, 96)), weights).backward()
     assert not [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
 
 
 @pytest.mark.parametrize("name", ZOO)
 @torch.no_grad()
 def test_saved_is_loaded(name: str, tmp_path: Path) -> None:
-    network = make(name)
+    network = small(name)
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
     again = rebuild(describe(network))
     again.load_state_dict(load_file(tmp_path / "weights.safetensors"))
@@ -65,7 +86,7 @@ def test_saved_is_loaded(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ZOO)
 @torch.no_grad()
 def test_openvino_computes_the_same(name: str) -> None:
-    network = make(name)
+    network = small(name)
     model = to_openvino(network, 64, 96)
     compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for size in ((64, 96), (45, 71)):  # the shape is not baked in
@@ -74,6 +95,25 @@ def test_openvino_computes_the_same(name: str) -> None:
             ("probabilities", "object_probability"), Deployed(network)(picture(*size)), strict=True
         ):
             np.testing.assert_allclose(found[port], expected.numpy(), atol=1e-4)
+
+
+@pytest.mark.usefixtures("quick_export")
+@pytest.mark.parametrize("name", ZOO)
+def test_a_package_and_its_int8_form_segment_a_frame(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("nncf", reason="nncf is not installed: make test installs it")
+    from cmt_seg_ros.deploy.quantize import quantize, write_quantized
+
+    labels = LabelSet(tuple(LabelClass(k, f"class {k}", (k, 0, 0), k in OBJECTS) for k in range(5)))
+    card: dict[str, Any] = {"data": [], "terms": "none", "reproduce": "a test"}
+    package = write_package(small(name), labels, tmp_path / "fp16", (64, 96), card)
+    image = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    int8 = write_quantized(package, quantize(package, [image]), tmp_path / "int8", {})
+    for made in (package, int8):
+        pipeline = Pipeline(SegmentationConfig(model=str(made.folder), device="CPU"))
+        found = pipeline.process([Frame("c", 1, image)])[0]
+        assert found.class_ids.shape == (64, 96) and found.class_ids.max() < 5
+        assert found.objectness is not None and found.confidence is not None
+    assert any(op.get_type_name() == "FakeQuantize" for op in int8.read_ir().get_ops())
 
 
 @pytest.mark.usefixtures("quick_export")

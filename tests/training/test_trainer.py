@@ -22,11 +22,11 @@ from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig  # noqa: E402
 from cmt_seg_ros.networks.zoo import rebuild  # noqa: E402
 from cmt_seg_ros.training import trainer as trainer_module  # noqa: E402
 from cmt_seg_ros.training.batches import Batches, TrainingData  # noqa: E402
-from cmt_seg_ros.training.curriculum import RECIPES, read_recipe, seven_stages  # noqa: E402
+from cmt_seg_ros.training.curriculum import RECIPES, read_recipe, recipe_of, seven_stages  # noqa: E402
 from cmt_seg_ros.training.curves import draw_curves, read_history  # noqa: E402
 from cmt_seg_ros.training.datasets import DataSet, LabelSpace, Sample, render_scenes  # noqa: E402
 from cmt_seg_ros.training.recipe import Recipe, Stage  # noqa: E402
-from cmt_seg_ros.training.stage_network import carry_over, network_config  # noqa: E402
+from cmt_seg_ros.training.stage_network import carry_over, network_description  # noqa: E402
 from cmt_seg_ros.training.trainer import Run, StageRun  # noqa: E402
 
 SMALL = {"semantic": {"widths": [16, 8, 8]}, "objectness": {"widths": [8, 8, 8]}}
@@ -114,6 +114,32 @@ def test_the_seven_stages_run_and_hand_on_their_weights(samples: list[Sample], t
         rebuild(meta["network"]).load_state_dict(values)
 
 
+@pytest.mark.usefixtures("quick_training")
+def test_any_row_of_the_zoo_is_trained(samples: list[Sample], tmp_path: Path) -> None:
+    stages = (Stage("a", 1, (32, 48), weights=(1.0, 0.0)), Stage("b", 2, (32, 48), weights=(1.0, 0.0)))
+    recipe = replace(RECIPE, row="unet", network={"widths": (8, 8, 8)}, stages=stages)
+    scores = make(samples, tmp_path, recipe).run()
+    assert scores["miou"] >= 0 and "objectness_iou" in scores
+    for folder in sorted(p for p in tmp_path.iterdir() if p.is_dir()):
+        meta = yaml.safe_load((folder / "meta.yaml").read_text(encoding="utf-8"))
+        assert (meta["network"]["family"], meta["network"]["widths"]) == ("unet", [8, 8, 8])
+        rebuild(meta["network"]).load_state_dict(load_file(folder / "weights.safetensors"))
+    assert yaml.safe_load((tmp_path / "run.yaml").read_text(encoding="utf-8"))["recipe"]["row"] == "unet"
+    wrong = replace(recipe, stages=(Stage("a", 1, (32, 48)),))
+    with pytest.raises(ConfigError, match=r"unet has neither hyper-features nor objectness .* weights \[1, 0\]"):
+        make(samples, tmp_path / "wrong", wrong).run()
+
+
+def test_each_row_has_its_recipe() -> None:
+    assert recipe_of("cmt-mchh-lite") == "cmt-mchh-lite-camvid" and recipe_of("unet") == "unet-small"
+    assert read_recipe(recipe_of("cmt-mchh-vgg")).row == "cmt-mchh-vgg"
+    with pytest.raises(ConfigError, match="no such network; there are recipes for cmt-mchh-lite, cmt-mchh-vgg, unet"):
+        recipe_of("lenet")
+    with pytest.raises(ConfigError, match="row is 'lenet'; the zoo has cmt-mchh-lite"):
+        replace(RECIPE, row="lenet")
+    assert "row" not in RECIPES["smoke"].to_dict() and "network" not in RECIPES["smoke"].to_dict()["stages"][0]
+
+
 def test_large_crops_are_larger_than_small_ones() -> None:
     for recipe in RECIPES.values():
         for axis in (0, 1):
@@ -161,9 +187,10 @@ stages:
 """)
     recipe = read_recipe(str(path))
     assert (recipe.batch, recipe.augmentation.dusk, recipe.augmentation.shade) == (4, 0, 0.2)
-    config = network_config(recipe, recipe.stages[0], CAMVID)
-    assert (config.fusion, config.semantic.summing_steps, config.objectness.summing_steps) == ("probabilities", 1, 2)
-    assert config.semantic.concatenated == config.objectness.concatenated == (4, 5)
+    network = network_description(recipe, recipe.stages[0], CAMVID)
+    semantic, objectness = network["semantic"], network["objectness"]
+    assert (network["fusion"], semantic["summing_steps"], objectness["summing_steps"]) == ("probabilities", 1, 2)
+    assert semantic["concatenated"] == objectness["concatenated"] == [4, 5]
     for text, message in (
         ("batch: 4", "base is None"),
         ("base: end-to-end\nbatches: 4", r"\['batches'\] is not known"),
@@ -181,7 +208,7 @@ stages:
         read_recipe("nothing")
     alone = replace(RECIPE, network={"tasks": ["semantic"]})
     with pytest.raises(ConfigError, match="but the recipe's network has"):
-        network_config(alone, RECIPE.stages[1], CAMVID)
+        network_description(alone, RECIPE.stages[1], CAMVID)
 
 
 def test_processes_share_each_batch(samples: list[Sample], tmp_path: Path) -> None:
