@@ -60,6 +60,11 @@ class UNetConfig:
     object_ids: tuple[int, ...]
     widths: tuple[int, ...] = WIDTHS
 
+    def __post_init__(self) -> None:
+        widths = self.widths if isinstance(self.widths, tuple) else ()
+        if len(widths) < 2 or not all(type(width) is int and width > 0 for width in widths):
+            raise ConfigError(f"widths is {self.widths!r}; it must list two levels or more, each of 1 channel or more")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}

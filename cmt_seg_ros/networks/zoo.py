@@ -72,7 +72,8 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     """Return ``base`` with ``changes``; a value that is a mapping changes only the keys it names."""
     result = dict(base)
     for key, value in changes.items():
-        result[key] = {**result.get(key, {}), **value} if isinstance(value, Mapping) else value
+        there = result.get(key)
+        result[key] = {**there, **value} if isinstance(there, Mapping) and isinstance(value, Mapping) else value
     return result
 
 

@@ -43,6 +43,9 @@ class Stage:
     network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for key in ("hyper", "network"):
+            if not isinstance(getattr(self, key), Mapping):
+                raise ConfigError(f"stage {self.name!r}: {key} is {getattr(self, key)!r}; it must be a mapping")
         if abs(sum(self.weights) - 1) > 1e-6 or min(self.weights) < 0:
             raise ConfigError(f"stage {self.name!r}: weights are {self.weights}; they must be 0-1 and sum to one")
         if self.iterations < 1 or len(self.crop) != 2 or min(self.crop) < 32:
@@ -102,10 +105,11 @@ class Recipe:
         return sum(stage.iterations for stage in self.stages)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for YAML; what runs of 0.1 did not record is left out where it has its default."""
+        """Return plain values for YAML, those of CMT-MCHH as 0.1 recorded them, so that its runs can be resumed."""
         values = _plain(asdict(self))
-        if self.row == DEFAULT_ROW:
-            del values["row"]
+        if ZOO[self.row].family == ZOO[DEFAULT_ROW].family:
+            del values["row"]  # the changes say which form it is
+            values["network"] = _plain(merged(ZOO[self.row].choices, self.network))
         for stage in values["stages"]:
             if not stage["network"]:
                 del stage["network"]

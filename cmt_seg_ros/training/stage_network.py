@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -55,7 +56,11 @@ def network_description(recipe: Recipe, stage: Stage, labels: LabelSet) -> dict[
     Raises:
         ConfigError: the network does not have what the stage trains.
     """
-    values = merged(described_row(recipe.row, len(labels), labels.object_ids), recipe.network)
+    row = described_row(recipe.row, len(labels), labels.object_ids)
+    for changes in (recipe.network, stage.network):
+        for key in {"family", "num_classes", "object_ids"} & set(changes):
+            raise ConfigError(f"network: {key} cannot be changed; `row` names the network, the data set its classes")
+    values = merged(row, recipe.network)
     if "tasks" in values:
         tasks = values["tasks"]
         if not set(stage.tasks) <= set(tasks):
@@ -69,17 +74,35 @@ def network_description(recipe: Recipe, stage: Stage, labels: LabelSet) -> dict[
     return merged(values, stage.network)
 
 
+def check_stages(recipe: Recipe, labels: LabelSet) -> None:
+    """Refuse a recipe whose networks cannot be built or lack what a stage trains or freezes; allocates no weights.
+
+    Raises:
+        ConfigError: says which stage and what its network has.
+    """
+    for stage in recipe.stages:
+        with torch.device("meta"):
+            network = rebuild(network_description(recipe, stage, labels))
+        parts = {name for name, _ in network.named_modules() if name}
+        for prefix in stage.frozen:
+            if prefix.rstrip(".") not in parts:
+                known = ", ".join(f"{name}." for name, _ in network.named_children())
+                raise ConfigError(f"stage {stage.name!r}: frozen is {prefix!r}; parts of {recipe.row}: {known}")
+
+
 def carry_over(network: nn.Module, weights: dict[str, Tensor]) -> None:
     """Copy every weight of the previous stage that fits in name and size; the others keep their initial values.
 
     Raises:
-        ModelError: the encoder does not fit.
+        ModelError: nothing fits, or the encoder does not.
     """
     own = network.state_dict()
     fitting = {k: v for k, v in weights.items() if k in own and own[k].shape == v.shape}
     missing = [k for k in own if k.startswith("encoder.") and k not in fitting]
     if missing:
         raise ModelError(f"the encoder of the stage before does not fit: {missing[0]} is missing or of another size")
+    if not any(v.ndim > 0 for v in fitting.values()):  # counters of BatchNorm fit any network
+        raise ModelError("none of the weights fits the network in name and size; they are of another network")
     network.load_state_dict(fitting, strict=False)
 
 

@@ -27,7 +27,7 @@ from cmt_seg_ros.training.datasets import LabelSpace, Sample
 from cmt_seg_ros.training.depthwise import QuickDepthwise
 from cmt_seg_ros.training.losses import CoupledLoss
 from cmt_seg_ros.training.recipe import Recipe
-from cmt_seg_ros.training.stage_network import build_network, claim, finished_scores, write_stage
+from cmt_seg_ros.training.stage_network import build_network, check_stages, claim, finished_scores, write_stage
 
 CHECKPOINT_EVERY = 100
 
@@ -74,6 +74,7 @@ class Run:
         try:
             if self.recipe.batch % world:
                 raise ConfigError(f"batches of {self.recipe.batch} images cannot be shared by {world} processes evenly")
+            check_stages(self.recipe, self.labels)
             claim(self.out, {**self.about, "recipe": self.recipe.to_dict(), "classes": self.labels.to_list()}, rank)
             distributed.wait()
             scores: dict[str, Any] = {}

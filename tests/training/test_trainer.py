@@ -19,7 +19,7 @@ from safetensors.torch import load_file  # noqa: E402
 from cmt_seg_ros.errors import ConfigError, DeviceError, ModelError  # noqa: E402
 from cmt_seg_ros.labels import CAMVID  # noqa: E402
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig  # noqa: E402
-from cmt_seg_ros.networks.zoo import rebuild  # noqa: E402
+from cmt_seg_ros.networks.zoo import build, rebuild  # noqa: E402
 from cmt_seg_ros.training import trainer as trainer_module  # noqa: E402
 from cmt_seg_ros.training.batches import Batches, TrainingData  # noqa: E402
 from cmt_seg_ros.training.curriculum import RECIPES, read_recipe, recipe_of, seven_stages  # noqa: E402
@@ -138,6 +138,39 @@ def test_each_row_has_its_recipe() -> None:
     with pytest.raises(ConfigError, match="row is 'lenet'; the zoo has cmt-mchh-lite"):
         replace(RECIPE, row="lenet")
     assert "row" not in RECIPES["smoke"].to_dict() and "network" not in RECIPES["smoke"].to_dict()["stages"][0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "stage", "message"),
+    [
+        ({"widths": 3}, {}, "widths is 3; it must list two levels or more"),
+        ({"widths": {"a": 1}}, {}, "widths is {'a': 1}; it must list"),
+        ({"widths": [8, 0]}, {}, r"widths is \(8, 0\)"),
+        ({"family": "cmt_mchh"}, {}, "family cannot be changed; `row` names the network"),
+        ({}, {"network": {"num_classes": 3}}, "num_classes cannot be changed"),
+        ({}, {"frozen": ("encoder.",)}, "frozen is 'encoder.'; parts of unet: down., up., classifier."),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused_before_anything_is_written(
+    samples: list[Sample], tmp_path: Path, changes: dict[str, Any], stage: dict[str, Any], message: str
+) -> None:
+    stages = (Stage("a", 1, (32, 48), weights=(1.0, 0.0), **stage),)
+    recipe = replace(RECIPE, row="unet", network={"widths": [8, 8], **changes}, stages=stages)
+    with pytest.raises(ConfigError, match=message):
+        make(samples, tmp_path / "run", recipe).run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_of_cmt_mchh_are_recorded_as_by_0_1() -> None:
+    recipe = RECIPES["cmt-mchh-vgg-camvid"]
+    assert recipe.row == "cmt-mchh-vgg" and "row" not in recipe.to_dict()
+    assert recipe.to_dict()["network"]["encoder"] == "vgg" and RECIPES["unet-small"].to_dict()["row"] == "unet"
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    network = build("unet", 3, (1,))
+    with pytest.raises(ModelError, match="none of the weights fits"):
+        carry_over(network, CmtMchh(CmtMchhConfig(3, (1,))).state_dict())
 
 
 def test_large_crops_are_larger_than_small_ones() -> None:
