@@ -51,19 +51,20 @@ def measure(batch: int, rounds: int) -> dict[str, list[float]]:
 
     from cmt_seg_ros.networks.zoo import build
     from cmt_seg_ros.training.depthwise import QuickDepthwise
-    from cmt_seg_ros.training.losses import CoupledLoss
+    from cmt_seg_ros.training.losses import LabelMeaning
+    from cmt_seg_ros.training.tasks import TaskLosses
 
     network = build("cmt-mchh-lite", 11, (8, 9, 10)).to(memory_format=torch.channels_last).train()
-    loss = CoupledLoss([(i,) for i in range(11)], (8, 9, 10))
+    losses = TaskLosses({"semantic": 2 / 3, "objectness": 1 / 3}, LabelMeaning([(i,) for i in range(11)], (8, 9, 10)))
     x = torch.randn(batch, 3, *CROP).contiguous(memory_format=torch.channels_last)
-    target = torch.randint(0, 11, (batch, *CROP))
+    targets = {"labels": torch.randint(0, 11, (batch, *CROP)), "objects": torch.randint(0, 2, (batch, *CROP))}
     times: dict[str, list[float]] = {"PyTorch's own": [], "quick": []}
     for number in range(rounds + 1):
         for name, values in times.items():
             begin = time.perf_counter()
             with QuickDepthwise() if name == "quick" else nullcontext(), torch.autocast("cpu", torch.bfloat16):
                 scores = network(x)
-            loss(scores, target).backward()
+            losses.total(losses(scores, targets)).backward()
             network.zero_grad()
             if number:
                 values.append(time.perf_counter() - begin)

@@ -132,10 +132,10 @@ def _list_recipes() -> int:
 
     for name, recipe in RECIPES.items():
         table = Table(
-            "stage", "batches", "crop", "w1 : w2", "partial + synthetic", "frozen", title=f"{name} ({recipe.row})"
+            "stage", "batches", "crop", "weights", "partial + synthetic", "frozen", title=f"{name} ({recipe.row})"
         )
         for s in recipe.stages:
-            weights = f"{s.weights[0]:.2f} : {s.weights[1]:.2f}"
+            weights = ", ".join(f"{task} {weight:.2f}" for task, weight in s.task_weights.items() if weight)
             shares = f"{s.partial} + {s.synthetic} of {recipe.batch}"
             crop = f"{s.crop[1]}x{s.crop[0]}"
             table.add_row(s.name, str(s.iterations), crop, weights, shares, " ".join(s.frozen) or "nothing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from cmt_seg_ros.networks.scores import INPUT_MEAN, INPUT_SCALE
+from cmt_seg_ros.structures import U8
 from cmt_seg_ros.training.augmentation import augment
 from cmt_seg_ros.training.copy_paste import CutOut, cut_outs
 from cmt_seg_ros.training.datasets import LabelSpace, Sample, class_weights
+from cmt_seg_ros.training.losses import Array
 from cmt_seg_ros.training.recipe import Recipe, Stage
 
 
@@ -61,12 +63,22 @@ class Batches:
         data: samples to draw from.
         recipe: gives batch size, seed and augmentation.
         stage: gives the crop and the shares of partial and synthetic samples.
+        targets: makes what the losses need of the (H, W) uint8 labels of a crop: arrays of that shape by name.
         rank: number of this process.
         world: number of processes that share each batch.
     """
 
-    def __init__(self, data: TrainingData, recipe: Recipe, stage: Stage, rank: int = 0, world: int = 1) -> None:
-        self.data, self.recipe, self.stage, self.rank, self.world = data, recipe, stage, rank, world
+    def __init__(
+        self,
+        data: TrainingData,
+        recipe: Recipe,
+        stage: Stage,
+        targets: Callable[[U8], Mapping[str, Array]],
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.data, self.recipe, self.stage, self.targets = data, recipe, stage, targets
+        self.rank, self.world = rank, world
         self.key = zlib.crc32(stage.name.encode())
         partial = stage.partial if data.partial else 0
         synthetic = stage.synthetic if data.synthetic else 0
@@ -75,8 +87,8 @@ class Batches:
         self.styles = [*data.main, *data.partial]
         self.area_px = float(data.main[0].labels.size)
 
-    def batch(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """Return this process's part: (n, 3, h, w) float network input and (n, h, w) int64 labels."""
+    def batch(self, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return this process's part: (n, 3, h, w) float network input, and the targets, (n, h, w) each, by name."""
         picked = [sample for pool, count in self.shares for sample in self._draw(pool, count, iteration)]
         crops = []
         for k in range(self.rank, len(picked), self.world):
@@ -86,7 +98,8 @@ class Batches:
             crops.append(augment(picked[k], self.stage.crop, rng, self.recipe.augmentation, self.area_px, self.styles,
                                  cut_outs, self.data.rare))  # fmt: skip
         images, labels = zip(*crops, strict=True)
-        return to_input(np.stack(images)), torch.from_numpy(np.stack(labels)).long()
+        made = [self.targets(one) for one in labels]
+        return to_input(np.stack(images)), {k: torch.from_numpy(np.stack([m[k] for m in made])) for k in made[0]}
 
     def _draw(self, samples: list[Sample], count: int, iteration: int) -> list[Sample]:
         """Draw every sample once an epoch, in an order shuffled by seed and epoch."""

@@ -38,7 +38,7 @@ def draw_curves(run: Path) -> Path:
     batches = [row["batch"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5), constrained_layout=True)
     left.plot(batches, [row["loss"] for row in rows], ".-", color="tab:gray")
-    left.set(title="training loss", xlabel="batch", ylabel="coupled loss, Equation (1)")
+    left.set(title="training loss", xlabel="batch", ylabel="weighted sum of the tasks' losses")
     # Objectness alone (stage 502) has no mIoU.
     right.plot(batches, [row["miou"] or float("nan") for row in rows], ".-", label="mIoU")
     right.plot(batches, [row["objectness_iou"] for row in rows], ".-", label="objectness IoU")

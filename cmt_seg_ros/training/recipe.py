@@ -9,6 +9,7 @@ from typing import Any
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.networks.zoo import ZOO, merged
 from cmt_seg_ros.training.augmentation import Augmentation
+from cmt_seg_ros.training.tasks import TASKS
 
 DEFAULT_ROW = "cmt-mchh-lite"
 
@@ -23,8 +24,8 @@ class Stage:
         crop: (height, width) in pixels.
         tasks: CMT-MCHH: tasks that the network has in this stage; of other networks the default.
         hyper: CMT-MCHH: changes to the recipe's hyper-features, for both tasks.
-        weights: (w1, w2) of Equation (1): of the semantic and of the objectness loss. A network without objectness
-            scores of its own has (1, 0).
+        weights: weight of each task's loss, by name (TASKS), or (w1, w2) of Equation (1): of semantic and objectness.
+            A network without objectness scores of its own has semantic alone.
         partial: images of each batch that come from partially labelled data.
         synthetic: images of each batch that come from the synthetic street.
         frozen: prefixes of parameter names; these parameters and their BatchNorm statistics are not trained.
@@ -36,7 +37,7 @@ class Stage:
     crop: tuple[int, int]
     tasks: tuple[str, ...] = ("semantic", "objectness")
     hyper: Mapping[str, Any] = field(default_factory=dict)
-    weights: tuple[float, float] = (2 / 3, 1 / 3)
+    weights: Mapping[str, float] | tuple[float, float] = (2 / 3, 1 / 3)
     partial: int = 0
     synthetic: int = 0
     frozen: tuple[str, ...] = ()
@@ -46,13 +47,26 @@ class Stage:
         for key in ("hyper", "network"):
             if not isinstance(getattr(self, key), Mapping):
                 raise ConfigError(f"stage {self.name!r}: {key} is {getattr(self, key)!r}; it must be a mapping")
-        if abs(sum(self.weights) - 1) > 1e-6 or min(self.weights) < 0:
+        named = self.weights if isinstance(self.weights, Mapping) else ()
+        if not (set(named) <= set(TASKS) if named else isinstance(self.weights, tuple) and len(self.weights) == 2):
+            raise ConfigError(
+                f"stage {self.name!r}: weights are {self.weights}; they must name tasks ({', '.join(TASKS)}), or be "
+                "two: of semantic and objectness"
+            )
+        weights = list(self.task_weights.values())
+        if not all(isinstance(w, float | int) for w in weights) or abs(sum(weights) - 1) > 1e-6 or min(weights) < 0:
             raise ConfigError(f"stage {self.name!r}: weights are {self.weights}; they must be 0-1 and sum to one")
         if self.iterations < 1 or len(self.crop) != 2 or min(self.crop) < 32:
             raise ConfigError(f"stage {self.name!r}: needs at least one iteration and crops of 32 x 32 px or more")
-        needed = [task for task, weight in zip(("semantic", "objectness"), self.weights, strict=True) if weight]
-        if not set(needed) <= set(self.tasks):
+        if not {task for task, weight in self.task_weights.items() if weight} <= set(self.tasks):
             raise ConfigError(f"stage {self.name!r}: weights are {self.weights} but tasks {self.tasks}")
+
+    @property
+    def task_weights(self) -> dict[str, float]:
+        """Weight of each task's loss by its name."""
+        if isinstance(self.weights, Mapping):
+            return dict(self.weights)
+        return dict(zip(("semantic", "objectness"), self.weights, strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,7 @@ class Recipe:
         weight_decay: of AdamW.
         warmup: iterations until the full learning rate of a stage.
         ema: decay of the moving average of the weights; the averaged weights are what is saved.
-        boundary_weight: see CoupledLoss.
+        boundary_weight: see LabelMeaning.
         seed: of all random numbers.
         scenes: number of synthetic images rendered.
     """

@@ -66,10 +66,10 @@ def network_description(recipe: Recipe, stage: Stage, labels: LabelSet) -> dict[
         if not set(stage.tasks) <= set(tasks):
             raise ConfigError(f"stage {stage.name!r} trains {stage.tasks}, but the recipe's network has {tasks}")
         values = merged(values, {"semantic": stage.hyper, "objectness": stage.hyper, "tasks": list(stage.tasks)})
-    elif stage.hyper or stage.weights[1] > 0:
+    elif stage.hyper or stage.task_weights.get("objectness", 0) > 0:
         raise ConfigError(
             f"stage {stage.name!r}: {recipe.row} has neither hyper-features nor objectness scores of its own; leave "
-            "hyper out and give weights [1, 0]"
+            "hyper out and give weights {semantic: 1}"
         )
     return merged(values, stage.network)
 

@@ -25,9 +25,10 @@ from cmt_seg_ros.training.batches import Batches, TrainingData, to_input
 from cmt_seg_ros.training.curves import draw_curves
 from cmt_seg_ros.training.datasets import LabelSpace, Sample
 from cmt_seg_ros.training.depthwise import QuickDepthwise
-from cmt_seg_ros.training.losses import CoupledLoss
+from cmt_seg_ros.training.losses import LabelMeaning
 from cmt_seg_ros.training.recipe import Recipe
 from cmt_seg_ros.training.stage_network import build_network, check_stages, claim, finished_scores, write_stage
+from cmt_seg_ros.training.tasks import TaskLosses
 
 CHECKPOINT_EVERY = 100
 
@@ -113,15 +114,15 @@ class StageRun:
         # One bar for the whole run, so that it shows the time left for the whole run.
         with tqdm(total=self.common.recipe.iterations, initial=self.batches_before + self.iteration, unit="batch",
                   dynamic_ncols=True, disable=self.rank > 0, file=sys.stderr, desc=self.position) as bar:  # fmt: skip
-            for x, target in self._ahead():
-                loss = self._step(x, target)
+            for x, targets in self._ahead():
+                losses = self._step(x, targets)
                 self.iteration += 1
                 bar.update()
-                bar.set_postfix(epoch=f"{self.batches.epoch(self.iteration):.1f}", loss=f"{loss:.3f}",
+                bar.set_postfix(epoch=f"{self.batches.epoch(self.iteration):.1f}", loss=f"{losses['loss']:.3f}",
                                 val_miou=f"{miou:.4f}")  # fmt: skip
                 last = self.iteration == self.stage.iterations
                 if last or self.iteration % self.common.val_every == 0:
-                    miou = self._validate(loss)["miou"]
+                    miou = self._validate(losses)["miou"]
                 if last or self.iteration % CHECKPOINT_EVERY == 0:
                     self._save()
         if not self.rank:
@@ -148,14 +149,14 @@ class StageRun:
         )
         self.model = distributed.shared(self.network, self.world, self.device)
         space, data = self.common.space, self.common.data
-        loss = CoupledLoss(space.sets, self.common.labels.object_ids, data.class_weights, recipe.boundary_weight)
-        self.loss = loss.to(self.device)
-        self.batches = Batches(data, recipe, stage, self.rank, self.world)
+        meaning = LabelMeaning(space.sets, self.common.labels.object_ids, data.class_weights, recipe.boundary_weight)
+        self.losses = TaskLosses(stage.task_weights, meaning).to(self.device)
+        self.batches = Batches(data, recipe, stage, self.losses.targets, self.rank, self.world)
 
-    def _ahead(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _ahead(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
         """Yield batches from the current iteration on, prepared in threads while the network computes."""
         with ThreadPoolExecutor(self.common.workers) as pool:
-            upcoming: deque[Future[tuple[Tensor, Tensor]]] = deque()
+            upcoming: deque[Future[tuple[Tensor, dict[str, Tensor]]]] = deque()
             following = self.iteration
             while upcoming or following < self.stage.iterations:
                 while len(upcoming) <= self.common.workers and following < self.stage.iterations:
@@ -163,7 +164,8 @@ class StageRun:
                     following += 1
                 yield upcoming.popleft().result()
 
-    def _step(self, x: Tensor, target: Tensor) -> float:
+    def _step(self, x: Tensor, targets: Mapping[str, Tensor]) -> dict[str, float]:
+        """Train on one batch; return ``loss``, the weighted sum, and the loss of each task."""
         recipe, stage = self.common.recipe, self.stage
         self.model.train()
         for prefix in stage.frozen:
@@ -172,20 +174,23 @@ class StageRun:
         rate = recipe.lr * warm * (1 - self.iteration / stage.iterations) ** 0.9
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        x, target = x.to(self.device, non_blocking=True), target.to(self.device, non_blocking=True)
+        x = x.to(self.device, non_blocking=True)
+        targets = {name: target.to(self.device, non_blocking=True) for name, target in targets.items()}
         quick = QuickDepthwise() if self.device.type == "cpu" else nullcontext()
         with quick, torch.autocast(self.device.type, torch.bfloat16, enabled=has_bfloat16(self.device)):
             scores = self.model(x)
-        loss = self.loss(scores, target, stage.weights)
+        losses = self.losses(scores, targets)
+        loss = self.losses.total(losses)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.average.update_parameters(self.network)
-        return float(loss.item())
+        names = ("loss", *(f"{name}_loss" for name in losses))
+        return dict(zip(names, torch.stack([loss, *losses.values()]).tolist(), strict=True))
 
-    def _validate(self, loss: float) -> dict[str, Any]:
-        row: dict[str, Any] = {"stage": self.stage.name, "iteration": self.iteration, "loss": loss, "miou": 0.0}
+    def _validate(self, losses: Mapping[str, float]) -> dict[str, Any]:
+        row: dict[str, Any] = {"stage": self.stage.name, "iteration": self.iteration, **losses, "miou": 0.0}
         if not self.rank:
             row.update(evaluate(self.average.module, self.common.val, self.common.labels, self.device))
         self.history.append(row)
@@ -232,15 +237,18 @@ def evaluate(model: nn.Module, samples: list[Sample], labels: LabelSet, device: 
     meter = MaskMeter(labels)
     for s in samples:
         scores = model.deployed(to_input(s.image[None]).to(device))  # type: ignore[operator]
-        full = [
-            None if x is None else nn.functional.interpolate(x.float().softmax(1), s.labels.shape, mode="bilinear")[0]
-            for x in scores
-        ]
-        nothing = torch.full(s.labels.shape, IGNORE_ID)
-        class_ids = nothing if full[0] is None else full[0].argmax(0)
-        is_object = None if full[1] is None else (full[1][1] > 0.5).to("cpu", torch.uint8).numpy()
+        classes, objectness = (_probabilities(x, s.labels.shape) for x in (scores.classes, scores.objectness))
+        class_ids = torch.full(s.labels.shape, IGNORE_ID) if classes is None else classes.argmax(0)
+        is_object = None if objectness is None else (objectness[1] > 0.5).to("cpu", torch.uint8).numpy()
         meter.add(s.labels, class_ids.to("cpu", torch.uint8).numpy(), is_object)
     return meter.to_dict()
+
+
+def _probabilities(scores: Tensor | None, size: tuple[int, ...]) -> Tensor | None:
+    """Map the (1, K, h, w) scores of a task to (K, H, W) probabilities; None where the network has none."""
+    if scores is None:
+        return None
+    return nn.functional.interpolate(scores.float().softmax(1), size, mode="bilinear")[0]
 
 
 def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:

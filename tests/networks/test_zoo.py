@@ -20,7 +20,8 @@ from cmt_seg_ros.labels import LabelClass, LabelSet  # noqa: E402
 from cmt_seg_ros.networks.zoo import ZOO, build, describe, described_row, merged, rebuild  # noqa: E402
 from cmt_seg_ros.runtime.pipeline import Pipeline  # noqa: E402
 from cmt_seg_ros.structures import Frame  # noqa: E402
-from cmt_seg_ros.training.losses import CoupledLoss  # noqa: E402
+from cmt_seg_ros.training.losses import LabelMeaning  # noqa: E402
+from cmt_seg_ros.training.tasks import TASKS, TaskLosses  # noqa: E402
 
 OBJECTS = (1, 3)
 # Sum of absolute class scores of the picture below, at seed 0: changes when the network computes something else.
@@ -66,9 +67,11 @@ def test_scores_have_classes_and_objectness_at_any_size(name: str, size: tuple[i
 def test_every_parameter_learns_from_the_losses_of_all_tasks(name: str) -> None:
     network = small(name).train()
     scores = network(picture(64, 96).repeat(2, 1, 1, 1) + 0.1 * torch.randn(2, 3, 64, 96))
-    loss = CoupledLoss([(k,) for k in range(5)], OBJECTS)
-    weights = (1.0, 0.0) if scores.objectness is None else (0.5, 0.5)
-    loss(scores, torch.randint(0, 5, (2, 64, 96)), weights).backward()
+    weights = {task: 1.0 for task in TASKS if TASKS[task].scores(scores) is not None}
+    losses = TaskLosses(weights, LabelMeaning([(k,) for k in range(5)], OBJECTS))
+    labels = np.random.default_rng(0).integers(0, 5, (64, 96), np.uint8)
+    targets = {k: torch.from_numpy(np.stack([v, v])) for k, v in losses.targets(labels).items()}
+    losses.total(losses(scores, targets)).backward()
     assert not [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
 
 

@@ -20,6 +20,7 @@ from cmt_seg_ros.errors import ConfigError, DeviceError, ModelError  # noqa: E40
 from cmt_seg_ros.labels import CAMVID  # noqa: E402
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig  # noqa: E402
 from cmt_seg_ros.networks.zoo import build, rebuild  # noqa: E402
+from cmt_seg_ros.structures import U8  # noqa: E402
 from cmt_seg_ros.training import trainer as trainer_module  # noqa: E402
 from cmt_seg_ros.training.batches import Batches, TrainingData  # noqa: E402
 from cmt_seg_ros.training.curriculum import RECIPES, read_recipe, recipe_of, seven_stages  # noqa: E402
@@ -62,10 +63,10 @@ def test_resuming_after_a_kill_gives_the_same_weights(
     step = StageRun._step
     for number, iteration in (("a", 1), ("b", 3)):  # a kill in the middle of each stage
 
-        def die(self: StageRun, x: Any, target: Any, number: str = number, iteration: int = iteration) -> float:
+        def die(self: StageRun, x: Any, targets: Any, number: str = number, iteration: int = iteration) -> Any:
             if (self.stage.name, self.iteration) == (number, iteration):
                 raise KeyboardInterrupt
-            return step(self, x, target)
+            return step(self, x, targets)
 
         monkeypatch.setattr(StageRun, "_step", die)
         with pytest.raises(KeyboardInterrupt):
@@ -77,7 +78,10 @@ def test_resuming_after_a_kill_gives_the_same_weights(
         whole, killed = (load_file(tmp_path / run / folder / "weights.safetensors") for run in ("whole", "killed"))
         for name, value in whole.items():
             torch.testing.assert_close(killed[name], value, rtol=0, atol=0, msg=name)
-    assert [(r["stage"], r["batch"]) for r in read_history(tmp_path / "killed")] == [("a", 3), ("b", 7)]
+    rows = read_history(tmp_path / "killed")
+    assert [(r["stage"], r["batch"]) for r in rows] == [("a", 3), ("b", 7)]
+    assert rows[0]["loss"] == rows[0]["objectness_loss"] and "semantic_loss" not in rows[0]
+    assert rows[1]["loss"] == pytest.approx(2 / 3 * rows[1]["semantic_loss"] + 1 / 3 * rows[1]["objectness_loss"])
     assert draw_curves(tmp_path / "killed").stat().st_size > 5000
 
 
@@ -88,7 +92,7 @@ def test_training_lowers_the_loss(samples: list[Sample], tmp_path: Path) -> None
     batch = stage.batches.batch(0)
     losses = []
     for stage.iteration in range(10):
-        losses.append(stage._step(*batch))
+        losses.append(stage._step(*batch)["loss"])
     assert losses[-1] < 0.6 * losses[0]
 
 
@@ -116,7 +120,7 @@ def test_the_seven_stages_run_and_hand_on_their_weights(samples: list[Sample], t
 
 @pytest.mark.usefixtures("quick_training")
 def test_any_row_of_the_zoo_is_trained(samples: list[Sample], tmp_path: Path) -> None:
-    stages = (Stage("a", 1, (32, 48), weights=(1.0, 0.0)), Stage("b", 2, (32, 48), weights=(1.0, 0.0)))
+    stages = (Stage("a", 1, (32, 48), weights=(1.0, 0.0)), Stage("b", 2, (32, 48), weights={"semantic": 1}))
     recipe = replace(RECIPE, row="unet", network={"widths": (8, 8, 8)}, stages=stages)
     scores = make(samples, tmp_path, recipe).run()
     assert scores["miou"] >= 0 and "objectness_iou" in scores
@@ -126,7 +130,7 @@ def test_any_row_of_the_zoo_is_trained(samples: list[Sample], tmp_path: Path) ->
         rebuild(meta["network"]).load_state_dict(load_file(folder / "weights.safetensors"))
     assert yaml.safe_load((tmp_path / "run.yaml").read_text(encoding="utf-8"))["recipe"]["row"] == "unet"
     wrong = replace(recipe, stages=(Stage("a", 1, (32, 48)),))
-    with pytest.raises(ConfigError, match=r"unet has neither hyper-features nor objectness .* weights \[1, 0\]"):
+    with pytest.raises(ConfigError, match=r"unet has neither hyper-features nor objectness .* weights {semantic: 1}"):
         make(samples, tmp_path / "wrong", wrong).run()
 
 
@@ -244,19 +248,25 @@ stages:
         network_description(alone, RECIPE.stages[1], CAMVID)
 
 
+def labels_alone(labels: U8) -> dict[str, Any]:
+    return {"labels": labels}
+
+
 def test_processes_share_each_batch(samples: list[Sample], tmp_path: Path) -> None:
     run = make(samples, tmp_path)
     stage = replace(RECIPE.stages[1], partial=1)
     recipe = replace(RECIPE, batch=4)
-    whole = Batches(run.data, recipe, stage).batch(5)
-    parts = [Batches(run.data, recipe, stage, rank, 2).batch(5) for rank in (0, 1)]
+    x, targets = Batches(run.data, recipe, stage, labels_alone).batch(5)
+    parts = [Batches(run.data, recipe, stage, labels_alone, rank, 2).batch(5) for rank in (0, 1)]
     for k in range(4):
-        assert all(torch.equal(whole[i][k], parts[k % 2][i][k // 2]) for i in (0, 1))
+        x_part, targets_part = parts[k % 2]
+        assert torch.equal(x[k], x_part[k // 2])
+        assert torch.equal(targets["labels"][k], targets_part["labels"][k // 2])
 
 
 def test_every_sample_is_drawn_once_an_epoch(samples: list[Sample], tmp_path: Path) -> None:
     run = make(samples, tmp_path)
-    batches = Batches(run.data, replace(RECIPE, batch=1), RECIPE.stages[1])
+    batches = Batches(run.data, replace(RECIPE, batch=1), RECIPE.stages[1], labels_alone)
     names = [batches._draw(run.data.main, 1, k)[0].name for k in range(6)]
     assert len(set(names[:3])) == len(set(names[3:])) == 3
     assert batches.epoch(6) == 2.0
@@ -271,6 +281,10 @@ def test_encoders_that_do_not_fit_are_refused() -> None:
 def test_stages_are_checked() -> None:
     with pytest.raises(ConfigError, match="sum to one"):
         Stage("a", 1, (64, 64), weights=(1.0, 1.0))
+    for weights in ((1.0,), 1.0, {}, {"depth": 1.0}, {"semantic": "all"}, {"semantic": 0.5}):
+        with pytest.raises(ConfigError, match="weights are"):
+            Stage("a", 1, (64, 64), weights=weights)
+    assert Stage("a", 1, (64, 64), weights={"objectness": 1.0}).task_weights == {"objectness": 1.0}
     with pytest.raises(ConfigError, match="at least one iteration"):
         Stage("a", 0, (64, 64))
     with pytest.raises(ConfigError, match="but tasks"):
@@ -289,14 +303,14 @@ from cmt_seg_ros.training import trainer
 from cmt_seg_ros.training.datasets import render_scenes
 trainer.CHECKPOINT_EVERY = 2
 out, step = Path(sys.argv[1]), trainer.StageRun._step
-def watched(self, x, target):
+def watched(self, x, targets):
     if sys.argv[3] == "die" and (self.stage.name, self.iteration) == ("b", 3):
         os._exit(7)
-    loss = step(self, x, target)
+    losses = step(self, x, targets)
     bits = b"".join(p.detach().numpy().tobytes() for p in self.network.parameters())
     with open(out.with_name(f"rank{self.rank}"), "a") as f:
         f.write(f"{self.stage.name} {self.iteration} {len(x)} {hashlib.sha256(bits).hexdigest()}\\n")
-    return loss
+    return losses
 trainer.StageRun._step = watched
 make(list(render_scenes(3, 1000, 128, 96)), out).run()
 """
