@@ -226,7 +226,7 @@ class StageRun:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Say whether a device computes in bfloat16; processors without AVX-512 emulate it, at three times the cost."""
+    """Say whether a device computes in bfloat16; processors without AVX-512 emulate it, three to ten times slower."""
     return device.type != "cpu" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
