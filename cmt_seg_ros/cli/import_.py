@@ -15,7 +15,7 @@ from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.files import read_image, write_image
-from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.labels import LabelSet, known_names
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.runtime.pipeline import Pipeline
@@ -54,7 +54,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     add("file", metavar="FILE", type=Path, help="the network")
     add("--name", default="", help="of the model (default: that of the file)")
     add("--out", metavar="DIR", type=Path, help="folder to create; its name is the model's name (default: ./NAME)")
-    add("--classes", metavar="NAME|FILE", default="", help="cityscapes, camvid, ade20k, voc, coco-stuff, mapillary, a "
+    add("--classes", metavar="NAME|FILE", default="", help=f"{', '.join(known_names())}, a "
         "model package, or a file: one name a line, or as classes.yaml")  # fmt: skip
     add("--objects", metavar="A,B", help="classes that are objects (default: those that usually are)")
     add("--size", metavar="WxH", help="of the network's input, pixels, where the file leaves it open")

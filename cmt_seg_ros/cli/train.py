@@ -99,9 +99,10 @@ def _train(args: argparse.Namespace) -> int:
     from cmt_seg_ros.training.distributed import is_first
     from cmt_seg_ros.training.label_check import allowed
     from cmt_seg_ros.training.prepare import load_data
+    from cmt_seg_ros.training.recipe import DEFAULT_ROW
     from cmt_seg_ros.training.trainer import Run
 
-    name = args.recipe or (recipe_of(args.network) if args.network else "cmt-mchh-lite-camvid")
+    name = args.recipe or recipe_of(args.network or DEFAULT_ROW)
     recipe = read_recipe(name)
     if args.network not in (None, recipe.row):
         raise ConfigError(f"--recipe {name} trains {recipe.row}, not --network {args.network}; give one of the two")

@@ -20,7 +20,9 @@ from cmt_seg_ros.errors import cause
 from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.runtime.graph import GraphKey, build
 from cmt_seg_ros.runtime.graphs import Request
+from cmt_seg_ros.runtime.masks import default_masks, make_masks
 from cmt_seg_ros.runtime.model_package import ModelPackage
+from cmt_seg_ros.structures import Frame
 
 MEASURE_S = 1.0  # for each combination
 MOST_REQUESTS = 8
@@ -54,7 +56,7 @@ def tuned(package: ModelPackage, config: SegmentationConfig) -> tuple[Segmentati
         combinations = _combinations(config)
         sums = sorted(package.description["sha256"].items())
         versions = __version__, ov.__version__, devices.full_name(core, device)
-        settings = config.precision, config.num_threads, config.cpu_pinning
+        settings = config.precision, config.num_threads, config.cpu_pinning, config.top_k
         name = devices.fingerprint(sums, versions, settings, combinations, len(os.sched_getaffinity(0)))
         path = devices.cache_folder(config) / "autotune" / f"{package.name}-{device.replace(':', '_')}-{name}.json"
         rows = _load(path)
@@ -79,7 +81,7 @@ def choose(rows: Sequence[Measurement], max_latency_ms: float) -> Measurement:
 def measure(
     core: ov.Core, package: ModelPackage, config: SegmentationConfig, device: str, batch: int, requests: int
 ) -> Measurement:
-    """Keep a device busy with ``requests`` batches for MEASURE_S seconds.
+    """Keep a device busy with ``requests`` batches for MEASURE_S seconds, from black images to masks.
 
     Raises:
         RuntimeError: the device cannot compile or run it.
@@ -87,18 +89,21 @@ def measure(
     config = replace(config, num_requests=requests)
     keys = (GraphKey(package.height, package.width, "bgr8"),) * batch
     compiled = core.compile_model(build(package, keys), device, devices.options(device, config))
-    running = [Request(compiled, package).request for _ in range(requests)]
+    running = [Request(compiled, package) for _ in range(requests)]
+    size, masks = (package.height, package.width), default_masks(config, package)
+    frames = [Frame("autotune", 0, np.zeros((*size, 3), np.uint8))] * batch
     for request in running:
-        request.infer()  # the first one prepares memory
+        request.infer(frames)  # the first one prepares memory
     times: list[float] = []
     failed: list[Exception] = []
     end = time.perf_counter() + MEASURE_S
 
-    def keep_busy(request: ov.InferRequest) -> None:
+    def keep_busy(request: Request) -> None:
         began = time.perf_counter()
         while (began < end or len(times) < 3) and not failed:
             try:
-                request.infer(share_outputs=True)
+                for outputs in request.infer(frames):
+                    make_masks(outputs, size, masks, config, package.labels)
             except Exception as error:  # of any kind: it ends the thread, and must not pass for a measurement
                 failed.append(error)
                 return

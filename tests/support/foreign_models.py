@@ -68,6 +68,8 @@ def write_ir(path: Path, kind: str) -> Path:
         return save(path, x, {"ids": ops.squeeze(best.output(1), ops.constant([1]))})
     if kind == "flat":
         return save(path, x, {"y": ops.reshape(network(x, CLASSES), ops.constant([1, CLASSES, -1]), False)})
+    if kind == "sigmoids":
+        return save(path, x, {"y": ops.sigmoid(network(x, CLASSES))})
     if kind == "not-finite":
         return save(path, x, {"y": ops.log(ops.subtract(network(x, CLASSES), np.float32(1e6)))})
     return save(path, x, {"y": network(x, CLASSES)})

@@ -18,6 +18,8 @@ import openvino as ov
 
 Channels = tuple[float, ...]
 MAX_JSON_BYTES = 10_000_000
+# What reading raises of files that anybody may have written.
+_MALFORMED = ValueError, TypeError, KeyError, AttributeError, SyntaxError, OSError, RecursionError
 _RESIZE = {"standard": "stretch", "fit_to_window": "letterbox", "fit_to_window_letterbox": "letterbox"}
 
 
@@ -64,7 +66,7 @@ def read_hints(path: Path, model: ov.Model) -> Hints:
     sources = []
     for name, read in readers.items():
         hints: dict[str, Any] = {}
-        with suppress(ValueError, TypeError, KeyError, AttributeError, SyntaxError):  # written by anybody
+        with suppress(*_MALFORMED):
             hints = read()
         if hints:
             sources.append(name)

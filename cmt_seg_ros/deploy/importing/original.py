@@ -29,9 +29,9 @@ class Wishes:
 
     Attributes:
         labels: its classes.
-        size, mean, scale, color, resize: as in :class:`import_hints.Hints`.
+        size, mean, scale, color, resize: as in :class:`hints.Hints`.
         layout: "nchw" or "nhwc", of its input.
-        outputs: role by name of an output, see :data:`import_roles.ROLES`.
+        outputs: role by name of an output, see :data:`roles.ROLES`.
         objects: names of the classes that are objects; None: the usual ones.
     """
 
@@ -74,10 +74,8 @@ class Original:
     color: str
 
     def infer(self, compiled: ov.CompiledModel, image: U8) -> dict[str, Values]:
-        """Return what the bare model gives for a (H, W, 3) uint8 blue-green-red image of any size, by output."""
-        height, width = self.size
-        seen = cv2.resize(image, (width, height)) if image.shape[:2] != self.size else image
-        seen = cv2.cvtColor(seen, cv2.COLOR_BGR2RGB) if self.color == "rgb" else seen
+        """Return what the bare model gives for a (H, W, 3) uint8 blue-green-red image of its size, by output."""
+        seen = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if self.color == "rgb" else image
         values = (seen.astype(np.float32) - np.array(self.mean, np.float32)) / np.array(self.scale, np.float32)
         if self.channels == 1:
             values = values @ np.array(grey_weights(self.color), np.float32)[:, None]
@@ -143,8 +141,9 @@ def open_original(path: Path, model: ov.Model, wishes: Wishes, hints: Hints) -> 
             "255 (values 0-1), --mean 127.5 --scale 127.5 (-1 to 1), --mean 0 --scale 1 (0-255)"
         )
     every = [values * 3 if len(values) == 1 else values for values in (mean, scale)]
-    if any(len(values) != 3 for values in every) or not all(np.isfinite(every).ravel()) or 0 in every[1]:
-        raise ConfigError(f"mean {values_text(mean)}, scale {values_text(scale)}: one number or three each, no scale 0")
+    if any(len(values) != 3 for values in every) or not np.isfinite(every).all() or min(every[1]) <= 0:
+        given = f"mean {values_text(mean)}, scale {values_text(scale)}"
+        raise ConfigError(f"{given}: one number or three each, scales above 0")
     color = wishes.color or hints.color or "rgb"
     original = Original(path, model, size, not (rows.is_static and columns.is_static), False, axis, channels,
                         every[0], every[1], color)  # fmt: skip

@@ -67,7 +67,7 @@ def import_model(path: Path, wishes: Wishes, folder: Path, images: Sequence[U8] 
         raise ModelError(f"{path} finds instances; only networks that label every pixel can be imported")
     original = open_original(path, model, wishes, hints)
     compiled = compile_original(original)
-    shown = [*images, _street(), _noise(original.size)]
+    shown = [cv2.resize(image, original.size[::-1]) for image in (*images, _street(), _noise(original.size))]
     runs = [original.infer(compiled, image) for image in shown]
     outputs = {name: [run[name] for run in runs] for name in runs[0]}
     if wrong := [name for name, values in outputs.items() if not all(np.isfinite(v).all() for v in values)]:
@@ -83,10 +83,9 @@ def import_model(path: Path, wishes: Wishes, folder: Path, images: Sequence[U8] 
     multiple = _multiple(original, hints, outputs[roles[0].name][0].shape, roles[0], resize)
     adapted = _adapted(original, roles)
     package = _write(original, adapted, roles, labels, {"resize": resize, "multiple": multiple}, folder)
-    _check(original, compiled, package, roles[0], shown)
+    _check(original, package, roles[0], shown, outputs[roles[0].name])
     said = [
-        f"{path.name}: {_what(original, roles[0])}"
-        + (f", read from {', '.join(hints.sources)}" if hints.sources else ""),
+        f"{path.name}: {_what(roles[0])}" + (f", read from {', '.join(hints.sources)}" if hints.sources else ""),
         f"input {size_text(original.size)}{' or any other size' if original.any_size else ''}, {original.color}, "
         f"mean {values_text(original.mean)}, scale {values_text(original.scale)}; images: {resize}",
         f"{len(labels)} classes{chosen}; objects: {', '.join(labels.names[k] for k in labels.object_ids) or 'none'} "
@@ -211,20 +210,18 @@ def _write(
 
 
 def _check(
-    original: Original, compiled: ov.CompiledModel, package: ModelPackage, role: Role, images: Sequence[U8]
+    original: Original, package: ModelPackage, role: Role, images: Sequence[U8], values: Sequence[Values]
 ) -> None:
-    """Compare the package with the bare model, at the model's own size.
+    """Compare the package with what the bare model gave for the same images, at the model's own size.
 
     Raises:
         ModelError: they label too many pixels differently.
     """
-    height, width = original.size
     pipeline = Pipeline(SegmentationConfig(model=str(package.folder), device="CPU", precision="f32"))
     equal = []
-    for image in images:
-        seen = cv2.resize(image, (width, height))
-        expected = _by_hand(original.infer(compiled, seen)[role.name], role, (height, width))
-        found = pipeline.process([Frame("import", 0, seen)])[0].class_ids
+    for image, given in zip(images, values, strict=True):
+        expected = _by_hand(given, role, original.size)
+        found = pipeline.process([Frame("import", 0, image)])[0].class_ids
         equal.append(float(np.mean(found == expected)))
     if min(equal) < AGREEMENT:
         raise ModelError(
@@ -257,7 +254,7 @@ def _noise(size: tuple[int, int]) -> U8:
     return np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
 
 
-def _what(original: Original, role: Role) -> str:
+def _what(role: Role) -> str:
     kind = {
         "logits": "scores, to which a softmax was added",
         "probabilities": "probabilities",

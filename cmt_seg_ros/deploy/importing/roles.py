@@ -17,6 +17,7 @@ from cmt_seg_ros.text import printable
 
 ROLES = ("logits", "probabilities", "class_ids", "object_probability", "ignore")
 Values = npt.NDArray[Any]
+_SUM_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,15 @@ def _role(name: str, values: Sequence[Values], given: str, size: tuple[int, int]
     axis = axes[0]
     if given == "object_probability" and shape[axis] != 1:
         raise ModelError(f"--output {name}={given}: it is {tuple(shape)}; one channel is needed")
-    return Role(name, given or ("probabilities" if low >= 0 and high <= 1 else "logits"), axis, shape[axis])
+    kind = given or ("probabilities" if low >= 0 and high <= 1 else "logits")
+    if not given and kind == "probabilities" and shape[axis] > 1:
+        sums = [v.sum(axis=axis, dtype=np.float64) for v in values]
+        if any(np.abs(total - 1).max() > _SUM_TOLERANCE for total in sums):
+            raise ModelError(
+                f"output `{name}` has values from {low:g} to {high:g} that do not add up to 1 over the classes; say "
+                f"what they are: --output {name}=probabilities (a sigmoid for each class) or {name}=logits"
+            )
+    return Role(name, kind, axis, shape[axis])
 
 
 def _fits(rows: int, columns: int, size: tuple[int, int]) -> bool:
