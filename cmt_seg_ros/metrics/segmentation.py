@@ -109,21 +109,23 @@ class MaskMeter:
         self.objects: I64 = np.zeros((2, 3), np.int64)
         self._boundary = np.zeros((2, len(labels)))  # sum of each class's boundary F-scores, and of how many images
 
-    def add(self, truth: U8, class_ids: U8, objectness: U8 | None) -> None:
+    def add(self, truth: U8, class_ids: U8, objectness: U8 | None, true_objects: U8 | None = None) -> None:
         """Add one image.
 
         Args:
             truth: (H, W) uint8, true class ids, 255 = not counted.
             class_ids: (H, W) uint8, predicted class ids.
             objectness: (H, W) uint8, predicted, 0 = no object; None where unknown.
+            true_objects: (H, W) uint8, 0 no object, 1 object, 255 = not counted; None: what the true class is.
         """
         self.images += 1
         self.classes += confusion_matrix(truth, class_ids, len(self.labels))
         boundary = boundary_f_per_class(truth, class_ids, len(self.labels))
         self._boundary += np.nan_to_num(boundary), ~np.isnan(boundary)
         if objectness is not None:
-            true_objects = np.where(truth == IGNORE_ID, IGNORE_ID, self.labels.is_object_lut[truth] // 255)
-            self.objects += confusion_matrix(true_objects.astype(np.uint8), (objectness != 0).astype(np.uint8), 2)
+            if true_objects is None:
+                true_objects = np.where(truth == IGNORE_ID, truth, self.labels.is_object_lut[truth] // 255)
+            self.objects += confusion_matrix(true_objects, (objectness != 0).astype(np.uint8), 2)
 
     @property
     def class_boundary_f(self) -> F64:

@@ -45,7 +45,7 @@ def augment(
     styles: Sequence[Sample] = (),
     cut_outs: Mapping[int, Sequence[CutOut]] | None = None,
     rare: Sequence[int] = (),
-) -> tuple[U8, U8]:
+) -> Sample:
     """Cut one training crop.
 
     Args:
@@ -59,17 +59,17 @@ def augment(
         rare: labels around which crops may be placed.
 
     Returns:
-        (image, labels): crop-sized; pixels outside the image are grey and ignored.
+        The sample at the size of the crop; pixels outside the image are grey and ignored.
     """
-    image, labels = sample.image, sample.labels
     if cut_outs and rng.random() < how.paste:
-        image, labels = paste(image, labels, cut_outs, rng)
-    factor = np.exp(rng.uniform(*np.log(how.scale))) * np.sqrt(area_px / labels.size)
-    image, labels = _scale(image, labels, crop, float(factor))
-    image, labels = _cut(image, labels, crop, rng, rare if rng.random() < how.rare_first else ())
+        sample = paste(sample, cut_outs, rng)
+    factor = np.exp(rng.uniform(*np.log(how.scale))) * np.sqrt(area_px / sample.labels.size)
+    sample = _scale(sample, crop, float(factor))
+    sample = _cut(sample, crop, rng, rare if rng.random() < how.rare_first else ())
     if rng.random() < 0.5:
-        image, labels = image[:, ::-1], labels[:, ::-1]
-    return _look(np.ascontiguousarray(image), rng, how, styles), np.ascontiguousarray(labels)
+        sample = sample.changed(sample.image[:, ::-1], lambda labels: labels[:, ::-1])
+    image = _look(np.ascontiguousarray(sample.image), rng, how, styles)
+    return sample.changed(image, np.ascontiguousarray)
 
 
 def _look(image: U8, rng: np.random.Generator, how: Augmentation, styles: Sequence[Sample]) -> U8:
@@ -81,28 +81,31 @@ def _look(image: U8, rng: np.random.Generator, how: Augmentation, styles: Sequen
     return defocus_or_noise(image, rng)
 
 
-def _scale(image: U8, labels: U8, crop: tuple[int, int], factor: float) -> tuple[U8, U8]:
-    height, width = labels.shape
+def _scale(sample: Sample, crop: tuple[int, int], factor: float) -> Sample:
+    height, width = sample.labels.shape
     size = (round(width * factor), round(height * factor))
     how = cv2.INTER_LINEAR if factor > 1 else cv2.INTER_AREA
-    image = cv2.resize(image, size, interpolation=how).astype(np.uint8, copy=False)
-    labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
     right, below = max(crop[1] - size[0], 0), max(crop[0] - size[1], 0)
-    if right or below:
-        image = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(127, 127, 127))  # type: ignore[assignment]
-        labels = cv2.copyMakeBorder(labels, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(IGNORE_ID,))  # type: ignore[assignment]
-    return image, labels
+
+    def resized(plane: U8, interpolation: int, outside: int) -> U8:
+        plane = cv2.resize(plane, size, interpolation=interpolation).astype(np.uint8, copy=False)
+        if right or below:
+            plane = cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(outside,) * 3)  # type: ignore[assignment]
+        return plane
+
+    return sample.changed(resized(sample.image, how, 127), lambda labels: resized(labels, cv2.INTER_NEAREST, IGNORE_ID))
 
 
-def _cut(image: U8, labels: U8, crop: tuple[int, int], rng: np.random.Generator, rare: Sequence[int]) -> tuple[U8, U8]:
+def _cut(sample: Sample, crop: tuple[int, int], rng: np.random.Generator, rare: Sequence[int]) -> Sample:
     """Crop around a random pixel of a rare class, else the one of two random windows that has more classes."""
+    image, labels = sample.image, sample.labels
     room = (image.shape[0] - crop[0], image.shape[1] - crop[1])
     corner = _around_rare(labels, crop, room, rng, rare)
     if corner is None:
         tries = [(int(rng.integers(room[0] + 1)), int(rng.integers(room[1] + 1))) for _ in range(2)]
         corner = max(tries, key=lambda c: _variety(labels[c[0] : c[0] + crop[0], c[1] : c[1] + crop[1]]))
     rows, columns = slice(corner[0], corner[0] + crop[0]), slice(corner[1], corner[1] + crop[1])
-    return image[rows, columns], labels[rows, columns]
+    return sample.changed(image[rows, columns], lambda labels: labels[rows, columns])
 
 
 def _variety(window: U8) -> int:

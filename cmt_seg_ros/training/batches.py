@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from cmt_seg_ros.networks.scores import INPUT_MEAN, INPUT_SCALE
-from cmt_seg_ros.structures import U8
 from cmt_seg_ros.training.augmentation import augment
 from cmt_seg_ros.training.copy_paste import CutOut, cut_outs
 from cmt_seg_ros.training.datasets import LabelSpace, Sample, class_weights
@@ -63,7 +62,7 @@ class Batches:
         data: samples to draw from.
         recipe: gives batch size, seed and augmentation.
         stage: gives the crop and the shares of partial and synthetic samples.
-        targets: makes what the losses need of the (H, W) uint8 labels of a crop: arrays of that shape by name.
+        targets: makes what the losses need of the labels of a crop: arrays of its size by name.
         rank: number of this process.
         world: number of processes that share each batch.
     """
@@ -73,7 +72,7 @@ class Batches:
         data: TrainingData,
         recipe: Recipe,
         stage: Stage,
-        targets: Callable[[U8], Mapping[str, Array]],
+        targets: Callable[[Sample], Mapping[str, Array]],
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -85,7 +84,7 @@ class Batches:
         self.shares = [(data.main, recipe.batch - partial - synthetic), (data.partial, partial),
                        (data.synthetic, synthetic)]  # fmt: skip
         self.styles = [*data.main, *data.partial]
-        self.area_px = float(data.main[0].labels.size)
+        self.area_px = data.main[0].labels.size * recipe.image_scale**2
 
     def batch(self, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Return this process's part: (n, 3, h, w) float network input, and the targets, (n, h, w) each, by name."""
@@ -97,9 +96,10 @@ class Batches:
             cut_outs = self.data.cut_outs if k < self.shares[0][1] else None
             crops.append(augment(picked[k], self.stage.crop, rng, self.recipe.augmentation, self.area_px, self.styles,
                                  cut_outs, self.data.rare))  # fmt: skip
-        images, labels = zip(*crops, strict=True)
-        made = [self.targets(one) for one in labels]
-        return to_input(np.stack(images)), {k: torch.from_numpy(np.stack([m[k] for m in made])) for k in made[0]}
+        made = [self.targets(crop) for crop in crops]
+        return to_input(np.stack([crop.image for crop in crops])), {
+            k: torch.from_numpy(np.stack([m[k] for m in made])) for k in made[0]
+        }
 
     def _draw(self, samples: list[Sample], count: int, iteration: int) -> list[Sample]:
         """Draw every sample once an epoch, in an order shuffled by seed and epoch."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from cmt_seg_ros.structures import U8
-from cmt_seg_ros.training.datasets import Sample
+from cmt_seg_ros.training.datasets import AS_LABELS, Sample
 
 MIN_AREA_PX = 60
 MAX_PASTED = 4
@@ -41,12 +41,13 @@ def cut_outs(samples: Sequence[Sample], labels: Sequence[int]) -> dict[int, list
     return found
 
 
-def paste(image: U8, labels: U8, pool: Mapping[int, Sequence[CutOut]], rng: np.random.Generator) -> tuple[U8, U8]:
+def paste(sample: Sample, pool: Mapping[int, Sequence[CutOut]], rng: np.random.Generator) -> Sample:
     """Paste up to MAX_PASTED cut-outs at their original height, at a random place sideways: their size fits there.
 
     The label is drawn first, so that a rare one is pasted as often as a frequent one.
     """
-    image, labels = image.copy(), labels.copy()
+    sample = sample.changed(sample.image.copy(), np.copy)
+    image, labels = sample.image, sample.labels
     kinds = sorted(pool)
     for _ in range(int(rng.integers(1, MAX_PASTED + 1))):
         candidates = pool[kinds[int(rng.integers(len(kinds)))]]
@@ -60,4 +61,6 @@ def paste(image: U8, labels: U8, pool: Mapping[int, Sequence[CutOut]], rng: np.r
         inside = piece.mask[:, flip] > 0
         image[part][inside] = piece.image[:, flip][inside]
         labels[part][inside] = piece.label
-    return image, labels
+        if sample.objects is not None:
+            sample.objects[part][inside] = AS_LABELS
+    return sample

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,35 @@ from cmt_seg_ros.training.label_check import LabelCounts
 
 log = logging.getLogger(__name__)
 
+AS_LABELS = 2
+"""In objectness labels: whether the pixel is an object follows from its class."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Labelled image: image (H, W, 3) uint8 blue-green-red; labels (H, W) uint8 ids of its data set, 255 = ignored."""
+    """Labelled image.
+
+    Attributes:
+        name: of the image, without suffix.
+        image: (H, W, 3) uint8 blue-green-red.
+        labels: (H, W) uint8 ids of its data set, 255 = ignored.
+        objects: (H, W) uint8 objectness labels of their own: 0 no object, 1 object, 255 = ignored, AS_LABELS = what the
+            class says; None: it says so everywhere.
+    """
 
     name: str
     image: U8
     labels: U8
+    objects: U8 | None = None
+
+    def changed(self, image: U8, maps: Callable[[U8], U8]) -> Sample:
+        """Return the sample with another image, and the same change of all its maps of labels."""
+        return replace(
+            self,
+            image=image,
+            labels=maps(self.labels),
+            objects=maps(self.objects) if self.objects is not None else None,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,37 +99,66 @@ def read_folder(root: Path, num_ids: int, counts: LabelCounts | None = None) -> 
     """Read ``root/images/*`` with ``root/labels/*``, which are paired by name or number; see :func:`pairing.pair`.
 
     Args:
-        root: folder with images/ and labels/.
+        root: folder with images/, labels/ and, where objectness has labels of its own, objectness/: a file for each
+            image, with 0 for no object, 1 for object, 255 to ignore.
         num_ids: ids of this number and more are ignored.
         counts: is told of the labels as they are stored.
 
     Raises:
-        DatasetError: a folder is missing or empty, an image has no labels, their sizes differ, or two images or two
-            label files differ in their suffix only.
+        DatasetError: a folder is missing or empty, an image has no labels, their sizes differ, two images or two
+            label files differ in their suffix only, or an objectness label has another value.
     """
-    images, labels = list_files(root / "images"), list_files(root / "labels", MASK_SUFFIXES)
+    images = list_files(root / "images")
     if not images:
         raise DatasetError(f"no images in {root / 'images'}; expected images/*.png|jpg|webp and labels/<same name>.png")
-    names = [path.stem for path in images]
     try:
         check_distinct(images)
-        pairs = pair(names, labels)
-        check_paired(pairs, names, [], "label file")
     except SourceError as error:
         raise DatasetError(f"{root}: {error}") from error
-    if unused := sorted(set(labels) - set(pairs.values())):
-        names = [path.name for path in unused]
-        log.warning("%d of %d label files in %s have no image: %s", len(unused), len(labels), root, first_of(names))
+    pairs = _pairs(root, images, "labels", "label file")
+    objects = _pairs(root, images, "objectness", "objectness file") if (root / "objectness").is_dir() else {}
     samples = []
     disable = os.environ.get("RANK", "0") != "0"  # of several processes one shows it
     bar = tqdm(images, desc=f"reading {root.name}", unit="image", delay=2, leave=False, disable=disable)
     for place, path in enumerate(bar):
         sample = _read_pair(path, pairs[place])
+        if place in objects:
+            sample = replace(sample, objects=_read_objects(objects[place], sample))
         if counts is not None:
             counts.add(sample.labels)
         ids = np.where(sample.labels < num_ids, sample.labels, np.uint8(IGNORE_ID))
         samples.append(replace(sample, labels=ids))
     return samples
+
+
+def _pairs(root: Path, images: Sequence[Path], folder: str, what: str) -> dict[int, Path]:
+    """Return the file of each image in a folder, by the image's place; every image must have one."""
+    files, names = list_files(root / folder, MASK_SUFFIXES), [path.stem for path in images]
+    try:
+        pairs = pair(names, files)
+        check_paired(pairs, names, [], what)
+    except SourceError as error:
+        raise DatasetError(f"{root}: {error}") from error
+    if unused := sorted(set(files) - set(pairs.values())):
+        names = [path.name for path in unused]
+        log.warning("%d of %d %ss in %s have no image: %s", len(unused), len(files), what, root, first_of(names))
+    return pairs
+
+
+def _read_objects(path: Path, sample: Sample) -> U8:
+    """Read the objectness labels of an image."""
+    try:
+        objects = byte_labels(read_labels(path))
+    except (SourceError, FrameError) as error:
+        raise DatasetError(f"objectness labels {path} cannot be used: {error}") from error
+    if objects.shape != sample.labels.shape:
+        raise DatasetError(f"{path} is {objects.shape} but its image is {sample.labels.shape}; sizes must be equal")
+    if others := sorted(set(np.unique(objects).tolist()) - {0, 1, IGNORE_ID}):
+        raise DatasetError(
+            f"{path} has the values {', '.join(map(str, others[:6]))}; objectness labels are 0 for no object, 1 for "
+            f"object, {IGNORE_ID} to ignore"
+        )
+    return objects
 
 
 def _read_pair(image_path: Path, label_path: Path) -> Sample:
@@ -171,4 +221,4 @@ class LabelSpace:
         """Return the samples with labels in this numbering."""
         lut = np.full(256, IGNORE_ID, np.uint8)
         lut[: len(data.sets)] = [self.sets.index(s) for s in data.sets]
-        return [Sample(s.name, s.image, lut[s.labels]) for s in data.samples]
+        return [replace(s, labels=lut[s.labels]) for s in data.samples]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.structures import U8
+from cmt_seg_ros.training.datasets import AS_LABELS, Sample
 
 Array = npt.NDArray[Any]
 
@@ -50,11 +51,11 @@ class SemanticLoss(nn.Module):
         weights = [sum(of[i] for i in s) / len(s) if of else 1.0 for s in meaning.sets]
         self.register_buffer("label_weights", torch.tensor(weights))
 
-    def targets(self, labels: U8) -> dict[str, Array]:
+    def targets(self, sample: Sample) -> dict[str, Array]:
         """Return ``labels`` (H, W) int64 and, where boundaries count more, ``emphasis`` (H, W) float32, 1 or more."""
-        made: dict[str, Array] = {"labels": labels.astype(np.int64)}
+        made: dict[str, Array] = {"labels": sample.labels.astype(np.int64)}
         if self.boundary_weight:
-            made["emphasis"] = (1 + self.boundary_weight * near_boundary(labels)).astype(np.float32)
+            made["emphasis"] = (1 + self.boundary_weight * near_boundary(sample.labels)).astype(np.float32)
         return made
 
     def forward(self, scores: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
@@ -79,7 +80,8 @@ class SemanticLoss(nn.Module):
 class ObjectnessLoss(nn.Module):
     """Cross-entropy of object against no object, averaged over the pixels whose label tells which.
 
-    A label that stands for several classes tells it where all of them agree.
+    Where a sample has objectness labels of its own, they tell it; else its label does, and one that stands for several
+    classes where all of them agree.
     """
 
     def __init__(self, meaning: LabelMeaning) -> None:
@@ -88,9 +90,12 @@ class ObjectnessLoss(nn.Module):
         self.is_object = np.full(IGNORE_ID + 1, IGNORE_ID, np.int64)
         self.is_object[: len(kinds)] = [k.pop() if len(k) == 1 else IGNORE_ID for k in kinds]
 
-    def targets(self, labels: U8) -> dict[str, Array]:
+    def targets(self, sample: Sample) -> dict[str, Array]:
         """Return ``objects`` (H, W) int64: 0 no object, 1 object, 255 not known."""
-        return {"objects": self.is_object[labels]}
+        objects = self.is_object[sample.labels]
+        if sample.objects is not None:
+            objects = np.where(sample.objects == AS_LABELS, objects, sample.objects)
+        return {"objects": objects}
 
     def forward(self, scores: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Compute the loss, a scalar, of (N, 2, h, w) scores and ``objects`` (N, H, W) int64."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
 from typing import Any
 
 from cmt_seg_ros.errors import ConfigError
@@ -24,7 +26,8 @@ class Stage:
         crop: (height, width) in pixels.
         tasks: CMT-MCHH: tasks that the network has in this stage; of other networks the default.
         hyper: CMT-MCHH: changes to the recipe's hyper-features, for both tasks.
-        weights: weight of each task's loss, by name (TASKS), or (w1, w2) of Equation (1): of semantic and objectness.
+        weights: weight of each task's loss, by name (TASKS), or (w1, w2) of Equation (1): of semantic and objectness;
+            any values of 0 or more.
             A network without objectness scores of its own has semantic alone.
         partial: images of each batch that come from partially labelled data.
         synthetic: images of each batch that come from the synthetic street.
@@ -54,8 +57,8 @@ class Stage:
                 "two: of semantic and objectness"
             )
         weights = list(self.task_weights.values())
-        if not all(isinstance(w, float | int) for w in weights) or abs(sum(weights) - 1) > 1e-6 or min(weights) < 0:
-            raise ConfigError(f"stage {self.name!r}: weights are {self.weights}; they must be 0-1 and sum to one")
+        if not all(isinstance(w, float | int) and 0 <= w < math.inf for w in weights) or not any(weights):
+            raise ConfigError(f"stage {self.name!r}: weights are {self.weights}; they must be 0 or more, one above 0")
         if self.iterations < 1 or len(self.crop) != 2 or min(self.crop) < 32:
             raise ConfigError(f"stage {self.name!r}: needs at least one iteration and crops of 32 x 32 px or more")
         if not {task for task, weight in self.task_weights.items() if weight} <= set(self.tasks):
@@ -78,6 +81,7 @@ class Recipe:
         row: network of the zoo that is trained.
         network: changes to the choices of that row.
         augmentation: augmentation of every stage.
+        image_scale: size at which the network sees images, in training as deployed; 1: that of the data set's images.
         batch: images per batch, summed over all processes.
         lr: learning rate of randomly initialised layers; falls to 0 over each stage (poly, power 0.9).
         encoder_lr: factor on lr for the encoder.
@@ -85,6 +89,8 @@ class Recipe:
         warmup: iterations until the full learning rate of a stage.
         ema: decay of the moving average of the weights; the averaged weights are what is saved.
         boundary_weight: see LabelMeaning.
+        class_weights: classes count by the inverse square root of their frequency in the semantic loss; False: all
+            alike, as in Equation (1).
         seed: of all random numbers.
         scenes: number of synthetic images rendered.
     """
@@ -93,6 +99,7 @@ class Recipe:
     row: str = DEFAULT_ROW
     network: Mapping[str, Any] = field(default_factory=dict)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    image_scale: float = 1.0
     batch: int = 8
     lr: float = 1.5e-3
     encoder_lr: float = 0.4
@@ -100,12 +107,23 @@ class Recipe:
     warmup: int = 100
     ema: float = 0.998
     boundary_weight: float = 0.0
+    class_weights: bool = True
     seed: int = 1
     scenes: int = 240
 
     def __post_init__(self) -> None:
         if self.row not in ZOO:
             raise ConfigError(f"row is {self.row!r}; the zoo has {', '.join(ZOO)}")
+        if not isinstance(self.class_weights, bool):
+            raise ConfigError(f"class_weights is {self.class_weights!r}; it must be true or false")
+        if not isinstance(self.image_scale, float | int) or not 0.1 <= self.image_scale <= 4:
+            raise ConfigError(f"image_scale is {self.image_scale!r}; allowed: 0.1 to 4")
+        for before, after in pairwise(self.stages):
+            if after.crop[0] < before.crop[0] or after.crop[1] < before.crop[1]:
+                raise ConfigError(
+                    f"stage {after.name!r} has crops of {list(after.crop)} px after {list(before.crop)} in the stage "
+                    "before it; crops must not become smaller"
+                )
         for stage in self.stages:
             if stage.partial + stage.synthetic >= self.batch:
                 raise ConfigError(
@@ -124,6 +142,9 @@ class Recipe:
         if ZOO[self.row].family == ZOO[DEFAULT_ROW].family:
             del values["row"]  # the changes say which form it is
             values["network"] = _plain(merged(ZOO[self.row].choices, self.network))
+        for key, always in (("class_weights", True), ("image_scale", 1.0)):
+            if values[key] == always:
+                del values[key]  # 0.1 knew no other value
         for stage in values["stages"]:
             if not stage["network"]:
                 del stage["network"]

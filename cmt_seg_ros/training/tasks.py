@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cmt_seg_ros.networks.scores import Scores
-from cmt_seg_ros.structures import U8
+from cmt_seg_ros.training.datasets import Sample
 from cmt_seg_ros.training.losses import Array, LabelMeaning, ObjectnessLoss, SemanticLoss
 
 
@@ -45,18 +45,18 @@ class TaskLosses(nn.Module):
         self.weights = {name: weights[name] for name in TASKS if weights.get(name, 0) > 0}
         self.losses = nn.ModuleDict({name: TASKS[name].loss(meaning) for name in self.weights})  # type: ignore[misc]
 
-    def targets(self, labels: U8) -> dict[str, Array]:
+    def targets(self, sample: Sample) -> dict[str, Array]:
         """Make what the losses compare scores with, once a sample.
 
         Args:
-            labels: (H, W) uint8 labels of a crop, 255 = ignored.
+            sample: a crop with its labels.
 
         Returns:
             Arrays of shape (H, W) by name; which ones, the losses say.
         """
         made: dict[str, Array] = {}
         for loss in self.losses.values():
-            made.update(loss.targets(labels))  # type: ignore[operator]
+            made.update(loss.targets(sample))  # type: ignore[operator]
         return made
 
     def forward(self, scores: Scores, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -126,7 +128,7 @@ class StageRun:
                 if last or self.iteration % CHECKPOINT_EVERY == 0:
                     self._save()
         if not self.rank:
-            size = self.common.data.main[0].labels.shape
+            size = seen_size(self.common.data.main[0], self.common.recipe.image_scale)
             write_stage(self.folder, self.average.module, self.stage, self.common.labels, size, self.history[-1])
         return self.history[-1]
 
@@ -149,7 +151,8 @@ class StageRun:
         )
         self.model = distributed.shared(self.network, self.world, self.device)
         space, data = self.common.space, self.common.data
-        meaning = LabelMeaning(space.sets, self.common.labels.object_ids, data.class_weights, recipe.boundary_weight)
+        weights = data.class_weights if recipe.class_weights else ()
+        meaning = LabelMeaning(space.sets, self.common.labels.object_ids, weights, recipe.boundary_weight)
         self.losses = TaskLosses(stage.task_weights, meaning).to(self.device)
         self.batches = Batches(data, recipe, stage, self.losses.targets, self.rank, self.world)
 
@@ -192,7 +195,8 @@ class StageRun:
     def _validate(self, losses: Mapping[str, float]) -> dict[str, Any]:
         row: dict[str, Any] = {"stage": self.stage.name, "iteration": self.iteration, **losses, "miou": 0.0}
         if not self.rank:
-            row.update(evaluate(self.average.module, self.common.val, self.common.labels, self.device))
+            scale = self.common.recipe.image_scale
+            row.update(evaluate(self.average.module, self.common.val, self.common.labels, self.device, scale))
         self.history.append(row)
         if not self.rank:
             rows = "".join(json.dumps(row) + "\n" for row in self.history)
@@ -230,17 +234,29 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type != "cpu" or torch.backends.cpu.get_cpu_capability().startswith("AVX512")
 
 
+def seen_size(sample: Sample, image_scale: float) -> tuple[int, int]:
+    """Return the (height, width) at which the network sees an image."""
+    height, width = (max(round(side * image_scale), 1) for side in sample.labels.shape)
+    return height, width
+
+
 @torch.no_grad()
-def evaluate(model: nn.Module, samples: list[Sample], labels: LabelSet, device: torch.device) -> dict[str, Any]:
+def evaluate(
+    model: nn.Module, samples: list[Sample], labels: LabelSet, device: torch.device, image_scale: float = 1.0
+) -> dict[str, Any]:
     """Score the masks as they are deployed, at the images' own size; see MaskMeter.to_dict."""
     model.eval()
     meter = MaskMeter(labels)
     for s in samples:
-        scores = model.deployed(to_input(s.image[None]).to(device))  # type: ignore[operator]
+        image = s.image
+        if image_scale != 1:
+            how = cv2.INTER_AREA if image_scale < 1 else cv2.INTER_LINEAR
+            image = cv2.resize(image, seen_size(s, image_scale)[::-1], interpolation=how).astype(np.uint8, copy=False)
+        scores = model.deployed(to_input(image[None]).to(device))  # type: ignore[operator]
         classes, objectness = (_probabilities(x, s.labels.shape) for x in (scores.classes, scores.objectness))
         class_ids = torch.full(s.labels.shape, IGNORE_ID) if classes is None else classes.argmax(0)
         is_object = None if objectness is None else (objectness[1] > 0.5).to("cpu", torch.uint8).numpy()
-        meter.add(s.labels, class_ids.to("cpu", torch.uint8).numpy(), is_object)
+        meter.add(s.labels, class_ids.to("cpu", torch.uint8).numpy(), is_object, s.objects)
     return meter.to_dict()
 
 

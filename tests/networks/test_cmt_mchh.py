@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: make test installs it unless TORCH=0")
 
+import torch.nn.functional as F  # noqa: E402
+
 from cmt_seg_ros.errors import ConfigError  # noqa: E402
-from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig, HyperConfig  # noqa: E402
+from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig, HyperConfig, VggConfig  # noqa: E402
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import STAGE_CHANNELS, EfficientNetLite0, SameConv  # noqa: E402
-from cmt_seg_ros.networks.cmt_mchh.encoder_vgg import Vgg16  # noqa: E402
+from cmt_seg_ros.networks.cmt_mchh.encoder_vgg import Vgg  # noqa: E402
+from cmt_seg_ros.networks.cmt_mchh.hyper_features import bilinear_deconv  # noqa: E402
 
 CONFIG = CmtMchhConfig(num_classes=11, object_ids=(8, 9, 10))
+STEPS = (2, 1)
 
 
 @pytest.fixture
@@ -30,12 +35,38 @@ def test_scores_are_at_half_the_inputs_size(network: CmtMchh, size: tuple[int, i
     assert fused.shape == (2, 11, *half) and objectness.shape == (2, 2, *half)
 
 
-@pytest.mark.parametrize(("steps", "stride"), [(0, 8), (1, 4), (2, 2)])
+@pytest.mark.parametrize(("steps", "stride"), [((), 8), ((2,), 4), ((2, 1), 2), ((1,), 2)])
+@pytest.mark.parametrize("upsampler", ["bilinear", "deconv"])
 @torch.no_grad()
-def test_summing_steps_decide_the_resolution(steps: int, stride: int) -> None:
-    hyper = HyperConfig((16, 8, 8), summing_steps=steps)
+def test_summing_steps_decide_the_resolution(steps: tuple[int, ...], stride: int, upsampler: str) -> None:
+    hyper = HyperConfig((16, 8, 8), summing_steps=steps, upsampler=upsampler)
     network = CmtMchh(CmtMchhConfig(5, (1,), semantic=hyper, objectness=hyper)).eval()
     assert network(torch.zeros(1, 3, 64, 64)).classes.shape == (1, 5, 64 // stride, 64 // stride)
+    odd = network(torch.zeros(1, 3, 45, 71)).classes.shape[2:]
+    assert odd == (math.ceil(45 / stride), math.ceil(71 / stride))
+
+
+@pytest.mark.parametrize("encoder", ["lite", "vgg"])
+@torch.no_grad()
+def test_three_summing_steps_from_a_hyper_feature_below_one_eighth(encoder: str) -> None:
+    hyper = HyperConfig((8, 8, 8, 8), (4, 5), (3, 2, 1), resampled_to=4, upsampler="deconv")
+    config = CmtMchhConfig(5, (1,), encoder=encoder, semantic=hyper, objectness=hyper)
+    network = CmtMchh(config).eval()
+    assert len(network.semantic_hyper.steps) == 3
+    assert network.semantic_hyper.narrow["stage4"].weight.shape[1] == network.encoder.channels[3]
+    assert network(torch.zeros(1, 3, 64, 64)).classes.shape[2:] == (32, 32)
+    assert CmtMchhConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4])
+@torch.no_grad()
+def test_learned_up_sampling_begins_as_bilinear(factor: int) -> None:
+    x = torch.randn(1, 3, 7, 9)
+    found = bilinear_deconv(3, factor)(x)
+    expected = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    inside = slice(factor, -factor)
+    torch.testing.assert_close(found[..., inside, inside], expected[..., inside, inside])
+    assert found.shape == expected.shape
 
 
 @pytest.mark.parametrize(("semantic", "objectness"), [(2, 0), (0, 1)])
@@ -44,8 +75,8 @@ def test_branches_may_have_different_steps_and_stages(semantic: int, objectness:
     config = CmtMchhConfig(
         5,
         (1,),
-        semantic=HyperConfig((16, 8, 8), (3, 4, 5), semantic),
-        objectness=HyperConfig((8, 8, 8), (1, 4), objectness),
+        semantic=HyperConfig((16, 8, 8), (3, 4, 5), STEPS[:semantic]),
+        objectness=HyperConfig((8, 8, 8), (1, 4), STEPS[:objectness]),
     )
     network = CmtMchh(config).eval()
     classes, scores = network(torch.zeros(1, 3, 64, 64))
@@ -104,6 +135,17 @@ def test_masks_may_be_taken_from_either_scores() -> None:
     torch.testing.assert_close(plain(x).classes, plain.branches(x)[0])
 
 
+@torch.no_grad()
+def test_losses_may_see_the_scores_of_their_own_task_alone() -> None:
+    x = torch.randn(1, 3, 64, 64)
+    torch.manual_seed(0)
+    apart = CmtMchh(replace(CONFIG, fuse_in_training=False)).eval()
+    semantic, objectness = apart.branches(x)
+    for found, expected in zip(apart(x), (semantic, objectness), strict=True):
+        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(apart.deployed(x).classes, apart.fuse(semantic, objectness))
+
+
 def test_both_tasks_train_the_shared_encoder() -> None:
     for task in (0, 1):
         network = CmtMchh(CONFIG).train()
@@ -119,16 +161,37 @@ def test_configuration_round_trip_and_checks() -> None:
         CmtMchhConfig.from_dict({**CONFIG.to_dict(), "semantic": {"widths": [8, 8, 8], "depth": 3}})
     with pytest.raises(ConfigError, match="not complete"):
         CmtMchhConfig.from_dict({"num_classes": 11})
-    with pytest.raises(ConfigError, match="summing_steps is 3"):
-        HyperConfig((8, 8, 8), summing_steps=3)
-    with pytest.raises(ConfigError, match="stages out of 1-5"):
-        HyperConfig((8, 8, 8), (5, 6))
-    with pytest.raises(ConfigError, match="three channel counts"):
-        HyperConfig((8, 8))
+    old = CONFIG.to_dict()
+    for key in ("semantic", "objectness"):  # as in 0.1
+        old[key] = {"widths": old[key]["widths"], "concatenated": [3, 4, 5], "summing_steps": 2}
+    assert CmtMchhConfig.from_dict(old) == CONFIG
+    assert [HyperConfig((8, 8, 8), summing_steps=n).summing_steps for n in (0, 1, 2)] == [(), (2,), (2, 1)]  # type: ignore[arg-type]
+    for match, values in {
+        "summing_steps is 3": {"summing_steps": 3},
+        r"summing_steps is \[1, 2\] and resampled_to 3": {"summing_steps": (1, 2)},
+        r"summing_steps is \[3\] and resampled_to 3": {"summing_steps": (3,)},
+        "concatenated is empty": {"concatenated": ()},
+        "it needs 3 channel counts": {"widths": (8, 8)},
+        "widths is .*whole numbers above 0": {"widths": (8, 0, 8)},
+        "upsampler is 'cubic'; allowed": {"upsampler": "cubic"},
+    }.items():
+        with pytest.raises(ConfigError, match=match):
+            HyperConfig(**{"widths": (8, 8, 8), **values})  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"objectness: concatenated is \(5, 6\); the encoder has stages 1-5"):
+        CmtMchhConfig(11, (1,), objectness=HyperConfig((8, 8, 8), (5, 6)))
+    with pytest.raises(ConfigError, match=r"semantic: concatenated is .* stages 1-4"):
+        CmtMchhConfig(11, (1,), encoder="vgg", vgg=VggConfig((8, 8, 8, 8), (1, 1, 1, 1)))
+    for match, vgg in {
+        "one number for every stage": {"widths": (8, 8)},
+        "there are 2 stages": {"widths": (8, 8), "convolutions": (1, 1)},
+        "pooled is 'all'": {"pooled": "all"},
+    }.items():
+        with pytest.raises(ConfigError, match=match):
+            VggConfig(**vgg)  # type: ignore[arg-type]
     for ids in ((11,), (), tuple(range(11))):
         with pytest.raises(ConfigError, match="object_ids"):
             CmtMchhConfig(11, ids)
-    for key in ("encoder", "fusion", "labels_from", "objectness_from"):
+    for key in ("encoder", "fusion", "fuse_in_training", "labels_from", "objectness_from"):
         with pytest.raises(ConfigError, match=f"{key} is 'x'; allowed"):
             CmtMchhConfig.from_dict({**CONFIG.to_dict(), key: "x"})
     with pytest.raises(ConfigError, match="need the semantic task"):
@@ -137,7 +200,7 @@ def test_configuration_round_trip_and_checks() -> None:
 
 @torch.no_grad()
 def test_vgg_form_is_that_of_the_paper() -> None:
-    vgg = Vgg16().eval()
+    vgg = Vgg(VggConfig()).eval()
     assert [s.shape[1:] for s in vgg(torch.zeros(1, 3, 320, 320))] == [
         (64, 160, 160), (128, 80, 80), (256, 40, 40), (512, 40, 40), (512, 40, 40)
     ]  # fmt: skip

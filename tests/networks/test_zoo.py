@@ -20,6 +20,7 @@ from cmt_seg_ros.labels import LabelClass, LabelSet  # noqa: E402
 from cmt_seg_ros.networks.zoo import ZOO, build, describe, described_row, merged, rebuild  # noqa: E402
 from cmt_seg_ros.runtime.pipeline import Pipeline  # noqa: E402
 from cmt_seg_ros.structures import Frame  # noqa: E402
+from cmt_seg_ros.training.datasets import Sample  # noqa: E402
 from cmt_seg_ros.training.losses import LabelMeaning  # noqa: E402
 from cmt_seg_ros.training.tasks import TASKS, TaskLosses  # noqa: E402
 
@@ -70,7 +71,7 @@ def test_every_parameter_learns_from_the_losses_of_all_tasks(name: str) -> None:
     weights = {task: 1.0 for task in TASKS if TASKS[task].scores(scores) is not None}
     losses = TaskLosses(weights, LabelMeaning([(k,) for k in range(5)], OBJECTS))
     labels = np.random.default_rng(0).integers(0, 5, (64, 96), np.uint8)
-    targets = {k: torch.from_numpy(np.stack([v, v])) for k, v in losses.targets(labels).items()}
+    targets = {k: torch.from_numpy(np.stack([v, v])) for k, v in losses.targets(Sample("s", labels, labels)).items()}
     losses.total(losses(scores, targets)).backward()
     assert not [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
 
@@ -127,6 +128,12 @@ def test_a_package_and_its_int8_form_segment_a_frame(name: str, tmp_path: Path) 
         {"fusion": "none"},
         {"labels_from": "semantic", "objectness_from": "fused"},
         {"shared": True, "encoder": "vgg"},
+        {
+            "encoder": "vgg",
+            "vgg": {"widths": [8, 8, 16, 16, 16, 16], "convolutions": [1] * 6, "pooled": [1, 2, 3, 5]},
+            "semantic": {"widths": [16, 8], "concatenated": [3, 6], "summing_steps": [1], "upsampler": "deconv"},
+            "fuse_in_training": False,
+        },
         {"tasks": ["semantic"]},
         {"semantic": {"summing_steps": 0, "concatenated": [5]}, "objectness": {"summing_steps": 1}},
         {"semantic": {"concatenated": [1, 3, 5]}, "objectness": {"summing_steps": 0}},

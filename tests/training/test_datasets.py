@@ -41,6 +41,24 @@ def test_folder_is_read_and_foreign_ids_are_ignored(tmp_path: Path) -> None:
         read_folder(tmp_path / "nothing", 11)
 
 
+def test_objectness_may_have_labels_of_its_own(tmp_path: Path) -> None:
+    for name in ("images", "labels", "objectness"):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / "a.png"), np.ones((8, 9, 3) if name == "images" else (8, 9), np.uint8))
+    sample = read_folder(tmp_path, 11)[0]
+    assert sample.objects is not None and (sample.objects == 1).all()
+    path = tmp_path / "objectness" / "a.png"
+    cv2.imwrite(str(path), np.full((8, 9), 128, np.uint8))
+    with pytest.raises(DatasetError, match=r"a\.png has the values 128; objectness labels are 0 .* 1 .* 255"):
+        read_folder(tmp_path, 11)
+    cv2.imwrite(str(path), np.ones((8, 8), np.uint8))
+    with pytest.raises(DatasetError, match="sizes must be equal"):
+        read_folder(tmp_path, 11)
+    path.unlink()
+    with pytest.raises(DatasetError, match="1 of 1 frames have no objectness file"):
+        read_folder(tmp_path, 11)
+
+
 def test_images_and_labels_are_paired_and_what_is_left_over_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

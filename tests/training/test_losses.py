@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: make test installs it unless TORCH=0")
 
 from cmt_seg_ros.networks.scores import Scores  # noqa: E402
+from cmt_seg_ros.training.datasets import AS_LABELS, Sample  # noqa: E402
 from cmt_seg_ros.training.losses import LabelMeaning, ObjectnessLoss, SemanticLoss, near_boundary  # noqa: E402
 from cmt_seg_ros.training.tasks import TaskLosses  # noqa: E402
 
@@ -25,8 +26,12 @@ def labels() -> np.ndarray:
     return made
 
 
+def sample(labels: np.ndarray, objects: np.ndarray | None = None) -> Sample:
+    return Sample("s", np.zeros((*labels.shape, 3), np.uint8), labels, objects)
+
+
 def batch(loss: TaskLosses | SemanticLoss | ObjectnessLoss, samples: np.ndarray) -> dict[str, torch.Tensor]:
-    made = [loss.targets(one) for one in samples]
+    made = [loss.targets(sample(one)) for one in samples]
     return {name: torch.from_numpy(np.stack([one[name] for one in made])) for name in made[0]}
 
 
@@ -66,7 +71,13 @@ def test_a_union_costs_the_sum_of_its_probabilities() -> None:
     torch.testing.assert_close(semantic(meaning, s.classes, samples), -(p[8] + p[3] + p[5]).log())
     # An object, or not: not known of this union, but of one whose classes agree.
     four = np.array([[12, 11, 9, 255]], np.uint8)
-    assert ObjectnessLoss(meaning).targets(four)["objects"].tolist() == [[255, 0, 1, 255]]
+    assert ObjectnessLoss(meaning).targets(sample(four))["objects"].tolist() == [[255, 0, 1, 255]]
+
+
+def test_objectness_labels_of_their_own_come_first() -> None:
+    loss = ObjectnessLoss(LabelMeaning(SETS, (8, 9, 10)))
+    labels, objects = np.array([[8, 8, 0, 0, 255, 9]], np.uint8), np.array([[0, 1, 1, 255, 1, AS_LABELS]], np.uint8)
+    assert loss.targets(sample(labels, objects))["objects"].tolist() == [[0, 1, 1, 255, 1, 1]]
 
 
 def test_class_weights_weigh_pixels() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,10 +21,9 @@ from cmt_seg_ros.errors import ConfigError, DeviceError, ModelError  # noqa: E40
 from cmt_seg_ros.labels import CAMVID  # noqa: E402
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig  # noqa: E402
 from cmt_seg_ros.networks.zoo import build, rebuild  # noqa: E402
-from cmt_seg_ros.structures import U8  # noqa: E402
 from cmt_seg_ros.training import trainer as trainer_module  # noqa: E402
 from cmt_seg_ros.training.batches import Batches, TrainingData  # noqa: E402
-from cmt_seg_ros.training.curriculum import RECIPES, read_recipe, recipe_of, seven_stages  # noqa: E402
+from cmt_seg_ros.training.curriculum import RECIPES, curriculum, read_recipe, recipe_of  # noqa: E402
 from cmt_seg_ros.training.curves import draw_curves, read_history  # noqa: E402
 from cmt_seg_ros.training.datasets import DataSet, LabelSpace, Sample, render_scenes  # noqa: E402
 from cmt_seg_ros.training.recipe import Recipe, Stage  # noqa: E402
@@ -98,8 +98,8 @@ def test_training_lowers_the_loss(samples: list[Sample], tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("quick_training")
 @pytest.mark.parametrize("encoder", ["lite", "vgg"])
-def test_the_seven_stages_run_and_hand_on_their_weights(samples: list[Sample], tmp_path: Path, encoder: str) -> None:
-    stages = tuple(replace(s, crop=(32, 48)) for s in seven_stages((1, 1, 1, 1, 1, 1, 2), partial=1, synthetic=1))
+def test_the_curriculum_run_and_hand_on_their_weights(samples: list[Sample], tmp_path: Path, encoder: str) -> None:
+    stages = tuple(replace(s, crop=(32, 48)) for s in curriculum((1, 1, 1, 1, 1, 1, 2), partial=1, synthetic=1))
     recipe = replace(RECIPE, stages=stages, network={**SMALL, "encoder": encoder}, batch=3)
     make(samples, tmp_path, recipe).run()
     folders = sorted(p for p in tmp_path.iterdir() if p.is_dir())
@@ -107,7 +107,7 @@ def test_the_seven_stages_run_and_hand_on_their_weights(samples: list[Sample], t
     metas = [yaml.safe_load((p / "meta.yaml").read_text(encoding="utf-8")) for p in folders]
     assert [m["network"]["tasks"] for m in metas[:2]] == [["objectness"], ["semantic", "objectness"]]
     assert [m["network"]["semantic"]["concatenated"] for m in metas[2:4]] == [[5], [3, 4, 5]]
-    assert [m["network"]["objectness"]["summing_steps"] for m in metas[3:]] == [0, 1, 2, 2]
+    assert [m["network"]["objectness"]["summing_steps"] for m in metas[3:]] == [[], [2], [2, 1], [2, 1]]
     weights = [load_file(p / "weights.safetensors") for p in folders]
     frozen, tuned = (
         all(torch.equal(weights[i][k], weights[j][k]) for k in weights[i] if k.startswith("encoder."))
@@ -226,7 +226,7 @@ stages:
     assert (recipe.batch, recipe.augmentation.dusk, recipe.augmentation.shade) == (4, 0, 0.2)
     network = network_description(recipe, recipe.stages[0], CAMVID)
     semantic, objectness = network["semantic"], network["objectness"]
-    assert (network["fusion"], semantic["summing_steps"], objectness["summing_steps"]) == ("probabilities", 1, 2)
+    assert (network["fusion"], semantic["summing_steps"], objectness["summing_steps"]) == ("probabilities", 1, [2, 1])
     assert semantic["concatenated"] == objectness["concatenated"] == [4, 5]
     for text, message in (
         ("batch: 4", "base is None"),
@@ -235,6 +235,8 @@ stages:
         ("base: end-to-end\nstages: 3", "stages is 3; it must be a list"),
         ("base: end-to-end\nnetwork: vgg", "network is 'vgg'; it must be a mapping"),
         ("base: end-to-end\nstages: [{name: a, iterations: 3}]", "stage 1: .*crop"),
+        ("base: end-to-end\nclass_weights: some", "class_weights is 'some'; it must be true or false"),
+        ("base: end-to-end\nimage_scale: 9", "image_scale is 9; allowed: 0.1 to 4"),
         ("base: cmt-mchh-lite-camvid\nbatch: 4", "leave no room for fully labelled ones in batches of 4"),
         ("{", "is not YAML"),
     ):
@@ -248,8 +250,8 @@ stages:
         network_description(alone, RECIPE.stages[1], CAMVID)
 
 
-def labels_alone(labels: U8) -> dict[str, Any]:
-    return {"labels": labels}
+def labels_alone(sample: Sample) -> dict[str, Any]:
+    return {"labels": sample.labels}
 
 
 def test_processes_share_each_batch(samples: list[Sample], tmp_path: Path) -> None:
@@ -279,9 +281,17 @@ def test_encoders_that_do_not_fit_are_refused() -> None:
 
 
 def test_stages_are_checked() -> None:
-    with pytest.raises(ConfigError, match="sum to one"):
-        Stage("a", 1, (64, 64), weights=(1.0, 1.0))
-    for weights in ((1.0,), 1.0, {}, {"depth": 1.0}, {"semantic": "all"}, {"semantic": 0.5}):
+    assert Stage("a", 1, (64, 64), weights=(2.0, 1.0)).task_weights == {"semantic": 2.0, "objectness": 1.0}
+    for weights in (
+        (1.0,),
+        1.0,
+        {},
+        {"depth": 1.0},
+        {"semantic": "all"},
+        (0.0, 0.0),
+        (1.0, -1.0),
+        {"semantic": math.inf},
+    ):
         with pytest.raises(ConfigError, match="weights are"):
             Stage("a", 1, (64, 64), weights=weights)
     assert Stage("a", 1, (64, 64), weights={"objectness": 1.0}).task_weights == {"objectness": 1.0}
@@ -289,6 +299,26 @@ def test_stages_are_checked() -> None:
         Stage("a", 0, (64, 64))
     with pytest.raises(ConfigError, match="but tasks"):
         Stage("a", 1, (64, 64), ("objectness",))
+    with pytest.raises(ConfigError, match=r"'b' has crops of .* crops must not become smaller"):
+        Recipe((Stage("a", 1, (64, 96)), Stage("b", 1, (96, 64))))
+
+
+@pytest.mark.usefixtures("quick_training")
+def test_images_are_seen_at_the_scale_of_the_recipe(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    deployed = CmtMchh.deployed
+    monkeypatch.setattr(CmtMchh, "deployed", lambda self, x: (seen.append(x.shape[2:]), deployed(self, x))[1])
+    recipe = replace(RECIPE, stages=RECIPE.stages[1:], image_scale=0.5, class_weights=False)
+    recipe = replace(recipe, stages=(replace(recipe.stages[0], iterations=1),))
+    run = make(samples, tmp_path, recipe)
+    assert run.run()["images"] == 1
+    assert seen == [(48, 64)] and yaml.safe_load((tmp_path / "01_b" / "meta.yaml").read_text())["input"] == [48, 64]
+    stage = StageRun(run, 0, None, 0, 1, torch.device("cpu"))
+    stage._build()
+    assert stage.losses.losses["semantic"].label_weights.tolist() == [1.0] * len(run.space.sets)
+    assert stage.batches.area_px == 48 * 64
 
 
 TWO_PROCESSES = """

@@ -79,6 +79,7 @@ class EfficientNetLite0(nn.Module):
     """
 
     channels = STAGE_CHANNELS
+    strides = (2, 4, 8, 16, 32)
 
     def __init__(self) -> None:
         super().__init__()

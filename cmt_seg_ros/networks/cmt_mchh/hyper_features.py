@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cmt_seg_ros.networks.cmt_mchh.config import HyperConfig
+
 
 def _resize(x: Tensor, size: torch.Size) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
@@ -32,10 +34,17 @@ class UpSampleAndSum(nn.Module):
     Narrowing comes first: a 1x1 convolution and bilinear up-sampling commute, and it is a quarter
     of the work at the lower resolution. A shallow stage that has the step's width is summed as it
     is; another goes through a 1x1 convolution first.
+
+    Args:
+        inputs: channels of the deep features.
+        shallow_channels: channels of the shallower stage.
+        width: channels of the result.
+        factor: how many times finer the shallower stage is, for learned up-sampling; None: bilinear.
     """
 
-    def __init__(self, inputs: int, shallow_channels: int, width: int) -> None:
+    def __init__(self, inputs: int, shallow_channels: int, width: int, factor: int | None = None) -> None:
         super().__init__()
+        self.deconv = None if factor is None else bilinear_deconv(width, factor)
         self.narrow = nn.Sequential(nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width))
         self.smooth = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False), nn.BatchNorm2d(width)
@@ -47,52 +56,73 @@ class UpSampleAndSum(nn.Module):
 
     def forward(self, deep: Tensor, shallow: Tensor) -> Tensor:
         """Map (N, inputs, h, w) and (N, shallow_channels, H, W) to (N, width, H, W)."""
-        up = self.smooth(_resize(self.narrow(deep), shallow.shape[2:]))
+        up = self.narrow(deep)
+        if self.deconv is None:
+            up = _resize(up, shallow.shape[2:])
+        else:  # sizes of stages are rounded up
+            up = self.deconv(up)[..., : shallow.shape[2], : shallow.shape[3]]
+        up = self.smooth(up)
         x = torch.relu(up + self.lateral(shallow))
         return x + self.refine(x)
+
+
+def bilinear_deconv(channels: int, factor: int) -> nn.ConvTranspose2d:
+    """Return an up-sampling of each channel that can learn, starting as bilinear interpolation (Long et al. 2015).
+
+    Maps (N, channels, h, w) to (N, channels, factor * h, factor * w).
+    """
+    kernel = 2 * factor - factor % 2
+    layer = nn.ConvTranspose2d(
+        channels, channels, kernel, factor, padding=(kernel - factor) // 2, groups=channels, bias=False
+    )
+    half = (kernel + 1) // 2
+    centre = half - 1 if kernel % 2 else half - 0.5
+    line = 1 - (torch.arange(kernel) - centre).abs() / half
+    with torch.no_grad():
+        layer.weight.copy_(torch.outer(line, line))
+    return layer
 
 
 class HyperFeatures(nn.Module):
     """Hyper-features of one task.
 
-    Stages 3-5 are resampled to 1/8 and concatenated; the result is up-sampled with refinement to
-    stage 2's resolution and summed with it, then to stage 1's and summed with it.
+    Deep stages are resampled to one size and concatenated (by default stages 3-5 at 1/8); the result is up-sampled with
+    refinement to a shallower stage and summed with it (by default stage 2, then 1).
 
     Args:
-        channels: channels of the five encoder stages.
-        widths: channels at 1/8, 1/4 and 1/2.
-        concatenated: which stages (numbers 1-5) are concatenated.
-        summing_steps: 0, 1 or 2: output at 1/8, 1/4 or 1/2 of the input.
+        channels: channels of the encoder's stages.
+        strides: of the encoder's stages: image size divided by theirs.
+        config: stages, widths and up-sampling.
     """
 
-    def __init__(
-        self,
-        channels: Sequence[int],
-        widths: Sequence[int],
-        concatenated: Sequence[int] = (3, 4, 5),
-        summing_steps: int = 2,
-    ) -> None:
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], config: HyperConfig) -> None:
         super().__init__()
-        self.concatenated = tuple(concatenated)
+        self.config = config
+        widths = config.widths
         # Each stage is narrowed before it is up-sampled: the same sum as a 1x1 convolution of the
         # concatenation (both are linear), at the resolution where it is cheapest.
         # Named by stage, so that weights carry over to a network that concatenates other stages.
         self.narrow = nn.ModuleDict(
-            {f"stage{s}": nn.Conv2d(channels[s - 1], widths[0], 1, bias=False) for s in self.concatenated}
+            {f"stage{s}": nn.Conv2d(channels[s - 1], widths[0], 1, bias=False) for s in config.concatenated}
         )
         self.narrow_norm = nn.Sequential(nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True))
         self.context = Refine(widths[0], kernel=5)
-        self.steps = nn.ModuleList(
-            UpSampleAndSum(widths[i], channels[1 - i], widths[i + 1]) for i in range(summing_steps)
-        )
-        self.out_channels = widths[summing_steps]
+        self.steps = nn.ModuleList()
+        deep = config.resampled_to
+        for stage, inputs, width in zip(config.summing_steps, widths, widths[1:], strict=False):
+            factor = strides[deep - 1] // strides[stage - 1] if config.upsampler == "deconv" else None
+            self.steps.append(UpSampleAndSum(inputs, channels[stage - 1], width, factor))
+            deep = stage
+        self.out_channels = widths[len(config.summing_steps)]
+        self.out_stride = strides[deep - 1]
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """Map the five encoder stages to (N, out_channels, h, w)."""
-        size = stages[2].shape[2:]
-        narrowed = [_resize(self.narrow[f"stage{s}"](stages[s - 1]), size) for s in self.concatenated]
+        """Map the encoder's stages to (N, out_channels, h, w)."""
+        config = self.config
+        size = stages[config.resampled_to - 1].shape[2:]
+        narrowed = [_resize(self.narrow[f"stage{s}"](stages[s - 1]), size) for s in config.concatenated]
         x = self.narrow_norm(torch.stack(narrowed).sum(0) if len(narrowed) > 1 else narrowed[0])
         x = x + self.context(x)
-        for i, step in enumerate(self.steps):
-            x = step(x, stages[1 - i])
+        for stage, step in zip(config.summing_steps, self.steps, strict=True):
+            x = step(x, stages[stage - 1])
         return x

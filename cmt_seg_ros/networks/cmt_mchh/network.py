@@ -8,24 +8,22 @@ from torch import Tensor, nn
 
 from cmt_seg_ros.networks.cmt_mchh.config import CmtMchhConfig, HyperConfig
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import EfficientNetLite0
-from cmt_seg_ros.networks.cmt_mchh.encoder_vgg import Vgg16
+from cmt_seg_ros.networks.cmt_mchh.encoder_vgg import Vgg
 from cmt_seg_ros.networks.cmt_mchh.hyper_features import HyperFeatures
 from cmt_seg_ros.networks.scores import Scores, objectness_of
-
-ENCODERS: dict[str, type[EfficientNetLite0] | type[Vgg16]] = {"lite": EfficientNetLite0, "vgg": Vgg16}
 
 
 class CmtMchh(nn.Module):
     """Coupled multi-task fully convolutional network.
 
     Input: (N, 3, H, W) float, red-green-blue, (value - 127) / 128; any H and W from 32 pixels.
-    Output: Scores; with two summing steps at half the input's size.
+    Output: Scores at the size of the encoder stage that is summed last, by default half the input's.
     """
 
     def __init__(self, config: CmtMchhConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = ENCODERS[config.encoder]()
+        self.encoder = Vgg(config.vgg) if config.encoder == "vgg" else EfficientNetLite0()
         if "semantic" in config.tasks:
             self.semantic_hyper = self._hyper(config.semantic)
             self.semantic_classifier = nn.Conv2d(self.semantic_hyper.out_channels, config.num_classes, 1)
@@ -43,12 +41,14 @@ class CmtMchh(nn.Module):
         return self.config.shared and len(self.config.tasks) == 2
 
     def _hyper(self, config: HyperConfig) -> HyperFeatures:
-        return HyperFeatures(self.encoder.channels, config.widths, config.concatenated, config.summing_steps)
+        return HyperFeatures(self.encoder.channels, self.encoder.strides, config)
 
     def forward(self, x: Tensor) -> Scores:
-        """Return the fused scores of both tasks, as training sees them."""
+        """Return the scores of both tasks, as training sees them; ``fuse_in_training`` says whether they are fused."""
         semantic, objectness = self.branches(x)
-        return Scores(self.fuse(semantic, objectness), objectness)
+        if self.config.fuse_in_training:
+            semantic = self.fuse(semantic, objectness)
+        return Scores(semantic, objectness)
 
     def deployed(self, x: Tensor) -> Scores:
         """Return the scores from which masks are made: ``labels_from`` and ``objectness_from`` decide which."""
@@ -70,12 +70,12 @@ class CmtMchh(nn.Module):
         if "objectness" in self.config.tasks:
             own = features if self._shares else self.objectness_hyper(stages)
             objectness = self.objectness_classifier(own)
-        # 3. The coarser scores, if one task has fewer summing steps, at the size of the finer ones.
+        # 3. The coarser scores, if those of one task are coarser, at the size of the finer ones.
         if semantic is not None and objectness is not None and not self._shares:
-            steps = self.config.semantic.summing_steps - self.config.objectness.summing_steps
-            if steps > 0:
+            finer = self.objectness_hyper.out_stride - self.semantic_hyper.out_stride
+            if finer > 0:
                 objectness = F.interpolate(objectness, semantic.shape[2:], mode="bilinear", align_corners=False)
-            elif steps < 0:
+            elif finer < 0:
                 semantic = F.interpolate(semantic, objectness.shape[2:], mode="bilinear", align_corners=False)
         return semantic, objectness
 
