@@ -29,12 +29,13 @@ _EXAMPLE = """classes:
 
 @dataclass(frozen=True)
 class LabelClass:
-    """One class: id (0-254), name, colour (red, green, blue; 0-255), whether it is an object."""
+    """One class: id (0-254), name, colour (red, green, blue; 0-255), whether it is an object, whether drivable."""
 
     id: int
     name: str
     color: tuple[int, int, int]
     is_object: bool = False
+    drivable: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,11 @@ class LabelSet:
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return plain lists and dicts for YAML and JSON."""
-        return [{"id": c.id, "name": c.name, "color": list(c.color), "is_object": c.is_object} for c in self.classes]
+        return [
+            {"id": c.id, "name": c.name, "color": list(c.color), "is_object": c.is_object}
+            | ({"drivable": True} if c.drivable else {})
+            for c in self.classes
+        ]
 
     @classmethod
     def from_list(cls, rows: Sequence[Mapping[str, Any]]) -> LabelSet:
@@ -144,19 +149,23 @@ class LabelSet:
 
 def _class_of(row: Any) -> LabelClass:
     """Return a class from its entry in a list."""
-    known = {"id", "name", "color", "is_object"}
-    if not isinstance(row, Mapping) or not known - {"is_object"} <= set(row) <= known:
-        raise ConfigError(f"class entry {shortened(row)} must have id, name, color, may have is_object, and no more")
-    color, is_object = row["color"], row.get("is_object", False)
+    needed, free = {"id", "name", "color"}, {"is_object", "drivable"}
+    if not isinstance(row, Mapping) or not needed <= set(row) <= needed | free:
+        raise ConfigError(
+            f"class entry {shortened(row)} must have id, name, color, may have is_object and drivable, and no more"
+        )
+    color, is_object, drivable = row["color"], row.get("is_object", False), row.get("drivable", False)
     # By type: true is no number, 0.5 no id, and the text "false" would be true.
     if type(row["id"]) is not int or not isinstance(color, list | tuple) or [type(v) for v in color] != [int] * 3:
         raise ConfigError(
             f"class entry {shortened(row)}: id must be a whole number, color three whole numbers in 0-255"
         )
-    if not isinstance(row["name"], str) or not isinstance(is_object, bool):
-        raise ConfigError(f"class entry {shortened(row)}: name must be text, is_object true or false, without quotes")
+    if not isinstance(row["name"], str) or not isinstance(is_object, bool) or not isinstance(drivable, bool):
+        raise ConfigError(
+            f"class entry {shortened(row)}: name must be text, is_object and drivable true or false, without quotes"
+        )
     red, green, blue = color
-    return LabelClass(row["id"], printable(row["name"]), (red, green, blue), is_object)
+    return LabelClass(row["id"], printable(row["name"]), (red, green, blue), is_object, drivable)
 
 
 # The 11 classes of CamVid in the SegNet split (Badrinarayanan et al. 2017), with its usual colours.

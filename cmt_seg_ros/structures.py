@@ -112,6 +112,25 @@ class Frame:
         return (rows * 2 // 3 if encoding.planar else rows), columns
 
 
+@dataclass(frozen=True)
+class Instance:
+    """One object of one frame.
+
+    Attributes:
+        instance_id: its value in an image of instances, 1, 2, ...
+        class_id: id of its class.
+        score: 0-1.
+        box_px: (left, top, right, bottom), right and bottom exclusive, within the image.
+        area_px: number of its visible pixels.
+    """
+
+    instance_id: int
+    class_id: int
+    score: float
+    box_px: Box
+    area_px: int
+
+
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """Masks of one frame, at the frame's own size.
@@ -125,6 +144,12 @@ class Segmentation:
         top_ids: (k, H, W) uint8, the k most probable class ids per pixel, most probable first, before threshold
             and smoothing (never 255); None unless ``top_k`` is above 1.
         top_scores: (k, H, W) uint8, their fused probabilities, 0-255 for 0-1; None unless ``top_k`` is above 1.
+        instance_ids: (H, W) uint16, object of each pixel, 0 = none, 1, 2, ... by falling score; None if it was not
+            requested, or the model gives no instances.
+        instances: the objects of ``instance_ids`` in that order; None likewise.
+        edges: (H, W) uint8, probability that the pixel is at the edge of an object, 0-255 for 0-1; None likewise.
+        distance: (H, W) uint8, distance of an object's pixel to its edge, 25.5 for each pixel up to 10, 0 where
+            there is no object; None likewise.
     """
 
     camera: str
@@ -136,6 +161,10 @@ class Segmentation:
     name: str = ""
     top_ids: U8 | None = None
     top_scores: U8 | None = None
+    instance_ids: U16 | None = None
+    instances: tuple[Instance, ...] | None = None
+    edges: U8 | None = None
+    distance: U8 | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,7 +64,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:  # type: ignore[ty
     add("--layout", choices=("nchw", "nhwc"), default="", help="of its input, where the shape does not tell")
     add("--resize", choices=RESIZE, default="", help="; ".join(f"{name}: {what}" for name, what in RESIZE.items()))
     add("--output", metavar="NAME=ROLE", action="append", default=[], help="what an output is: logits, probabilities, "
-        "class_ids, object_probability or ignore; may be repeated")  # fmt: skip
+        "class_ids, object_probability, boxes, box_scores, box_labels, box_masks, ignore; may be repeated")  # fmt: skip
     add(
         "--try",
         dest="photo",

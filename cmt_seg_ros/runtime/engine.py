@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import openvino as ov
 
@@ -14,7 +15,7 @@ from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.runtime.graph import GraphKey, network_size
 from cmt_seg_ros.runtime.graphs import BATCHES, Graphs, Keys
 from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.structures import U8, Frame
+from cmt_seg_ros.structures import Frame
 
 RETRY_S = 60.0  # a device that was lost is tried again after this time, again and again
 USED_S = 30.0  # only what was used within this time is compiled for another device
@@ -73,7 +74,7 @@ class Engine:
         with self._changed:
             self._changed.notify_all()
 
-    def infer(self, frames: Sequence[Frame], masks: Sequence[tuple[str, ...]]) -> list[dict[str, U8]]:
+    def infer(self, frames: Sequence[Frame], masks: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
         """Infer frames of any sizes and encodings; those that the network sees at one size are one batch.
 
         Args:
@@ -91,7 +92,7 @@ class Engine:
         # Sorted, so that the same images in another order use the same graph.
         for i in sorted(range(len(frames)), key=keys.__getitem__):
             groups.setdefault((keys[i].height, keys[i].width), []).append(i)
-        results: dict[int, dict[str, U8]] = {}
+        results: dict[int, dict[str, Any]] = {}
         for group in groups.values():
             most = self.package.max_batch or len(group)
             for members in (group[k : k + most] for k in range(0, len(group), most)):
@@ -131,7 +132,7 @@ class Engine:
     def _key(self, frame: Frame, size: tuple[int, int]) -> GraphKey:
         return GraphKey(*network_size(self.package, *size), graph_encoding(frame.encoding))
 
-    def _infer(self, keys: Keys, frames: Sequence[Frame], masks: Sequence[Sequence[str]]) -> list[dict[str, U8]]:
+    def _infer(self, keys: Keys, frames: Sequence[Frame], masks: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """Infer one batch; live: on each device of the chain that is left until one of them succeeds."""
         device, attempts = self.device, len(self._chain) if self.live else 2  # not live: it may have been a hiccup
         while True:
@@ -146,7 +147,7 @@ class Engine:
 
     def _run(
         self, device: str, keys: Keys, frames: Sequence[Frame], masks: Sequence[Sequence[str]]
-    ) -> list[dict[str, U8]]:
+    ) -> list[dict[str, Any]]:
         camera = frames[0].camera if len(keys) == 1 else BATCHES
         graph = self._graphs.ready(device, keys, camera) if self.live else None
         if graph is None and self.live and len(keys) > 1:  # one by one until the batch is compiled

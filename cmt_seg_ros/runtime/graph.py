@@ -79,9 +79,9 @@ def build(package: ModelPackage, keys: Sequence[GraphKey]) -> ov.Model:
     """Build the graph for one or several images, which go through the network as one batch.
 
     Inputs: one an image, (1, h, w, C) uint8 in its key's encoding (mono16: uint16). Outputs: those of the package in
-    their order, one row an image: ``probabilities`` (N, classes, h', w') and ``object_probability`` (N, 1, h', w')
-    float32, 0-1, ``class_ids`` (N, h', w') uint8, at the size at which the network gives them; masks.py makes masks of
-    them. All shapes are fixed.
+    their order, one row an image, float32, but for ``class_ids`` in uint8: ``probabilities`` (N, classes, h', w') and
+    others of ``model_package.OUTPUTS`` at the size at which the network gives them; masks.py makes masks of them. All
+    shapes are fixed but the number of boxes.
 
     Raises:
         ValueError: the images are of different sizes.

@@ -19,8 +19,8 @@ from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.runtime import devices
 from cmt_seg_ros.runtime.graph import GraphKey, build, content_size, write_frame
 from cmt_seg_ros.runtime.masks import make_masks
-from cmt_seg_ros.runtime.model_package import ModelPackage
-from cmt_seg_ros.structures import U8, Frame
+from cmt_seg_ros.runtime.model_package import DENSE, ModelPackage
+from cmt_seg_ros.structures import Frame
 
 IN_USE_S = 2.0  # a graph that was used in the last seconds is one of those that the cameras need now
 NETWORK_BYTES_A_PIXEL = 200  # of its activations and weights, as measured of cmt-mchh-lite
@@ -225,7 +225,7 @@ class CompiledGraph:
         self._package, self._config = package, config
         self._idle: deque[Request] = deque()
 
-    def infer(self, frames: Sequence[Frame], masks: Sequence[Sequence[str]]) -> list[dict[str, U8]]:
+    def infer(self, frames: Sequence[Frame], masks: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """Return the masks of one frame for each key, by name, in memory of their own.
 
         Args:
@@ -282,11 +282,16 @@ class Request:
         return [self._outputs(i, frame) for i, frame in enumerate(frames)]
 
     def _outputs(self, row: int, frame: Frame) -> dict[str, npt.NDArray[Any]]:
-        """Return what belongs to one frame, without what lies beside a letterboxed one."""
+        """Return what belongs to one frame, without what lies beside a letterboxed one; boxes in shares of it."""
         (rows, columns), (height, width) = content_size(self._package, *frame.size), self.pixels[row].shape[1:3]
         outputs = {}
         for i, name in enumerate(self._package.outputs):
             found = self.request.get_output_tensor(i).data[row]
-            high, wide = found.shape[-2:]
-            outputs[name] = found[..., : round(high * rows / height), : round(wide * columns / width)]
+            if name == "boxes":
+                outputs[name] = found / np.array([columns, rows] * 2, np.float32)
+            elif name in DENSE or name == "class_ids":
+                high, wide = found.shape[-2:]
+                outputs[name] = found[..., : round(high * rows / height), : round(wide * columns / width)]
+            else:
+                outputs[name] = found
         return outputs

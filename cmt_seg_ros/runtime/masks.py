@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.runtime.instances import find_instances, masks_of_instances
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, U16
 
 # Fields of Segmentation that can be requested for a frame.
-MASKS = ("class_ids", "objectness", "confidence", "top_ids", "top_scores")
+MASKS = ("class_ids", "objectness", "confidence", "top_ids", "top_scores", "instance_ids", "edges", "distance")
 
 _ONE = 65535  # a probability of 1 in uint16: OpenCV scales that type faster than float32, and 8 bits are too coarse
 _TOLERANCE = 0.02  # beyond 0-1: sums of rounded probabilities
@@ -29,9 +30,10 @@ _MANY = 16  # classes; with fewer, looking for those that are nowhere possible c
 
 def default_masks(config: SegmentationConfig, package: ModelPackage) -> tuple[str, ...]:
     """Return all masks that a config asks for and a model can give."""
-    if "class_ids" in package.outputs:
-        return MASKS[:2]
-    return MASKS if config.top_k > 1 else MASKS[:3]
+    masks = MASKS[:2] if "class_ids" in package.outputs else MASKS[:3]
+    top = MASKS[3:5] if config.top_k > 1 else ()
+    instances = ("instance_ids",) if package.has_instances else ()
+    return *masks, *top, *instances, *(name for name in ("edges", "distance") if name in package.outputs)
 
 
 def make_masks(
@@ -40,50 +42,85 @@ def make_masks(
     masks: Sequence[str],
     config: SegmentationConfig,
     labels: LabelSet,
-) -> dict[str, U8]:
+) -> dict[str, Any]:
     """Up-sample scores to the size of the image, then take the best class of each pixel and apply the thresholds.
 
     Up-sampling is bilinear with half-pixel centres, as networks are trained. Of equal probabilities the class of the
-    lower id is taken. Class ids without scores are repeated (nearest neighbour).
+    lower id is taken. Class ids without scores are repeated (nearest neighbour). Of a network that gives instances
+    alone, a pixel has the class of its instance.
 
     Args:
         outputs: of the network for one image, by name: ``probabilities`` (C, h, w) float32, 0-1, or ``class_ids``
             (h, w) uint8; ``object_probability`` (1, h, w) float32, 0-1; without it the probabilities of the object
-            classes are added up.
+            classes are added up; ``edges`` and ``distance`` (1, h, w) float32, 0-1; those of
+            :func:`instances.find_instances`.
         size: (H, W) of the image.
-        masks: which of :data:`MASKS` to make; those that need scores are left out where there are none.
+        masks: which of :data:`MASKS` to make; those of outputs that the network does not have are left out.
         config: thresholds and ``top_k``.
         labels: the network's classes.
 
     Returns:
         Masks by name, in memory of their own: (H, W) uint8 ``class_ids`` (255 = unlabelled), ``objectness`` (0 or 255)
-        and ``confidence`` (0-255 for 0-1); (k, H, W) uint8 ``top_ids`` and ``top_scores`` (0-255 for 0-1), most
-        probable first, whatever the score threshold.
+        and ``confidence``, ``edges`` and ``distance`` (0-255 for 0-1); (k, H, W) uint8 ``top_ids`` and ``top_scores``
+        (0-255 for 0-1), most probable first, whatever the score threshold; (H, W) uint16 ``instance_ids``, and with it
+        ``instances``, a tuple.
 
     Raises:
         RuntimeError: scores are not finite, or no probabilities.
     """
-    if "class_ids" in outputs:
-        made = _of_class_ids(outputs["class_ids"], size, labels)
-        return {name: made[name] for name in masks if name in made}
-    made = {}
+    made: dict[str, Any] = {
+        name: _as_u8(_scaled(_quantised(outputs, name)[0], size))
+        for name in ("edges", "distance")
+        if name in masks and name in outputs
+    }
+    if "boxes" in outputs and ("instance_ids" in masks or "probabilities" not in outputs):
+        ids, instances = find_instances(outputs, size, config.instance_threshold, len(labels))
+        made.update(instance_ids=ids, instances=instances)
+    if "probabilities" in outputs:
+        made.update(_of_scores(outputs, size, masks, config, labels))
+    elif "class_ids" in outputs:
+        made.update(_of_class_ids(outputs["class_ids"], size, labels))
+    else:
+        made.update(masks_of_instances(ids, instances, labels))
+    wanted = (*masks, "instances") if "instance_ids" in masks else masks
+    return {name: made[name] for name in wanted if name in made}
+
+
+def _of_scores(
+    outputs: Mapping[str, npt.NDArray[Any]],
+    size: tuple[int, int],
+    masks: Sequence[str],
+    config: SegmentationConfig,
+    labels: LabelSet,
+) -> dict[str, U8]:
+    """Make the masks of a network that gives the probability of each class."""
+    made: dict[str, U8] = {}
+    gated = config.gate_labels != "off" and "class_ids" in masks
     if "top_ids" in masks or "top_scores" in masks:
         ids, scores = _top(_quantised(outputs, "probabilities"), size, config.top_k)
         best_ids, best = ids[0].copy(), scores[0]
         made.update(top_ids=ids, top_scores=np.stack([_as_u8(score) for score in scores]))
     elif "class_ids" in masks or "confidence" in masks:
         best_ids, best = _best(_quantised(outputs, "probabilities"), size)
+    if "confidence" in masks:
+        made["confidence"] = _as_u8(best)
+    if "objectness" in masks or gated:
+        plane = _scaled(_objects(outputs, labels), size)
+        made["objectness"] = cv2.compare(plane, math.floor(config.object_threshold * _ONE), cv2.CMP_GT)
+    if gated and config.gate_labels == "background":
+        others = [c.id for c in labels.classes if not c.is_object]
+        ids, scores = _best(_quantised({"probabilities": outputs["probabilities"][others]}, "probabilities"), size)
+        nowhere = made["objectness"] == 0
+        best_ids[nowhere] = np.array(others, np.uint8)[ids[nowhere]]
+        best = np.where(nowhere, scores, best)
+    elif gated:
+        cv2.bitwise_or(best_ids, cv2.bitwise_not(made["objectness"]), dst=best_ids)  # 255 is IGNORE_ID
     if "class_ids" in masks:
         if config.score_threshold > 0:
             below = cv2.compare(best, math.ceil(config.score_threshold * _ONE), cv2.CMP_LT)
             cv2.bitwise_or(best_ids, below, dst=best_ids)  # 255 is IGNORE_ID
         made["class_ids"] = best_ids
-    if "confidence" in masks:
-        made["confidence"] = _as_u8(best)
-    if "objectness" in masks:
-        plane = _scaled(_objects(outputs, labels), size)
-        made["objectness"] = cv2.compare(plane, math.floor(config.object_threshold * _ONE), cv2.CMP_GT)
-    return {name: made[name] for name in masks}
+    return made
 
 
 def possible_classes(planes: U16) -> list[int]:

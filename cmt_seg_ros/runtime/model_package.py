@@ -27,8 +27,18 @@ SIDES_PX = 32, 4096
 PRECISIONS = ("fp16", "int8")
 SCORES = ("probabilities", "object_probability")
 """Outputs of a network whose model.yaml names none: (N, C, h, w) and (N, 1, h, w), 0-1."""
-OUTPUTS = (*SCORES, "class_ids")
-"""All outputs that a network may have; ``class_ids`` (N, h, w) takes the place of probabilities where it gives none."""
+BOXES = ("boxes", "box_scores", "box_labels")
+"""Outputs of a network that finds instances: (N, K, 4), (N, K) and (N, K), see :func:`instances.find_instances`."""
+BOX_MASKS = ("box_masks",)
+"""Beside BOXES: (N, K, m, m), the mask of each box."""
+PROTOTYPES = ("box_coefficients", "prototypes")
+"""Or: (N, K, P) and (N, P, h, w), of which the masks are made."""
+DENSE = (*SCORES, "edges", "distance", "prototypes")
+"""Outputs of (N, channels, h, w): planes that lie over the image."""
+OUTPUTS = (*SCORES, "class_ids", "edges", "distance", *BOXES, *BOX_MASKS, *PROTOTYPES)
+"""All outputs that a network may have; ``class_ids`` (N, h, w) takes the place of probabilities where it gives none.
+``edges`` and ``distance`` (N, 1, h, w) are 0-1; a distance of 1 is 10 pixels or more."""
+_RANKS = {"class_ids": 3, "boxes": 3, "box_scores": 2, "box_labels": 2, "box_coefficients": 3}  # of others: 4
 RESIZE = ("keep-aspect", "stretch", "letterbox")
 """How an image gets to the network's size, see :func:`graph.network_size`; the first is the default."""
 COLORS = ("rgb", "bgr")
@@ -71,6 +81,16 @@ class ModelPackage:
     outputs: tuple[str, ...]
     precision: str
     description: dict[str, Any]
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether it gives a probability for each class of each pixel."""
+        return "probabilities" in self.outputs
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether it tells objects of one class apart."""
+        return "boxes" in self.outputs
 
     @classmethod
     def load(cls, model: str) -> ModelPackage:
@@ -153,10 +173,10 @@ class ModelPackage:
                 )
                 without = ", or say outputs: [probabilities] in model.yaml" if name == "object_probability" else ""
                 return f"the network has no output {name}; it has {printable(there)}{without}"
-            found, ranks = port.get_partial_shape(), 3 if name == "class_ids" else 4
+            found, ranks = port.get_partial_shape(), _RANKS.get(name, 4)
             if found.rank.is_static and len(found) != ranks:
                 return f"output {name} is {found}; it must have {ranks} dimensions"
-            channels = {"probabilities": len(self.labels), "object_probability": 1}.get(name)
+            channels = {"probabilities": len(self.labels)}.get(name, 1 if name in DENSE[1:4] else 0)
             if channels and found.rank.is_static and not found[1].compatible(ov.Dimension(channels)):
                 what = f"{channels} classes are listed in model.yaml" if channels > 1 else "it must have one channel"
                 return f"output {name} is {found}; {what}"
@@ -246,8 +266,18 @@ def _outputs(description: Mapping[str, Any]) -> tuple[str, ...]:
     found = description.get("outputs", list(SCORES))
     if not isinstance(found, list) or not all(name in OUTPUTS for name in found) or len(set(found)) != len(found):
         raise ConfigError(f"outputs is {shortened(found)}; it must be a list of some of {', '.join(OUTPUTS)}")
-    if ("probabilities" in found) == ("class_ids" in found):
-        raise ConfigError(f"outputs is {shortened(found)}; it must have either probabilities or class_ids")
+    given = set(found)
+    if {"probabilities", "class_ids"} <= given or not given & {"probabilities", "class_ids", "boxes"}:
+        raise ConfigError(
+            f"outputs is {shortened(found)}; it must have either probabilities or class_ids, or boxes, of which "
+            "class ids are made"
+        )
+    instances = given & {*BOXES, *BOX_MASKS, *PROTOTYPES}
+    if instances not in (set(), {*BOXES, *BOX_MASKS}, {*BOXES, *PROTOTYPES}):
+        raise ConfigError(
+            f"outputs is {shortened(found)}; instances need {', '.join(BOXES)}, and either {BOX_MASKS[0]} or "
+            f"{' and '.join(PROTOTYPES)}"
+        )
     return tuple(found)
 
 

@@ -61,17 +61,20 @@ class Pipeline:
                 f"segmentation.top_k is {config.top_k}; model {self.package.name} has {len(self.labels)} classes, "
                 f"so it must be a number from 1 to {len(self.labels)}"
             )
-        if "class_ids" in self.package.outputs:
+        if not self.package.has_scores:
+            what = "instances alone" if self.package.has_instances else "class ids without scores"
             if config.top_k > 1:
                 raise ConfigError(
-                    f"segmentation.top_k is {config.top_k}; model {self.package.name} gives class ids without scores, "
-                    "so it must be 1"
+                    f"segmentation.top_k is {config.top_k}; model {self.package.name} gives {what}, so it must be 1"
                 )
-            if config.score_threshold > 0:
-                warn(
-                    f"score_threshold {config.score_threshold:g} has no effect: model {self.package.name} gives class "
-                    "ids without scores"
-                )
+            for key, without in (("score_threshold", 0), ("gate_labels", "off")):
+                if (value := getattr(config, key)) != without:
+                    warn(f"{key} {value} has no effect: model {self.package.name} gives {what}")
+        elif config.gate_labels == "background" and len(self.labels.object_ids) == len(self.labels):
+            raise ConfigError(
+                f"segmentation.gate_labels is 'background'; all classes of model {self.package.name} are objects, so "
+                "it must be off or unlabelled"
+            )
         self.config, self.tuning = tuned(self.package, config) if config.autotune else (config, "")
         self.engine = Engine(self.package, self.config, live)
         self._range = Mono16Range(config.mono16_range, warn)

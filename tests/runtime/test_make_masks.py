@@ -110,6 +110,43 @@ def test_most_probable_classes_come_in_their_order(count: int) -> None:
     np.testing.assert_array_equal(found["confidence"], found["top_scores"][0])
 
 
+@pytest.mark.parametrize("threshold", [0.0, 0.5])
+def test_labels_may_be_gated_by_objectness(threshold: float) -> None:
+    probabilities, objects = scores(6, (45, 60))
+    size, of = (90, 120), (1, 2)
+    config = replace(CONFIG, score_threshold=threshold)
+    made = {
+        gate: make_masks(
+            {"probabilities": probabilities, "object_probability": objects[None]},
+            size,
+            MASKS[:3],
+            replace(config, gate_labels=gate),
+            labels(6, of),
+        )
+        for gate in ("off", "unlabelled", "background")
+    }
+    nowhere = made["off"]["objectness"] == 0
+    assert 0.1 < nowhere.mean() < 0.9
+    np.testing.assert_array_equal(made["unlabelled"]["class_ids"], np.where(nowhere, 255, made["off"]["class_ids"]))
+    planes = full_size(probabilities, size)
+    others = np.array([0, 3, 4, 5])
+    best = others[planes[others].argmax(axis=0)]
+    best[planes[others].max(axis=0) < threshold * 65535] = 255
+    np.testing.assert_array_equal(made["background"]["class_ids"], np.where(nowhere, best, made["off"]["class_ids"]))
+    for name in ("objectness", "confidence"):
+        np.testing.assert_array_equal(made["background"][name], made["off"][name])
+
+
+def test_edges_and_distance_are_made_where_the_network_has_them() -> None:
+    probabilities, plane = scores(4, (20, 30))
+    outputs = {"probabilities": probabilities, "edges": plane[None], "distance": 1 - plane[None]}
+    found = make_masks(outputs, (40, 60), ("edges", "distance"), CONFIG, labels(4))
+    assert set(found) == {"edges", "distance"}
+    expected = cv2.resize(plane, (60, 40)) * 255
+    assert np.abs(found["edges"] - expected).max() <= 1 and np.abs(found["distance"] - (255 - expected)).max() <= 1
+    assert set(make_masks({"probabilities": probabilities}, (40, 60), MASKS, CONFIG, labels(4))) == set(MASKS[:5])
+
+
 @pytest.mark.parametrize("masks", [("objectness",), ("confidence",), ("class_ids", "objectness"), ("top_ids",)])
 def test_only_what_is_wanted_is_made(masks: tuple[str, ...]) -> None:
     assert tuple(masks_of(*scores(4, (20, 30)), (40, 60), masks, replace(CONFIG, top_k=2))) == masks

@@ -98,3 +98,82 @@ def write_onnx(path: Path, ids: bool, metadata: dict[str, str] | None = None) ->
     helper.set_model_props(model, metadata or {})
     onnx.save(model, path)
     return path
+
+
+PROTOTYPES = 8
+
+
+def _instance_maps(x: Any, cell: int) -> tuple[Any, Any, Any]:
+    """Class scores (1, CLASSES, h, w), box sides (1, 4, h, w) and coefficients (1, P, h, w), one candidate a cell."""
+    smooth = ops.avg_pool(x, [cell, cell], [0, 0], [0, 0], [cell, cell], False)
+    rng = np.random.default_rng(7)
+
+    def scores(count: int, spread: float) -> Any:
+        weights = rng.normal(0, spread, (count, 3, 1, 1)).astype(np.float32)
+        shade = ops.subtract(ops.divide(smooth, np.float32(255)), np.float32(0.4))
+        found = ops.convolution(shade, weights, [1, 1], [0, 0], [0, 0], [1, 1])
+        return ops.add(found, rng.normal(0, spread / 3, (1, count, 8, 12)).astype(np.float32))
+
+    return scores(CLASSES, 6), scores(4, 1), scores(PROTOTYPES, 2)
+
+
+def write_yolo(path: Path, suppressed: bool = False, info: dict[str, str] | None = None) -> Path:
+    """Write a YOLO-seg IR for 64x96: (1, 4 + C + P, N), or (1, K, 6 + P) with duplicates suppressed; and prototypes."""
+    x, cell, (rows, columns) = image_input([1, 3, 64, 96]), 8, (8, 12)
+    classes, sides, coefficients = _instance_maps(x, cell)
+    count = rows * columns
+    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), 0).reshape(1, 2, count).astype(np.float32)
+    centres = ops.constant((grid + 0.5) * cell)
+
+    def flat(node: Any, channels: int) -> Any:
+        return ops.reshape(node, ops.constant([1, channels, count]), False)
+
+    extents = ops.add(ops.multiply(ops.sigmoid(flat(sides, 4)), np.float32(30)), np.float32(6))
+    extents = ops.gather(extents, ops.constant([0, 1]), ops.constant(1))
+    scores = ops.sigmoid(flat(classes, CLASSES))
+    mask = flat(coefficients, PROTOTYPES)
+    prototypes = network(ops.subtract(ops.divide(x, np.float32(255)), np.float32(0.4)), PROTOTYPES, stride=4)
+    if not suppressed:
+        table = ops.concat([centres, extents, scores, mask], 1)
+        return save(path, x, {"output0": table, "output1": prototypes}, {"framework": info} if info else None)
+    half = ops.multiply(extents, np.float32(0.5))
+    best = ops.topk(scores, ops.constant(1), 1, "max", "none")
+    boxes = ops.concat([ops.subtract(centres, half), ops.add(centres, half)], 1)
+    table = ops.concat([boxes, best.output(0), ops.convert(best.output(1), "f32"), mask], 1)
+    keep = ops.constant(np.arange(0, count, 5))  # as if the others had been suppressed
+    table = ops.gather(ops.transpose(table, ops.constant([0, 2, 1])), keep, ops.constant(1))
+    return save(path, x, {"output0": table, "output1": prototypes}, {"framework": info} if info else None)
+
+
+def write_mask_rcnn(path: Path, kind: str) -> Path:
+    """Write an instance IR for 64x96: kinds torchvision, detectron2 (shares of the sides) and omz (five columns)."""
+    x, cell, (rows, columns) = image_input([1, 3, 64, 96]), 8, (8, 12)
+    classes, sides, coefficients = _instance_maps(x, cell)
+    count = rows * columns
+    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).reshape(count, 2).astype(np.float32)
+
+    def flat(node: Any, channels: int) -> Any:
+        return ops.reshape(ops.transpose(node, ops.constant([0, 2, 3, 1])), ops.constant([count, channels]), False)
+
+    extents = ops.add(ops.multiply(ops.sigmoid(flat(sides, 4)), np.float32(20)), np.float32(3))
+    extents = ops.gather(extents, ops.constant([0, 1]), ops.constant(1))
+    centres = ops.constant((grid + 0.5) * cell)
+    boxes = ops.concat([ops.subtract(centres, extents), ops.add(centres, extents)], 1)
+    best = ops.topk(ops.sigmoid(flat(classes, CLASSES)), ops.constant(1), 1, "max", "none")
+    score = ops.squeeze(best.output(0), ops.constant([1]))
+    label = ops.squeeze(best.output(1), ops.constant([1]))
+    base = np.random.default_rng(3).normal(0, 1, (PROTOTYPES, 28, 28)).astype(np.float32)
+    for axis in (1, 2):  # smooth
+        base = sum(np.roll(base, k, axis) for k in range(-4, 5)) / 3
+    mask = ops.sigmoid(ops.matmul(flat(coefficients, PROTOTYPES), base.reshape(PROTOTYPES, -1), False, False))
+    if kind == "omz":
+        masks = ops.reshape(mask, ops.constant([count, 28, 28]), False)
+        table = ops.concat([boxes, ops.unsqueeze(score, ops.constant([1]))], 1)
+        return save(path, x, {"boxes": table, "labels": label, "masks": masks})
+    masks = ops.reshape(mask, ops.constant([count, 1, 28, 28]), False)
+    if kind == "detectron2":
+        boxes = ops.divide(boxes, np.array([96, 64, 96, 64], np.float32))
+        named = {"boxes": boxes, "classes": label, "masks": masks, "scores": score}
+    else:
+        named = {"boxes": boxes, "labels": label, "scores": score, "masks": masks}
+    return save(path, x, named)

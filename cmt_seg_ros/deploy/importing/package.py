@@ -20,6 +20,7 @@ from cmt_seg_ros import __version__
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.deploy.importing.classes import named
 from cmt_seg_ros.deploy.importing.hints import Hints, read_hints
+from cmt_seg_ros.deploy.importing.instances import InstanceLayout, find_instance_layout
 from cmt_seg_ros.deploy.importing.original import (
     Original,
     Wishes,
@@ -32,7 +33,7 @@ from cmt_seg_ros.deploy.importing.original import (
     takes,
     values_text,
 )
-from cmt_seg_ros.deploy.importing.roles import Role, Values, find_roles, to_package
+from cmt_seg_ros.deploy.importing.roles import PixelLayout, Values, described, find_pixel_layout
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.labels import LabelClass, LabelSet
@@ -42,6 +43,7 @@ from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import U8, Frame
 
 MULTIPLE = 32  # of the sides of a network's input that takes any size, unless the model says another
+Layout = PixelLayout | InstanceLayout
 AGREEMENT = 0.999  # share of pixels that the package must label as the bare model does
 
 
@@ -63,8 +65,6 @@ def import_model(path: Path, wishes: Wishes, folder: Path, images: Sequence[U8] 
     """
     model = read_model(path)
     hints = read_hints(path, model)
-    if hints.instances:
-        raise ModelError(f"{path} finds instances; only networks that label every pixel can be imported")
     original = open_original(path, model, wishes, hints)
     compiled = compile_original(original)
     shown = [cv2.resize(image, original.size[::-1]) for image in (*images, _street(), _noise(original.size))]
@@ -73,19 +73,19 @@ def import_model(path: Path, wishes: Wishes, folder: Path, images: Sequence[U8] 
     if wrong := [name for name, values in outputs.items() if not all(np.isfinite(v).all() for v in values)]:
         raise ModelError(f"output `{wrong[0]}` of {path} is not finite on ordinary images")
     names = wishes.labels.names if wishes.labels else hints.names
-    roles = find_roles(outputs, wishes.outputs, original.size, len(names))
-    labels, chosen = _labels(roles[0], outputs, wishes, hints)
+    layout = _layout(original, outputs, wishes, hints, len(names))
+    labels, chosen = _labels(layout, outputs, wishes, hints)
     resize = wishes.resize or hints.resize or ("keep-aspect" if original.any_size else "stretch")
     if resize == "keep-aspect" and not original.any_size:
         raise ConfigError(
             f"--resize keep-aspect: {path} takes {size_text(original.size)} only; use stretch or letterbox"
         )
-    multiple = _multiple(original, hints, outputs[roles[0].name][0].shape, roles[0], resize)
-    adapted = _adapted(original, roles)
-    package = _write(original, adapted, roles, labels, {"resize": resize, "multiple": multiple}, folder)
-    _check(original, package, roles[0], shown, outputs[roles[0].name])
+    multiple = _multiple(original, hints, layout.rows(outputs), resize)
+    adapted = _adapted(original, layout)
+    package = _write(original, adapted, layout, labels, {"resize": resize, "multiple": multiple}, folder)
+    _check(original, package, layout, shown, runs)
     said = [
-        f"{path.name}: {_what(roles[0])}" + (f", read from {', '.join(hints.sources)}" if hints.sources else ""),
+        f"{path.name}: {layout.words}" + (f", read from {', '.join(hints.sources)}" if hints.sources else ""),
         f"input {size_text(original.size)}{' or any other size' if original.any_size else ''}, {original.color}, "
         f"mean {values_text(original.mean)}, scale {values_text(original.scale)}; images: {resize}",
         f"{len(labels)} classes{chosen}; objects: {', '.join(labels.names[k] for k in labels.object_ids) or 'none'} "
@@ -96,27 +96,48 @@ def import_model(path: Path, wishes: Wishes, folder: Path, images: Sequence[U8] 
     return package, said
 
 
-def _labels(role: Role, outputs: Mapping[str, Sequence[Values]], wishes: Wishes, hints: Hints) -> tuple[LabelSet, str]:
+def _layout(
+    original: Original, outputs: Mapping[str, Sequence[Values]], wishes: Wishes, hints: Hints, names: int
+) -> Layout:
+    """Find out what the outputs are."""
+    if instances := find_instance_layout(outputs, wishes.outputs, original.size, names):
+        return instances
+    if hints.instances:
+        raise ModelError(
+            f"{original.path} finds instances, but not in a known way; {described(outputs)}; known are YOLO-seg of "
+            "Ultralytics and boxes, scores, labels and masks as of Mask R-CNN (--output NAME=boxes and the like)"
+        )
+    return find_pixel_layout(outputs, wishes.outputs, original.size, names)
+
+
+def _labels(
+    layout: Layout, outputs: Mapping[str, Sequence[Values]], wishes: Wishes, hints: Hints
+) -> tuple[LabelSet, str]:
     """Return the classes, and words on where they come from."""
-    count = 2 if role.classes == 1 else role.classes
-    words = ""
+    name, count, words = layout.name, layout.classes, ""
     if wishes.labels is not None:
         labels = wishes.labels
     elif hints.names and (not count or len(hints.names) == count):
         labels = named(hints.names)
-    elif role.classes == 1:
+    elif layout.is_foreground:
         labels = LabelSet((LabelClass(0, "background", (0, 0, 0)), LabelClass(1, "foreground", (0, 192, 64), True)))
         words = " (--classes FILE gives them other names)"
     else:
-        what = f"{role.classes} classes" if role.classes else "class ids"
+        what = f"{count} classes" if count else "class ids"
         but = f"; {', '.join(hints.sources)} has {len(hints.names)} names" if hints.names else ""
-        raise ConfigError(f"output `{role.name}` has {what}{but}; say their names: --classes NAME or FILE")
-    shape = tuple(outputs[role.name][0].shape)
+        raise ConfigError(f"output `{name}` has {what}{but}; say their names: --classes NAME or FILE")
     if count and len(labels) != count:
-        raise ConfigError(f"output `{role.name}` is {shape}, {count} classes; {len(labels)} classes were given")
-    highest = max(int(v.max()) for v in outputs[role.name]) if role.role == "class_ids" else 0
+        shape = tuple(outputs[name][0].shape)
+        raise ConfigError(f"output `{name}` is {shape}, {count} classes; {len(labels)} classes were given")
+    highest = layout.highest_id(outputs)
     if highest >= len(labels):
-        raise ConfigError(f"output `{role.name}` has the class id {highest}; {len(labels)} classes were given")
+        raise ConfigError(
+            f"output `{name}` has the class id {highest}; {len(labels)} classes were given, and ids count from 0: "
+            "where 0 means background, the first name must be `background`"
+        )
+    if layout.objects_only and wishes.objects is None:
+        objects = tuple(replace(c, is_object=c.name.casefold() != "background") for c in labels.classes)
+        return LabelSet(objects), words
     if wishes.objects is None:
         return labels, words
     unknown = [name for name in wishes.objects if name.casefold() not in {c.name.casefold() for c in labels.classes}]
@@ -126,7 +147,7 @@ def _labels(role: Role, outputs: Mapping[str, Sequence[Values]], wishes: Wishes,
     return LabelSet(tuple(replace(c, is_object=c.id in chosen) for c in labels.classes)), words
 
 
-def _multiple(original: Original, hints: Hints, shape: Sequence[int], role: Role, resize: str) -> int:
+def _multiple(original: Original, hints: Hints, rows: int, resize: str) -> int:
     """Return what the sides of the input, or of what is filled of it, are multiples of."""
     if resize == "stretch":
         return 1
@@ -138,11 +159,10 @@ def _multiple(original: Original, hints: Hints, shape: Sequence[int], role: Role
                 "--resize stretch or letterbox"
             )
         return multiple
-    rows = [side for side in shape if side != 1][0 if role.axis != 1 or role.classes == 1 else 1]
-    return max(1, math.ceil(original.size[0] / rows))
+    return max(1, math.ceil(original.size[0] / rows)) if rows else 1
 
 
-def _adapted(original: Original, roles: Sequence[Role]) -> ov.Model:
+def _adapted(original: Original, layout: Layout) -> ov.Model:
     """Give a model the input and the outputs of a package."""
     model = original.model.clone()
     old = model.get_parameters()[0]
@@ -162,22 +182,16 @@ def _adapted(original: Original, roles: Sequence[Role]) -> ov.Model:
         node = ops.convert(node, kind)
     for reader in list(old.output(0).get_target_inputs()):
         reader.replace_source_output(node.output(0))
-    ports = {port_name(port, i): port for i, port in enumerate(model.outputs)}
+    ports = {port_name(port, i): port.get_node().input_value(0) for i, port in enumerate(model.outputs)}
     results = []
-    for role, name in zip(roles, _output_names(roles), strict=True):
-        port = to_package(ports[role.name].get_node().input_value(0), role)
+    for name, port in layout.adapted(ports, original.size).items():
         port.get_tensor().set_names({name})
         results.append(ops.result(port))
     return ov.Model(results, [image], "imported")
 
 
-def _output_names(roles: Sequence[Role]) -> list[str]:
-    main = "class_ids" if roles[0].role == "class_ids" else "probabilities"
-    return [main, *["object_probability"] * (len(roles) - 1)]
-
-
 def _write(
-    original: Original, model: ov.Model, roles: Sequence[Role], labels: LabelSet, fit: Mapping[str, Any], folder: Path
+    original: Original, model: ov.Model, layout: Layout, labels: LabelSet, fit: Mapping[str, Any], folder: Path
 ) -> ModelPackage:
     folder.mkdir(parents=True, exist_ok=True)
     ov.save_model(model, folder / "model.xml", compress_to_fp16=False)  # the weights stay as they are
@@ -192,7 +206,7 @@ def _write(
             "height": height, "width": width, "color": original.color, **normalised, **fit,
             "max_batch": 0 if original.batches else 1,
         },
-        "outputs": _output_names(roles),
+        "outputs": list(layout.outputs),
         "classes": labels.to_list(),
         "data": [{"name": original.path.name, "source": "imported", "terms": "not stated"}],
         "terms": "Not stated: those of the model that was imported. Fill in data and terms in model.yaml before you "
@@ -201,7 +215,7 @@ def _write(
         "imported": {
             "file": original.path.name,
             "sha256": hashlib.sha256(original.path.read_bytes()).hexdigest(),
-            "output": roles[0].name,
+            "output": layout.name,
         },
         "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in RUNTIME_FILES},
     }  # fmt: skip
@@ -210,17 +224,22 @@ def _write(
 
 
 def _check(
-    original: Original, package: ModelPackage, role: Role, images: Sequence[U8], values: Sequence[Values]
+    original: Original,
+    package: ModelPackage,
+    layout: Layout,
+    images: Sequence[U8],
+    runs: Sequence[Mapping[str, Values]],
 ) -> None:
     """Compare the package with what the bare model gave for the same images, at the model's own size.
 
     Raises:
         ModelError: they label too many pixels differently.
     """
-    pipeline = Pipeline(SegmentationConfig(model=str(package.folder), device="CPU", precision="f32"))
+    config = SegmentationConfig(model=str(package.folder), device="CPU", precision="f32")
+    pipeline = Pipeline(config)
     equal = []
-    for image, given in zip(images, values, strict=True):
-        expected = _by_hand(given, role, original.size)
+    for image, given in zip(images, runs, strict=True):
+        expected = layout.by_hand(given, original.size, package.labels, config)
         found = pipeline.process([Frame("import", 0, image)])[0].class_ids
         equal.append(float(np.mean(found == expected)))
     if min(equal) < AGREEMENT:
@@ -230,21 +249,6 @@ def _check(
         )
 
 
-def _by_hand(values: Values, role: Role, size: tuple[int, int]) -> U8:
-    """Return the class ids of what the bare model gave, (H, W)."""
-    if role.role == "class_ids":
-        plane = values.reshape([side for side in values.shape if side != 1]).astype(np.uint8)
-        return cv2.resize(plane, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    scores = values[0] if role.axis == 3 else values[0].transpose(1, 2, 0)
-    scores = scores.astype(np.float32)
-    if role.role == "logits":
-        grown = np.exp(scores - scores.max(axis=2, keepdims=True))
-        scores = grown / grown.sum(axis=2, keepdims=True) if role.classes > 1 else 1 / (1 + np.exp(-scores))
-    planes = [cv2.resize(np.ascontiguousarray(scores[:, :, k]), size[::-1]) for k in range(scores.shape[2])]
-    found = np.argmax(planes, axis=0) if len(planes) > 1 else planes[0] > 0.5
-    return np.asarray(found).astype(np.uint8)
-
-
 @cache
 def _street() -> U8:
     return StreetScene(320, 180, frames=1, seed=1).frame(0).pixels
@@ -252,17 +256,3 @@ def _street() -> U8:
 
 def _noise(size: tuple[int, int]) -> U8:
     return np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
-
-
-def _what(role: Role) -> str:
-    kind = {
-        "logits": "scores, to which a softmax was added",
-        "probabilities": "probabilities",
-        "class_ids": "class ids",
-    }
-    words = (
-        kind[role.role]
-        if role.classes != 1
-        else "one channel: " + ("sigmoid added" if role.role == "logits" else "0-1")
-    )
-    return f"output `{role.name}` has {words}"

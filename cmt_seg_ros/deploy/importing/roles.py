@@ -6,16 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from openvino import Output, Type
 from openvino import opset13 as ops
 
+from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ModelError
-from cmt_seg_ros.labels import IGNORE_ID
+from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.runtime.model_package import BOX_MASKS, BOXES
+from cmt_seg_ros.structures import U8
 from cmt_seg_ros.text import printable
 
-ROLES = ("logits", "probabilities", "class_ids", "object_probability", "ignore")
+ROLES = ("logits", "probabilities", "class_ids", "object_probability", *BOXES, *BOX_MASKS, "ignore")
 Values = npt.NDArray[Any]
 _SUM_TOLERANCE = 0.02
 
@@ -37,9 +41,84 @@ class Role:
     classes: int = 0
 
 
-def find_roles(
+@dataclass(frozen=True)
+class PixelLayout:
+    """How to read the outputs of a network that labels every pixel.
+
+    Attributes:
+        roles: of the output that masks are made of and, where there is one, of that of objectness.
+    """
+
+    roles: tuple[Role, ...]
+    objects_only = False
+
+    @property
+    def name(self) -> str:
+        """Name of the output that masks are made of."""
+        return self.roles[0].name
+
+    @property
+    def classes(self) -> int:
+        """Number of classes; 0: not known."""
+        return 2 if self.is_foreground else self.roles[0].classes
+
+    @property
+    def is_foreground(self) -> bool:
+        """Whether it tells one class from all else."""
+        return self.roles[0].classes == 1
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs that the package gets."""
+        main = "class_ids" if self.roles[0].role == "class_ids" else "probabilities"
+        return main, *("object_probability" for _ in self.roles[1:])
+
+    @property
+    def words(self) -> str:
+        """What the output has."""
+        role = self.roles[0]
+        if role.classes == 1:
+            words = "one channel: " + ("sigmoid added" if role.role == "logits" else "0-1")
+        else:
+            words = {"logits": "scores, to which a softmax was added", "class_ids": "class ids"}.get(
+                role.role, role.role
+            )
+        return f"output `{role.name}` has {words}"
+
+    def rows(self, outputs: Mapping[str, Sequence[Values]]) -> int:
+        """Return how many rows the output has."""
+        role = self.roles[0]
+        sides = [side for side in outputs[role.name][0].shape if side != 1]
+        return sides[0 if role.axis != 1 or role.classes == 1 else 1]
+
+    def highest_id(self, outputs: Mapping[str, Sequence[Values]]) -> int:
+        """Return the highest class id that the model gave."""
+        return max(int(v.max()) for v in outputs[self.name]) if self.roles[0].role == "class_ids" else 0
+
+    def adapted(self, ports: Mapping[str, Output], size: tuple[int, int]) -> dict[str, Output]:
+        """Return the outputs of the package, made of those of the model."""
+        return {name: to_package(ports[role.name], role) for role, name in zip(self.roles, self.outputs, strict=True)}
+
+    def by_hand(
+        self, values: Mapping[str, Values], size: tuple[int, int], labels: LabelSet, config: SegmentationConfig
+    ) -> U8:
+        """Return (H, W) uint8 class ids of what the bare model gave for one image."""
+        role, given = self.roles[0], values[self.name]
+        if role.role == "class_ids":
+            plane = given.reshape([side for side in given.shape if side != 1]).astype(np.uint8)
+            return np.asarray(cv2.resize(plane, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+        scores = (given[0] if role.axis == 3 else given[0].transpose(1, 2, 0)).astype(np.float32)
+        if role.role == "logits":
+            grown = np.exp(scores - scores.max(axis=2, keepdims=True))
+            scores = grown / grown.sum(axis=2, keepdims=True) if role.classes > 1 else 1 / (1 + np.exp(-scores))
+        planes = [cv2.resize(np.ascontiguousarray(scores[:, :, k]), size[::-1]) for k in range(scores.shape[2])]
+        found = np.argmax(planes, axis=0) if len(planes) > 1 else planes[0] > 0.5
+        return np.asarray(found).astype(np.uint8)
+
+
+def find_pixel_layout(
     outputs: Mapping[str, Sequence[Values]], given: Mapping[str, str], size: tuple[int, int], names: int
-) -> list[Role]:
+) -> PixelLayout:
     """Find the output that masks are made of, and that of objectness where there is one.
 
     Args:
@@ -76,7 +155,7 @@ def find_roles(
         raise ModelError(
             f"several outputs might be meant: {printable(several)}; put others aside: --output NAME=ignore"
         )
-    return masks + objects
+    return PixelLayout((*masks, *objects))
 
 
 def described(outputs: Mapping[str, Sequence[Values]]) -> str:
