@@ -161,7 +161,7 @@ def _picture(package: ModelPackage, photo: U8) -> U8:
     """Put an image and its overlay side by side, with the classes that are in it below."""
     pipeline = Pipeline(SegmentationConfig(model=str(package.folder), device="CPU"))
     found = pipeline.process([Frame("try", 0, photo)])[0]
-    overlay = draw_masks(photo, found.class_ids, found.objectness, pipeline.labels, 0.6)
+    overlay = draw_masks(photo, found.class_ids, found.objectness, pipeline.labels, 0.6, found.instance_ids)
     both = np.hstack([photo, overlay])
     present = [k for k in np.unique(found.class_ids).tolist() if k < len(pipeline.labels)]
     row, columns = 24, max(1, both.shape[1] // 200)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -20,14 +21,15 @@ from cmt_seg_ros.errors import ConfigError, FrameError, SourceError
 from cmt_seg_ros.images.drawing import draw_masks
 from cmt_seg_ros.images.files import write_image
 from cmt_seg_ros.images.pixels import to_bgr
-from cmt_seg_ros.labels import write_classes
+from cmt_seg_ros.labels import LabelSet, write_classes
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.masks import default_masks
+from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.images import frames_of
-from cmt_seg_ros.structures import U8, Frame, Segmentation
+from cmt_seg_ros.structures import U8, Frame, Instance, Segmentation
 from cmt_seg_ros.text import printable
 
 EXAMPLES = """examples:
@@ -40,6 +42,9 @@ writes for each image: <name>.png             class ids at the image's size (255
                        <name>_objectness.png  0 or 255
                        <name>_overlay.jpg     class colours over the image
 and once:              classes.yaml           what the class ids mean, for cmt-seg track and evaluate
+if the model finds instances:
+                       <name>_instances.png   object of each pixel, 16 bits, 0 = none
+                       <name>_instances.jsonl an object a line: id, class, score, box (left, top, width, height), area
 with --top-k above 1:  <name>_top.npz         the k most probable classes, before threshold and smoothing:
                                               arrays class_ids and probabilities (0-255 for 0-1), both (k, H, W) uint8,
                                               most probable first; top = numpy.load("a_top.npz"); top["class_ids"][1]
@@ -50,8 +55,11 @@ exit status: 0 everything was predicted; 3 part of the input was damaged or refu
 could be predicted, or an option is wrong.
 """
 ENDINGS = (".png", "_overlay.jpg", "_objectness.png", "_top.npz")
+INSTANCE_ENDINGS = ("_instances.png", "_instances.jsonl")
 # Settings of SegmentationConfig that are options by the same name.
 SETTINGS = {
+    "gate_labels": "what pixels become that are no object by the objectness mask: off, unlabelled or background",
+    "instance_threshold": "instances with a lower score are left out, 0-1",
     "top_k": "number of most probable classes per pixel to write",
     "score_threshold": "pixels with a lower probability become unlabelled, 0-1",
     "object_threshold": "pixels with a higher object probability are objects, 0-1",
@@ -95,7 +103,9 @@ def run(args: argparse.Namespace) -> int:
     config = SegmentationConfig(model=args.model, device=args.device, overlay_alpha=args.alpha, **settings)
     clip = SourceConfig(images=args.images, video=args.video)
     source = open_source(clip)
-    out = _open_folder(args, frames_of(clip, len(source)))
+    instances = ModelPackage.load(args.model).has_instances
+    endings = (*ENDINGS[:3], *ENDINGS[3:] * (args.top_k > 1), *INSTANCE_ENDINGS * instances)
+    out = _open_folder(args, frames_of(clip, len(source)), endings)
     pipeline = Pipeline(config)
     write_classes(args.out, pipeline.labels)
     what = printable(f"{pipeline.package.name} on {pipeline.engine.device}")
@@ -121,12 +131,11 @@ def run(args: argparse.Namespace) -> int:
     return DAMAGED if source.problems.counts else 0
 
 
-def _open_folder(args: argparse.Namespace, frames: list[str] | int) -> OutputFolder:
+def _open_folder(args: argparse.Namespace, frames: list[str] | int, endings: tuple[str, ...]) -> OutputFolder:
     """Open the folder for the results, once it is known that none of them replaces anything but older results."""
     if args.images and args.out.resolve() == Path(args.images).resolve():
         raise ConfigError(f"--out {args.out} is what --images reads; give another folder")
     names = [f"{number:06d}" for number in range(frames)] if isinstance(frames, int) else frames
-    endings = ENDINGS if args.top_k > 1 else ENDINGS[:-1]
     files = Counter(name + ending for name in names for ending in endings)
     twice = [name for name, count in files.items() if count > 1]
     if twice:
@@ -166,11 +175,28 @@ def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
 def _write(out: OutputFolder, frame: Frame, result: Segmentation, pipeline: Pipeline, alpha: float) -> None:
     mask, overlay, objectness, top = (frame.name + ending for ending in ENDINGS)
     write_image(out, mask, result.class_ids)
-    write_image(out, overlay, draw_masks(to_bgr(frame), result.class_ids, result.objectness, pipeline.labels, alpha))
+    image, ids = to_bgr(frame), result.instance_ids
+    write_image(out, overlay, draw_masks(image, result.class_ids, result.objectness, pipeline.labels, alpha, ids))
     if result.objectness is not None:
         write_image(out, objectness, result.objectness)
     if result.top_ids is not None and result.top_scores is not None:
         _write_top(out, top, result.top_ids, result.top_scores)
+    if ids is not None and result.instances is not None:
+        write_image(out, frame.name + INSTANCE_ENDINGS[0], ids)
+        _write_instances(out, frame.name + INSTANCE_ENDINGS[1], result.instances, pipeline.labels)
+
+
+def _write_instances(out: OutputFolder, name: str, instances: Sequence[Instance], labels: LabelSet) -> None:
+    """Write a line of JSON for each instance, in the words of COCO."""
+    lines = []
+    for one in instances:
+        left, top, right, bottom = (round(v, 2) for v in one.box_px)
+        row = {"id": one.instance_id, "category_id": one.class_id, "category": labels.name_of(one.class_id),
+               "score": round(one.score, 4), "bbox": [left, top, round(right - left, 2), round(bottom - top, 2)],
+               "area": one.area_px}  # fmt: skip
+        lines.append(json.dumps(row) + "\n")
+    with out.replace(name) as fresh:
+        fresh.write_text("".join(lines), encoding="utf-8")
 
 
 def _write_top(out: OutputFolder, name: str, class_ids: U8, probabilities: U8) -> None:

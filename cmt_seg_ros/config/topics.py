@@ -61,6 +61,21 @@ TOPICS = (
     _segmentation("camera_info", INFO, "the camera's own, under the mask's stamp", f"{SUBSCRIBED}, if it comes"),
     _segmentation("overlay", IMAGE, "bgr8: class colours over the image"),
     _segmentation("overlay/compressed", COMPRESSED, "the same as JPEG"),
+    _segmentation(
+        "instances",
+        IMAGE,
+        "mono16: object of each pixel, 0 = none, 1, 2, ... by falling score",
+        f"{SUBSCRIBED}, if the model finds instances",
+    ),
+    _segmentation(
+        "instance_info",
+        "cmt_seg_ros/msg/InstanceArray",
+        "all objects of one frame, without tracking: the "
+        "model's instances, else connected components of the object classes",
+    ),
+    _segmentation(
+        "scene", "cmt_seg_ros/msg/Scene", "share of the image and number of objects of each class, drivable share"
+    ),
     _tracking("tracks", "cmt_seg_ros/msg/TrackArray", "all objects tracked in one frame, under the mask's stamp"),
     _tracking("instances", IMAGE, "mono16: track id of each pixel, 0 = none", SUBSCRIBED),
     _tracking("overlay", IMAGE, "bgr8: tracks with ids and trails over the image", SUBSCRIBED),
@@ -82,6 +97,15 @@ TOPICS = (
         "segmentation_node",
         "class names by id, for programs that use vision_msgs",
         "once, when it configures",
+        needs="vision_msgs",
+    ),
+    Topic(
+        "segmentation/detections",
+        "vision_msgs/msg/Detection2DArray",
+        RESULT,
+        "segmentation_node",
+        "the same objects as segmentation/instance_info, for programs that use vision_msgs",
+        SUBSCRIBED,
         needs="vision_msgs",
     ),
     Topic(

@@ -60,12 +60,12 @@ def shade(image: U8, rng: np.random.Generator) -> U8:
     return np.clip(image * light[..., None].astype(np.float32), 0, 255).astype(np.uint8)
 
 
-def defocus_or_noise(image: U8, rng: np.random.Generator) -> U8:
-    """Add blur, noise or neither."""
+def defocus_or_noise(image: U8, rng: np.random.Generator, probability: float = 0.3) -> U8:
+    """Add blur, noise or neither; blur as often as noise."""
     chance = rng.random()
-    if chance < 0.15:
+    if chance < probability / 2:
         return _u8(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.2))))
-    if chance < 0.3:
+    if chance < probability:
         noise = rng.normal(0, rng.uniform(2, 8), image.shape)
         return np.clip(image + noise, 0, 255).astype(np.uint8)
     return image

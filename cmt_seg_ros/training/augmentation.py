@@ -24,6 +24,8 @@ class Augmentation:
         restyle: probability of taking the colours of another training image.
         dusk: probability of low light.
         shade: probability of uneven light.
+        recolour: probability of changing light, contrast and saturation, where there is no dusk.
+        defocus: probability of blur or noise.
         paste: probability of pasting cut-outs of rare classes.
         rare_first: probability of placing the crop around a pixel of a rare class.
     """
@@ -32,6 +34,8 @@ class Augmentation:
     restyle: float = 0.4
     dusk: float = 0.15
     shade: float = 0.2
+    recolour: float = 1.0
+    defocus: float = 0.3
     paste: float = 0.5
     rare_first: float = 0.5
 
@@ -77,8 +81,11 @@ def _look(image: U8, rng: np.random.Generator, how: Augmentation, styles: Sequen
         image = restyle(image, styles[int(rng.integers(len(styles)))].image, float(rng.uniform(0.3, 1)))
     if rng.random() < how.shade:
         image = shade(image, rng)
-    image = dusk(image, rng) if rng.random() < how.dusk else recolour(image, rng)
-    return defocus_or_noise(image, rng)
+    if rng.random() < how.dusk:
+        image = dusk(image, rng)
+    elif how.recolour == 1 or rng.random() < how.recolour:  # no random number where it is certain, as in 0.1
+        image = recolour(image, rng)
+    return defocus_or_noise(image, rng, how.defocus)
 
 
 def _scale(sample: Sample, crop: tuple[int, int], factor: float) -> Sample:

@@ -142,9 +142,15 @@ class Recipe:
         if ZOO[self.row].family == ZOO[DEFAULT_ROW].family:
             del values["row"]  # the changes say which form it is
             values["network"] = _plain(merged(ZOO[self.row].choices, self.network))
-        for key, always in (("class_weights", True), ("image_scale", 1.0)):
-            if values[key] == always:
-                del values[key]  # 0.1 knew no other value
+        looks = values["augmentation"]
+        for part, key, always in (
+            (values, "class_weights", True),
+            (values, "image_scale", 1.0),
+            (looks, "recolour", 1.0),
+            (looks, "defocus", 0.3),
+        ):
+            if part[key] == always:
+                del part[key]  # 0.1 knew no other value
         for stage in values["stages"]:
             if not stage["network"]:
                 del stage["network"]

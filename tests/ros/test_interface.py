@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from support.foreign_models import instance_package
 from support.ros_harness import Bench, bench
 
 from cmt_seg_ros.config import NODE_PARAMETERS, SegmentationConfig
@@ -41,8 +42,11 @@ def ros() -> Iterator[Bench]:
 
 def start(ros: Bench, name: str, tmp_path: Path, **more: object) -> Node:
     make, values = STARTED[name]
-    out = {"out": str(tmp_path / "out")} if name == "recorder_node" else {}
-    return ros.add(make, NAMESPACE, **values, **out, **more)
+    if name == "recorder_node":
+        more["out"] = str(tmp_path / "out")
+    if name == "segmentation_node":
+        more.setdefault("model", str(instance_package(tmp_path).folder))
+    return ros.add(make, NAMESPACE, **values, **more)
 
 
 def declared(name: str) -> dict[str, tuple[ParameterSpec, str]]:
@@ -65,7 +69,7 @@ def test_parameters(ros: Bench, tmp_path: Path, name: str) -> None:
         assert spec.description in descriptor.description and spec.unit in descriptor.description
         assert descriptor.description.endswith("changes at once" if spec.live else otherwise)
         assert descriptor.additional_constraints == spec.allowed
-        if parameter not in (*STARTED[name][1], "out"):
+        if parameter not in (*STARTED[name][1], "out", "model"):
             value = node.get_parameter(parameter).value
             assert (tuple(value) if isinstance(value, list) else value) == spec.default
 

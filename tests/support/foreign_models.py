@@ -9,6 +9,11 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
+from cmt_seg_ros.deploy.importing.original import Wishes
+from cmt_seg_ros.deploy.importing.package import import_model
+from cmt_seg_ros.labels import LabelClass, LabelSet
+from cmt_seg_ros.runtime.model_package import ModelPackage
+
 RNG = np.random.default_rng(0)
 WEIGHTS = RNG.normal(0, 1, (19, 3, 3, 3)).astype(np.float32)
 CLASSES = 5
@@ -177,3 +182,10 @@ def write_mask_rcnn(path: Path, kind: str) -> Path:
     else:
         named = {"boxes": boxes, "labels": label, "scores": score, "masks": masks}
     return save(path, x, named)
+
+
+def instance_package(folder: Path) -> ModelPackage:
+    """Make a package of the YOLO-seg network; it finds several instances in most images."""
+    labels = LabelSet(tuple(LabelClass(k, f"class {k}", (40 * k, 0, 90), True) for k in range(CLASSES)))
+    wishes = Wishes(labels, mean=(0.0,), scale=(1.0,))
+    return import_model(write_yolo(folder / "yolo.xml"), wishes, folder / "yolo")[0]

@@ -8,7 +8,7 @@ from typing import Any
 from std_msgs.msg import Header
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.structures import Track, TrackState
+from cmt_seg_ros.structures import Instance, Track, TrackState
 
 try:
     from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass
@@ -29,15 +29,20 @@ def label_info(labels: LabelSet, threshold: float, stamp: Any) -> LabelInfo:
 def detections(tracks: Sequence[Track], labels: LabelSet, header: Header) -> Detection2DArray:
     """Return the confirmed tracks that are seen in this frame; ``id`` is the track's, ``class_id`` the class's name."""
     seen = (t for t in tracks if t.state == TrackState.CONFIRMED)
-    return Detection2DArray(header=header, detections=[_detection(t, labels, header) for t in seen])
+    return Detection2DArray(header=header, detections=[_detection(t.track_id, t, labels, header) for t in seen])
 
 
-def _detection(track: Track, labels: LabelSet, header: Header) -> Detection2D:
-    left, top, right, bottom = map(float, track.box_px)
-    message = Detection2D(header=header, id=str(track.track_id))
+def instance_detections(instances: Sequence[Instance], labels: LabelSet, header: Header) -> Detection2DArray:
+    """Return the objects of one frame; ``id`` is the instance's, ``class_id`` the class's name."""
+    return Detection2DArray(header=header, detections=[_detection(i.instance_id, i, labels, header) for i in instances])
+
+
+def _detection(number: int, found: Track | Instance, labels: LabelSet, header: Header) -> Detection2D:
+    left, top, right, bottom = map(float, found.box_px)
+    message = Detection2D(header=header, id=str(number))
     message.bbox.center.position.x, message.bbox.center.position.y = (left + right) / 2, (top + bottom) / 2
     message.bbox.size_x, message.bbox.size_y = right - left, bottom - top
     result = ObjectHypothesisWithPose()
-    result.hypothesis.class_id, result.hypothesis.score = labels.name_of(track.class_id), float(track.score)
+    result.hypothesis.class_id, result.hypothesis.score = labels.name_of(found.class_id), float(found.score)
     message.results = [result]
     return message

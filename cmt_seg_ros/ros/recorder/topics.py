@@ -10,7 +10,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from cmt_seg_ros.config import RecorderConfig
-from cmt_seg_ros.msg import ClassMap, TrackArray
+from cmt_seg_ros.msg import ClassMap, InstanceArray, Scene, TrackArray
 from cmt_seg_ros.ros.common.cameras import camera_info_topic, image_source
 
 DEPTH = 50
@@ -56,6 +56,9 @@ RECORDED_TYPES = {
     "segmentation/camera_info": Topic(CameraInfo),
     "segmentation/overlay": Topic(Image),
     "segmentation/overlay/compressed": Topic(CompressedImage),
+    "segmentation/instances": Topic(Image),
+    "segmentation/instance_info": Topic(InstanceArray),
+    "segmentation/scene": Topic(Scene),
     "tracking/tracks": Topic(TrackArray, timed=True),
     "tracking/instances": Topic(Image),
     "tracking/overlay": Topic(Image),

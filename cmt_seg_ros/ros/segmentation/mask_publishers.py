@@ -15,6 +15,8 @@ from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.msg import ClassInfo, ClassMap
 from cmt_seg_ros.ros.common import qos, vision
 from cmt_seg_ros.ros.common.images import NS, attach, image_from_array
+from cmt_seg_ros.ros.segmentation.object_publishers import ObjectPublishers
+from cmt_seg_ros.runtime.masks import MASKS
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame, Segmentation
 
@@ -32,14 +34,15 @@ class MaskPublishers:
     def __init__(
         self, node: LifecycleNode, topic: Callable[[str], str], package: ModelPackage, threshold: float
     ) -> None:
-        self._node, self._labels = node, package.labels
+        self._node, self._labels, self._has_instances = node, package.labels, package.has_instances
 
         def make(kind: type, name: str) -> Any:
             return node.create_lifecycle_publisher(kind, topic(f"segmentation/{name}"), qos.RESULT)
 
+        self.objects = ObjectPublishers(node, topic, package)
         self.mask = make(Image, "mask")
         self.objectness = make(Image, "objectness")
-        self.confidence = make(Image, "confidence") if "probabilities" in package.outputs else None
+        self.confidence = make(Image, "confidence") if "class_ids" not in package.outputs else None
         self.overlay = make(Image, "overlay")
         self.overlay_compressed = make(CompressedImage, "overlay/compressed")
         self.camera_info = make(CameraInfo, "camera_info")
@@ -55,6 +58,10 @@ class MaskPublishers:
     @property
     def image_publishers(self) -> tuple[Any, ...]:
         """The publishers whose messages need inference."""
+        return *self._images, *self.objects.all
+
+    @property
+    def _images(self) -> tuple[Any, ...]:
         masks = self.mask, self.objectness, self.overlay, self.overlay_compressed
         return masks if self.confidence is None else (*masks, self.confidence)
 
@@ -65,7 +72,14 @@ class MaskPublishers:
         overlay = self._somebody(self.overlay) or self._somebody(self.overlay_compressed)
         objectness = overlay or self._somebody(self.objectness)
         confidence = self.confidence is not None and self._somebody(self.confidence)
-        return "class_ids", *["objectness"] * objectness, *["confidence"] * confidence
+        wanted = {
+            "class_ids",
+            *["objectness"] * objectness,
+            *["confidence"] * confidence,
+            *["instance_ids"] * (overlay and self._has_instances),
+            *self.objects.requested_masks(),
+        }
+        return tuple(name for name in MASKS if name in wanted)
 
     def publish(self, frame: Frame, result: Segmentation, alpha: float, info: CameraInfo | None) -> None:
         """Publish the results of one frame that have subscribers, under the frame's own stamp and frame_id."""
@@ -73,6 +87,7 @@ class MaskPublishers:
         header.stamp.sec, header.stamp.nanosec = divmod(result.stamp_ns, NS)
         # The mask last: a node that pairs it with the objectness has both when it arrives.
         masks = ((self.objectness, result.objectness), (self.confidence, result.confidence))
+        self.objects.publish(result, header)
         for publisher, mask in (*masks, (self.mask, result.class_ids)):
             if publisher is not None and mask is not None and self._somebody(publisher):
                 publisher.publish(image_from_array(mask, "mono8", header))
@@ -83,7 +98,8 @@ class MaskPublishers:
 
     def destroy(self) -> None:
         """Destroy the publishers."""
-        for publisher in (*self.image_publishers, self.camera_info):
+        self.objects.destroy()
+        for publisher in (*self._images, self.camera_info):
             self._node.destroy_lifecycle_publisher(publisher)
         for latched in filter(None, (self.label_info, self.vision_info)):
             self._node.destroy_publisher(latched)
@@ -96,7 +112,8 @@ class MaskPublishers:
         raw, jpeg = self._somebody(self.overlay), self._somebody(self.overlay_compressed)
         if result.objectness is None or not (raw or jpeg):
             return
-        picture: U8 = draw_masks(to_bgr(frame), result.class_ids, result.objectness, self._labels, alpha)
+        image, objectness = to_bgr(frame), result.objectness
+        picture: U8 = draw_masks(image, result.class_ids, objectness, self._labels, alpha, result.instance_ids)
         if raw:
             self.overlay.publish(image_from_array(picture, "bgr8", header))
         if jpeg:
