@@ -7,14 +7,14 @@ so that the scores have the input's size, and each is followed by BatchNorm, whi
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.networks.config import NetworkConfig
 from cmt_seg_ros.networks.scores import Scores, objectness_of
 
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -47,39 +47,19 @@ class UpAndConcat(nn.Module):
 
 
 @dataclass(frozen=True)
-class UNetConfig:
-    """Configuration of U-Net: everything needed to rebuild the network.
+class UNetConfig(NetworkConfig):
+    """Configuration of U-Net, whose objectness is the sum of the probabilities of the object classes.
 
     Attributes:
-        num_classes: number of semantic classes.
-        object_ids: which of them are objects; objectness is the sum of their probabilities.
         widths: channels of each level; the resolution halves from one to the next.
     """
 
-    num_classes: int
-    object_ids: tuple[int, ...]
     widths: tuple[int, ...] = WIDTHS
 
     def __post_init__(self) -> None:
         widths = self.widths if isinstance(self.widths, tuple) else ()
         if len(widths) < 2 or not all(type(width) is int and width > 0 for width in widths):
             raise ConfigError(f"widths is {self.widths!r}; it must list two levels or more, each of 1 channel or more")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for YAML."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> UNetConfig:
-        """Build from plain values; the inverse of :meth:`to_dict`.
-
-        Raises:
-            ConfigError: a key that is not known, or one that is missing.
-        """
-        try:
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # type: ignore[arg-type]
-        except TypeError as error:
-            raise ConfigError(f"network description does not fit U-Net: {error}") from error
 
 
 class UNet(nn.Module):

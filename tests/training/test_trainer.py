@@ -21,6 +21,7 @@ from cmt_seg_ros.errors import ConfigError, DeviceError, ModelError  # noqa: E40
 from cmt_seg_ros.labels import CAMVID  # noqa: E402
 from cmt_seg_ros.networks.cmt_mchh import CmtMchh, CmtMchhConfig  # noqa: E402
 from cmt_seg_ros.networks.zoo import build, rebuild  # noqa: E402
+from cmt_seg_ros.training import curriculum as curriculum_module  # noqa: E402
 from cmt_seg_ros.training import trainer as trainer_module  # noqa: E402
 from cmt_seg_ros.training.batches import Batches, TrainingData  # noqa: E402
 from cmt_seg_ros.training.curriculum import RECIPES, curriculum, read_recipe, recipe_of  # noqa: E402
@@ -134,11 +135,15 @@ def test_any_row_of_the_zoo_is_trained(samples: list[Sample], tmp_path: Path) ->
         make(samples, tmp_path / "wrong", wrong).run()
 
 
-def test_each_row_has_its_recipe() -> None:
+def test_each_row_has_its_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     assert recipe_of("cmt-mchh-lite") == "cmt-mchh-lite-camvid" and recipe_of("unet") == "unet-small"
     assert read_recipe(recipe_of("cmt-mchh-vgg")).row == "cmt-mchh-vgg"
     with pytest.raises(ConfigError, match="no such network; there are recipes for cmt-mchh-lite, cmt-mchh-vgg, unet"):
         recipe_of("lenet")
+    with monkeypatch.context() as patch:
+        patch.setattr(curriculum_module, "RECIPES", {"a": RECIPES["unet-small"]})
+        with pytest.raises(ConfigError, match=r"no recipe trains it: write one .* there are recipes for unet"):
+            recipe_of("cmt-mchh-vgg")
     with pytest.raises(ConfigError, match="row is 'lenet'; the zoo has cmt-mchh-lite"):
         replace(RECIPE, row="lenet")
     assert "row" not in RECIPES["smoke"].to_dict() and "network" not in RECIPES["smoke"].to_dict()["stages"][0]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.networks.config import NetworkConfig, from_plain
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "encoder": ("lite", "vgg"),
@@ -92,12 +94,10 @@ class VggConfig:
 
 
 @dataclass(frozen=True)
-class CmtMchhConfig:
-    """Configuration of CMT-MCHH: everything needed to rebuild the network.
+class CmtMchhConfig(NetworkConfig):
+    """Configuration of CMT-MCHH.
 
     Attributes:
-        num_classes: number of semantic classes.
-        object_ids: which of them are objects (objectness = 1).
         encoder: ``"lite"`` (EfficientNet-Lite0, five stages) or ``"vgg"``.
         vgg: stages of the VGG form.
         tasks: both, or one alone.
@@ -112,8 +112,6 @@ class CmtMchhConfig:
         objectness_from: the objectness mask is taken from its own scores or from the fused ones.
     """
 
-    num_classes: int
-    object_ids: tuple[int, ...]
     encoder: str = "lite"
     vgg: VggConfig = field(default_factory=VggConfig)
     tasks: tuple[str, ...] = ("semantic", "objectness")
@@ -148,41 +146,16 @@ class CmtMchhConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML."""
-        values: dict[str, Any] = _plain(asdict(self))
+        values = super().to_dict()
         if self.encoder != "vgg":
             del values["vgg"]
         return values
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> CmtMchhConfig:
-        """Build from plain values; the inverse of :meth:`to_dict`.
-
-        Raises:
-            ConfigError: a key that is not known or missing, or a value that is not allowed.
-        """
-        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    def from_dict(cls, values: Mapping[str, Any]) -> CmtMchhConfig:
+        """Build from plain values; see :meth:`NetworkConfig.from_dict`."""
+        given = dict(values)
         for key, part in (("semantic", HyperConfig), ("objectness", HyperConfig), ("vgg", VggConfig)):
-            if isinstance(given.get(key), dict):
-                given[key] = _checked(part, {k: _tupled(v) for k, v in given[key].items()})
-        return _checked(cls, given)
-
-
-def _checked(cls: type, values: dict[str, Any]) -> Any:
-    names = [f.name for f in fields(cls)]
-    unknown = set(values) - set(names)
-    if unknown:
-        raise ConfigError(f"unknown network key {sorted(unknown)}; allowed: {names}")
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise ConfigError(f"network description is not complete: {error}") from error
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+            if isinstance(given.get(key), Mapping):
+                given[key] = from_plain(part, given[key])
+        return from_plain(cls, given)
