@@ -105,10 +105,10 @@ class SegmentationConfig:
     )
     object_threshold: float = number(0.5, 0.0, 1.0, "pixels whose objectness is more probable are objects")
     gate_labels: str = choice(
-        "off",
-        ("off", "unlabelled", "background"),
+        "none",
+        ("none", "unlabelled", "background"),
         "what pixels that are no object by the objectness mask become; unlabelled: 255; background: the most probable "
-        "class that is no object; off: they keep their class",
+        "class that is no object; none: they keep their class",
     )
     instance_threshold: float = number(
         0.5, 0.0, 1.0, "models that find instances: those with a lower score are left out"

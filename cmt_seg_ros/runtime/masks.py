@@ -95,7 +95,7 @@ def _of_scores(
 ) -> dict[str, U8]:
     """Make the masks of a network that gives the probability of each class."""
     made: dict[str, U8] = {}
-    gated = config.gate_labels != "off" and "class_ids" in masks
+    gated = config.gate_labels != "none" and "class_ids" in masks
     if "top_ids" in masks or "top_scores" in masks:
         ids, scores = _top(_quantised(outputs, "probabilities"), size, config.top_k)
         best_ids, best = ids[0].copy(), scores[0]

@@ -67,13 +67,13 @@ class Pipeline:
                 raise ConfigError(
                     f"segmentation.top_k is {config.top_k}; model {self.package.name} gives {what}, so it must be 1"
                 )
-            for key, without in (("score_threshold", 0), ("gate_labels", "off")):
+            for key, without in (("score_threshold", 0), ("gate_labels", "none")):
                 if (value := getattr(config, key)) != without:
                     warn(f"{key} {value} has no effect: model {self.package.name} gives {what}")
         elif config.gate_labels == "background" and len(self.labels.object_ids) == len(self.labels):
             raise ConfigError(
                 f"segmentation.gate_labels is 'background'; all classes of model {self.package.name} are objects, so "
-                "it must be off or unlabelled"
+                "it must be none or unlabelled"
             )
         self.config, self.tuning = tuned(self.package, config) if config.autotune else (config, "")
         self.engine = Engine(self.package, self.config, live)

@@ -123,18 +123,18 @@ def test_labels_may_be_gated_by_objectness(threshold: float) -> None:
             replace(config, gate_labels=gate),
             labels(6, of),
         )
-        for gate in ("off", "unlabelled", "background")
+        for gate in ("none", "unlabelled", "background")
     }
-    nowhere = made["off"]["objectness"] == 0
+    nowhere = made["none"]["objectness"] == 0
     assert 0.1 < nowhere.mean() < 0.9
-    np.testing.assert_array_equal(made["unlabelled"]["class_ids"], np.where(nowhere, 255, made["off"]["class_ids"]))
+    np.testing.assert_array_equal(made["unlabelled"]["class_ids"], np.where(nowhere, 255, made["none"]["class_ids"]))
     planes = full_size(probabilities, size)
     others = np.array([0, 3, 4, 5])
     best = others[planes[others].argmax(axis=0)]
     best[planes[others].max(axis=0) < threshold * 65535] = 255
-    np.testing.assert_array_equal(made["background"]["class_ids"], np.where(nowhere, best, made["off"]["class_ids"]))
+    np.testing.assert_array_equal(made["background"]["class_ids"], np.where(nowhere, best, made["none"]["class_ids"]))
     for name in ("objectness", "confidence"):
-        np.testing.assert_array_equal(made["background"][name], made["off"][name])
+        np.testing.assert_array_equal(made["background"][name], made["none"][name])
 
 
 def test_edges_and_distance_are_made_where_the_network_has_them() -> None:
