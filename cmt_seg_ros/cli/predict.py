@@ -58,7 +58,7 @@ ENDINGS = (".png", "_overlay.jpg", "_objectness.png", "_top.npz")
 INSTANCE_ENDINGS = ("_instances.png", "_instances.jsonl")
 # Settings of SegmentationConfig that are options by the same name.
 SETTINGS = {
-    "gate_labels": "what pixels become that are no object by the objectness mask: none (their class), unlabelled or background",
+    "gate_labels": "what pixels that are no object become: none (they keep their class), unlabelled or background",
     "instance_threshold": "instances with a lower score are left out, 0-1",
     "top_k": "number of most probable classes per pixel to write",
     "score_threshold": "pixels with a lower probability become unlabelled, 0-1",
