@@ -178,6 +178,7 @@ class Segment:
         area_px: number of its pixels; for a box, its area.
         score: share of its pixels confirmed by the objectness mask, or the detector's score; 0-1.
         mask: (h, w) uint8 0/1, cropped to the box, whose corners are then integers; None if only a box is known.
+        is_instance: the network told it apart from others of its class: it is neither divided nor joined with them.
     """
 
     class_id: int
@@ -186,6 +187,7 @@ class Segment:
     area_px: float
     score: float
     mask: U8 | None = None
+    is_instance: bool = False
 
     @property
     def corner_px(self) -> tuple[int, int]:

@@ -145,6 +145,14 @@ SUBSCRIPTIONS = (
         "with `use_objectness`",
     ),
     Topic(
+        "segmentation/instances",
+        IMAGE,
+        RESULT,
+        "tracker_node",
+        "mono16 or 16UC1, 0 = none, of the mask's size and stamp; QoS likewise",
+        "but with `use_instances: never`",
+    ),
+    Topic(
         "segmentation/label_info",
         CLASSES,
         LATCHED,

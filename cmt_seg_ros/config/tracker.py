@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cmt_seg_ros.config.fields import check, flag, mono16_range, number, renamed
+from cmt_seg_ros.config.fields import check, choice, flag, mono16_range, number, renamed
 
 POSITIVE = 1e-6, 1e6
 SHARE = 0.0, 1.0
@@ -162,6 +162,12 @@ class TrackingSettings:
         True,
         "false: every pixel of an object class counts as one of an object, and nobody need publish "
         "segmentation/objectness",
+    )
+    use_instances: str = choice(
+        "auto",
+        ("auto", "always", "never"),
+        "objects that the model tells apart (segmentation/instances) are tracked one by one; auto: where somebody "
+        "publishes them; always: masks wait for them; never: connected components of the masks are tracked",
     )
     overlay_alpha: float = number(0.35, 0.0, 1.0, "weight of the class colours in tracking/overlay")
 

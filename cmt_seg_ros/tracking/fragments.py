@@ -42,6 +42,7 @@ def join_fragments(segments: Sequence[Segment], tracks: Appearances, aspect: Cal
     classes = np.array([s.class_id for s in joined])
     fits = _intersection(boxes, tracks.boxes) >= MIN_INSIDE * _area(boxes)[:, None]
     fits &= classes[:, None] == tracks.class_ids[None]
+    fits[[s.is_instance for s in joined]] = False
     fits[fits.sum(axis=1) > 1] = False  # a fragment that could belong to two objects is left alone
     merged: set[int] = set()
     for row in np.flatnonzero(fits.sum(axis=0) > 1):

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import find_objects
 
 from cmt_seg_ros.errors import TrackingError
-from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.structures import U8, Segment
+from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.structures import U8, U16, Segment
 
 FARTHEST = 100
 """Boxes must not lie further away than this many image sizes."""
@@ -40,6 +41,50 @@ def find_segments(class_ids: U8, objectness: U8, labels: LabelSet, *, min_area_f
     for class_id in labels.object_ids:
         segments += _segments_of_class(class_ids, objectness, class_id, min_area)
     return segments
+
+
+def segments_of_instances(
+    class_ids: U8, objectness: U8, instance_ids: U16, labels: LabelSet, *, min_area_fraction: float
+) -> list[Segment]:
+    """Find the segments of a frame whose objects the network told apart; the numbers of the instances do not count.
+
+    Args:
+        class_ids: as of :func:`find_segments`.
+        objectness: likewise.
+        instance_ids: (H, W) uint16, object of each pixel, 0 = none.
+        labels: as of :func:`find_segments`.
+        min_area_fraction: likewise.
+
+    Returns:
+        A segment for each instance, of the class that most of its pixels have; then the components of pixels of object
+        classes that belong to no instance. Instances whose class is no object are left out.
+
+    Raises:
+        TrackingError: as of :func:`find_segments`, also of the instances.
+    """
+    check_masks(class_ids, objectness)
+    if instance_ids.dtype != np.uint16 or instance_ids.shape != class_ids.shape:
+        raise TrackingError(
+            f"instance_ids is {instance_ids.dtype} of shape {instance_ids.shape}; it must be uint16 {class_ids.shape}"
+        )
+    min_area = max(MIN_AREA_PX, min_area_fraction * class_ids.size)
+    segments = []
+    for number, window in enumerate(find_objects(instance_ids.astype(np.int32)), 1):
+        if window is None:
+            continue
+        inside = instance_ids[window] == number
+        area = int(np.count_nonzero(inside))
+        class_id = int(np.bincount(class_ids[window][inside]).argmax())
+        if area < min_area or class_id not in labels.object_ids:
+            continue
+        (y0, y1), (x0, x1) = ((part.start, part.stop) for part in window)
+        y, x = np.nonzero(inside)
+        centroid = float(x.mean()) + x0, float(y.mean()) + y0
+        share = float(np.count_nonzero(objectness[window][inside]) / area)
+        mask = inside.astype(np.uint8)
+        segments.append(Segment(class_id, (x0, y0, x1, y1), centroid, area, share, mask, is_instance=True))
+    rest = np.where(instance_ids == 0, class_ids, np.uint8(IGNORE_ID))
+    return segments + find_segments(rest, objectness, labels, min_area_fraction=min_area_fraction)
 
 
 def check_masks(class_ids: U8, objectness: U8) -> None:

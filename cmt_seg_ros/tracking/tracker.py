@@ -26,7 +26,7 @@ from cmt_seg_ros.tracking.camera_motion import FlowEstimator, common_shift
 from cmt_seg_ros.tracking.fragments import join_fragments
 from cmt_seg_ros.tracking.live_track import LiveTrack
 from cmt_seg_ros.tracking.observation import Observation
-from cmt_seg_ros.tracking.segments import check_segments, find_segments, occupied_by
+from cmt_seg_ros.tracking.segments import check_segments, find_segments, occupied_by, segments_of_instances
 
 SAME_SHAPE = 0.02
 """Largest relative change of the image's aspect ratio at a change of resolution; beyond that it is another view."""
@@ -65,7 +65,8 @@ class Tracker:
         """Track the objects in the masks of the next frame.
 
         Args:
-            segmentation: masks; only ``stamp_ns``, ``class_ids`` and ``objectness`` are used.
+            segmentation: masks; only ``stamp_ns``, ``class_ids``, ``objectness`` and, where there are some,
+                ``instance_ids`` are used: objects that the network told apart are not divided or joined here.
             image: (H, W, 3) uint8, blue, green, red, of the same frame in any size; gives the motion of the camera
                 and of the objects, and their colours. Optional.
 
@@ -78,12 +79,11 @@ class Tracker:
         """
         if segmentation.objectness is None:
             raise TrackingError("the segmentation has no objectness mask; the tracker needs both masks")
-        segments = find_segments(
-            segmentation.class_ids,
-            segmentation.objectness,
-            self._labels,
-            min_area_fraction=self._config.min_area_fraction,
-        )
+        masks, least = (segmentation.class_ids, segmentation.objectness), self._config.min_area_fraction
+        if segmentation.instance_ids is None:
+            segments = find_segments(*masks, self._labels, min_area_fraction=least)
+        else:
+            segments = segments_of_instances(*masks, segmentation.instance_ids, self._labels, min_area_fraction=least)
         height, width = segmentation.class_ids.shape
         return self._update(segments, segmentation.stamp_ns, (height, width), image)
 
@@ -222,13 +222,14 @@ class Tracker:
     ) -> None:
         """Divide each blob among the tracks in it; cut matched segments from which another object emerges."""
         unmatched = [t for t in confirmed if not frame.explains(t)]
-        merged = find_merged(unmatched, frame.matched, frame.segments, self._config)
+        divisible = [s for s in frame.segments if not s.is_instance]
+        merged = find_merged(unmatched, frame.matched, divisible, self._config)
         for blob, tracks in merged.items():
             frame.divide(blob, *share_blob(blob, tracks, occupied, self._config))
         for track, part in frame.parts.items():
             track.update_part(part, frame.stamp_ns, self._config)
         for segment, track in tuple(frame.matched.items()):
-            if segment in merged or segment.mask is None:
+            if segment in merged or segment.mask is None or segment.is_instance:
                 continue
             own, *others = separate(track, segment, ratios.of(track.class_id), self._config)
             if others:
@@ -237,7 +238,7 @@ class Tracker:
     def _split_unexplained(self, frame: Observation, ratios: AspectRatios) -> None:
         """Cut blobs that no track explains at their constrictions."""
         for segment in tuple(frame.unexplained):
-            if segment.mask is not None and segment.score >= self._config.start_share:
+            if segment.mask is not None and not segment.is_instance and segment.score >= self._config.start_share:
                 parts = split_at_constrictions(segment, ratios.of(segment.class_id), self._config)
                 if len(parts) > 1:
                     frame.split(segment, parts)

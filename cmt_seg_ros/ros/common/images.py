@@ -18,9 +18,18 @@ from cmt_seg_ros.errors import FrameError
 from cmt_seg_ros.images import messages
 from cmt_seg_ros.images.messages import NS, stamp_ns
 from cmt_seg_ros.stamps import UNSET, ReceiptStamps
-from cmt_seg_ros.structures import U8, Frame
+from cmt_seg_ros.structures import U8, U16, Frame
 
-__all__ = ["NS", "HeaderStamps", "attach", "frame_from_message", "image_from_array", "mask_from_image", "stamp_ns"]
+__all__ = [
+    "NS",
+    "HeaderStamps",
+    "attach",
+    "frame_from_message",
+    "image_from_array",
+    "instances_from_image",
+    "mask_from_image",
+    "stamp_ns",
+]
 
 
 class HeaderStamps:
@@ -74,6 +83,17 @@ def mask_from_image(message: Image) -> U8:
     if message.encoding not in ("mono8", "8UC1"):
         raise FrameError(f"mask has encoding {message.encoding!r}; masks are mono8 or 8UC1", "bad_encoding")
     return view_pixels(message)
+
+
+def instances_from_image(message: Image) -> U16:
+    """View a mono16 or 16UC1 message as (H, W) uint16, in this machine's byte order.
+
+    Raises:
+        FrameError: another encoding, or malformed.
+    """
+    if message.encoding not in ("mono16", "16UC1"):
+        raise FrameError(f"instances have encoding {message.encoding!r}; they are mono16 or 16UC1", "bad_encoding")
+    return view_pixels(message).astype(np.uint16, copy=False)
 
 
 def image_from_array(pixels: Pixels, encoding: str, header: Header) -> Image:

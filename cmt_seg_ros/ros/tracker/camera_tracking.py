@@ -15,7 +15,7 @@ from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common.cameras import CameraSettings
 from cmt_seg_ros.ros.common.faults import Faults
-from cmt_seg_ros.ros.common.images import HeaderStamps, mask_from_image
+from cmt_seg_ros.ros.common.images import HeaderStamps, instances_from_image, mask_from_image
 from cmt_seg_ros.ros.common.statistics import CameraStatistics
 from cmt_seg_ros.ros.tracker.image_store import ImageStore
 from cmt_seg_ros.ros.tracker.mask_input import MaskInput
@@ -65,7 +65,7 @@ class CameraTracking:
         self._input = MaskInput(
             self._node,
             self._camera.topic,
-            self._settings.use_objectness,
+            self._settings,
             self.statistics,
             self._on_masks,
             self._on_class_map,
@@ -146,7 +146,7 @@ class CameraTracking:
             self.statistics.drop("no_labels")  # issues() says what to do
             return
         try:
-            self._track(self._session, parts["mask"], parts.get("objectness"))
+            self._track(self._session, parts["mask"], parts.get("objectness"), parts.get("instances"))
         except (FrameError, TrackingError) as error:
             self.statistics.drop(getattr(error, "reason", "refused"))
             self._on_error(self._camera.name, "masks", error)
@@ -154,12 +154,13 @@ class CameraTracking:
             self.statistics.drop("fault")
             self._on_error(self._camera.name, "masks", FrameError(f"{type(error).__name__}: {error}", "fault"))
 
-    def _track(self, session: TrackingSession, mask: Image, objectness: Image | None) -> None:
+    def _track(self, session: TrackingSession, mask: Image, objectness: Image | None, instances: Image | None) -> None:
         ids = mask_from_image(mask)
         objects = cv2.LUT(ids, session.labels.is_object_lut) if objectness is None else mask_from_image(objectness)
+        numbers = None if instances is None else instances_from_image(instances)
         # Masks without a stamp came as a pair. After they were read: that of a bad mask says nothing about the clock.
         stamp_ns = self._stamps.fill(mask.header)
-        segmentation = Segmentation(self._camera.name, stamp_ns, ids, objects)
+        segmentation = Segmentation(self._camera.name, stamp_ns, ids, objects, instance_ids=numbers)
         image = self._images.take(stamp_ns)
         # Tracks must not depend on whether somebody looks at the overlay, for which images are received, too.
         tracks = session.track(segmentation, image if self._settings.use_images else None).tracks

@@ -11,6 +11,7 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from cmt_seg_ros.config import TrackingSettings
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.msg import ClassMap
 from cmt_seg_ros.ros.common import qos, qos_check
@@ -21,15 +22,15 @@ from cmt_seg_ros.ros.common.statistics import CameraStatistics
 
 
 class MaskInput:
-    """Subscribes to ``segmentation/mask``, ``objectness`` and ``label_info``, with any quality of service.
+    """Subscribes to ``segmentation/mask``, ``objectness``, ``instances`` and ``label_info``, with any QoS.
 
     Args:
         node: owns the subscriptions.
         topic: turns a name into the camera's topic.
-        use_objectness: False: only masks are expected.
+        settings: ``use_objectness`` and ``use_instances`` say what is expected beside masks.
         statistics: counts the masks that were received and those that were lost.
-        on_masks: called as ``on_masks(stamp_ns, {"mask": Image, "objectness": Image})``; without objectness where
-            that is not used.
+        on_masks: called as ``on_masks(stamp_ns, {"mask": Image, "objectness": Image, "instances": Image})``; without
+            objectness and instances where they are not used.
         on_class_map: called with each ClassMap.
         faults: of the node.
     """
@@ -38,15 +39,18 @@ class MaskInput:
         self,
         node: Node,
         topic: Callable[[str], str],
-        use_objectness: bool,
+        settings: TrackingSettings,
         statistics: CameraStatistics,
         on_masks: Callable[[int, dict[str, Any]], None],
         on_class_map: Callable[[ClassMap], None],
         faults: Faults,
     ) -> None:
         self._node, self._statistics = node, statistics
-        names = ("mask", "objectness") if use_objectness else ("mask",)
-        self._pairing = StampPairing(names, on_masks, self._on_unpaired)
+        needed = ["mask", *["objectness"] * settings.use_objectness]
+        needed += ["instances"] * (settings.use_instances == "always")
+        optional = ("instances",) if settings.use_instances == "auto" else ()
+        names = (*needed, *optional)
+        self._pairing = StampPairing(tuple(needed), on_masks, self._on_unpaired, optional=optional)
         self._inputs = {
             name: qos.LenientSubscription(
                 node, Image, topic(f"segmentation/{name}"), faults.guard(name, partial(self._on_mask, name)), qos.RESULT
@@ -66,6 +70,9 @@ class MaskInput:
         """Adapt to publishers with another quality of service; call it regularly."""
         for subscription in (*self._inputs.values(), self._class_map):
             subscription.adapt()
+        for name in self._pairing.expected:
+            if not self._node.count_publishers(self._inputs[name].subscription.topic_name):
+                self._pairing.give_up(name)
 
     def clear(self) -> None:
         """Drop the messages that wait for their counterpart."""
@@ -92,18 +99,27 @@ class MaskInput:
                 f"{self._node.count_publishers(topic)} publishers; publish a cmt_seg_ros/ClassMap there, latched: it "
                 "says what the numbers in the masks mean and which of them are objects"
             )
-        objectness = self._inputs.get("objectness")
-        if objectness is not None and not self._node.count_publishers(objectness.subscription.topic_name):
+        without = {
+            "objectness": "use_objectness to false: then every pixel of an object class is one of an object",
+            "instances": "use_instances to auto: then the connected components of the masks are tracked",
+        }
+        missing = [name for name in self._pairing.needed if name in without and not self._publishers(name)]
+        for name in missing:
+            topic = self._topic(name)
+            found.append(f"masks wait for {name}: nobody publishes {topic}; publish it, or set {without[name]}")
+        if not missing and self.unpaired and not self._pairing.paired:
+            together = " and ".join(["masks", *sorted(self._pairing.needed - {"mask"})])
             found.append(
-                f"masks wait for objectness: nobody publishes {objectness.subscription.topic_name}; publish it, or set "
-                "use_objectness to false: then every pixel of an object class is one of an object"
-            )
-        elif self.unpaired and not self._pairing.paired:
-            found.append(
-                "masks and objectness never have the same stamp: none is tracked, all are given up (unpaired); publish "
-                "both of a frame under the stamp of its image"
+                f"{together} never have the same stamp: none is tracked, all are given up (unpaired); publish all of a "
+                "frame under the stamp of its image"
             )
         return found
+
+    def _topic(self, name: str) -> str:
+        return str(self._inputs[name].subscription.topic_name)
+
+    def _publishers(self, name: str) -> int:
+        return int(self._node.count_publishers(self._topic(name)))
 
     def _on_mask(self, name: str, message: Image) -> None:
         if name == "mask":
@@ -121,12 +137,14 @@ class StampPairing:
     Messages of a topic arrive in order: when a stamp completes, older incomplete stamps are dropped.
 
     Args:
-        topics: names of the topics.
+        topics: names of the topics that every stamp needs.
         on_complete: called as ``on_complete(stamp_ns, {topic: message})``.
         on_lost: called as ``on_lost(topic)`` for each message that is dropped.
         depth: most incomplete stamps; beyond that the oldest is dropped.
+        optional: further topics; a stamp needs one of these from its first message on, until :meth:`give_up`.
 
     Attributes:
+        needed: topics that a stamp needs now.
         paired: number of stamps that were completed.
         unpaired: number of messages that were dropped.
     """
@@ -137,18 +155,21 @@ class StampPairing:
         on_complete: Callable[[int, dict[str, Any]], None],
         on_lost: Callable[[str], None] = lambda topic: None,
         depth: int = 10,
+        optional: tuple[str, ...] = (),
     ) -> None:
-        self._topics, self._on_complete, self._on_lost, self._depth = topics, on_complete, on_lost, depth
+        self._optional, self.needed = optional, set(topics)
+        self._on_complete, self._on_lost, self._depth = on_complete, on_lost, depth
         self._waiting: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self.paired = self.unpaired = 0
 
     def add(self, topic: str, stamp_ns: int, message: object) -> None:
         """Add a message; calls ``on_complete`` if it was the last one missing of its stamp."""
+        self.needed.add(topic)
         parts = self._waiting.setdefault(stamp_ns, {})
         if topic in parts:
             self._drop({topic: message})  # the same stamp twice: an older message waits still
         parts[topic] = message
-        if len(parts) == len(self._topics):
+        if self.needed <= set(parts):
             while next(iter(self._waiting)) != stamp_ns:
                 self._drop(self._waiting.popitem(last=False)[1])
             del self._waiting[stamp_ns]
@@ -156,6 +177,15 @@ class StampPairing:
             self._on_complete(stamp_ns, parts)
         elif len(self._waiting) > self._depth:
             self._drop(self._waiting.popitem(last=False)[1])
+
+    @property
+    def expected(self) -> list[str]:
+        """The optional topics that a stamp needs now."""
+        return [topic for topic in self._optional if topic in self.needed]
+
+    def give_up(self, topic: str) -> None:
+        """Need an optional topic no more, until its next message."""
+        self.needed.discard(topic)
 
     def clear(self) -> None:
         """Drop all messages that wait."""
