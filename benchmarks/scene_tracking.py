@@ -15,8 +15,8 @@ that show none are left out. No tracker can do better without cutting pieces. Wr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import track
@@ -41,11 +41,11 @@ FIGURES = ("HOTA", "DetA", "AssA", "IDF1")
 Follow = Callable[[Sequence[Frame], Sequence[Segmentation]], Iterator[U16]]
 
 
-def follow_objects(frames: Sequence[Frame], masks: Sequence[Segmentation]) -> Iterator[U16]:
-    """Our tracker on segments that are one object each."""
+def follow_instances(frames: Sequence[Frame], masks: Sequence[Segmentation]) -> Iterator[U16]:
+    """Our tracker on masks and the true instances."""
     tracker = Tracker(CAMVID, TrackerConfig())
-    for frame in frames:
-        yield _painted(tracker.update_segments(_objects(_truth(frame)), frame.stamp_ns, frame.size), frame)
+    for frame, mask in zip(frames, masks, strict=True):
+        yield _painted(tracker.update(replace(mask, instance_ids=_ids(frame))), frame)
 
 
 def follow_masks(frames: Sequence[Frame], masks: Sequence[Segmentation]) -> Iterator[U16]:
@@ -91,21 +91,6 @@ def _window(image: U16, piece: Segment) -> U16:
     return image[top:bottom, left:right]
 
 
-def _objects(truth: GroundTruth) -> list[Segment]:
-    """A segment for each object of at least the least area."""
-    assert truth.instance_ids is not None
-    least, found = TrackerConfig().min_area_fraction * truth.class_ids.size, []
-    for object_id in np.unique(truth.instance_ids)[1:]:
-        mask = np.equal(truth.instance_ids, object_id).view(np.uint8)
-        x, y, w, h = cv2.boundingRect(mask)
-        area = int(mask.sum())
-        if area >= least:
-            class_id = int(np.bincount(truth.class_ids[mask != 0]).argmax())
-            cut = np.ascontiguousarray(mask[y : y + h, x : x + w])
-            found.append(Segment(class_id, (x, y, x + w, y + h), (x + w / 2, y + h / 2), area, 1.0, cut))
-    return found
-
-
 def _painted(tracks: Sequence[Track], frame: Frame) -> U16:
     return instance_image([t for t in tracks if t.state == TrackState.CONFIRMED], frame.size)
 
@@ -149,7 +134,7 @@ def main() -> None:
         made = [pipeline.process([frame])[0] for frame in track(frames, args.model, transient=True)]
         ways: dict[str, Follow] = {"ours": follow_masks, "ours, with images": follow_with_images}
         ways["perfect identities"] = perfect
-        rows.setdefault("true objects: ours", []).append(score(frames, follow_objects(frames, true)))
+        rows.setdefault("true objects: ours", []).append(score(frames, follow_instances(frames, true)))
         for kind, masks in (("true classes", true), ("masks of the model", made)):
             for name, follow in ways.items():
                 rows.setdefault(f"{kind}: {name}", []).append(score(frames, follow(frames, masks)))
