@@ -29,13 +29,24 @@ _EXAMPLE = """classes:
 
 @dataclass(frozen=True)
 class LabelClass:
-    """One class: id (0-254), name, colour (red, green, blue; 0-255), whether it is an object, whether drivable."""
+    """One class of a model or a data set.
+
+    Attributes:
+        id: 0-254.
+        name: as people read it.
+        color: (red, green, blue), 0-255.
+        is_object: whether its pixels are those of objects.
+        drivable: whether one drives on it.
+        category: of an object: name that classes share which a network may mistake for each other, such as vehicle;
+            empty: the class is its own category.
+    """
 
     id: int
     name: str
     color: tuple[int, int, int]
     is_object: bool = False
     drivable: bool = False
+    category: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +99,15 @@ class LabelSet:
         return lut
 
     @cached_property
+    def category_lut(self) -> U8:
+        """(256,) uint8, number of the category of each id, 1, 2, ...; 0 at ids that are no object, and unlabelled."""
+        lut, numbers = np.zeros(256, np.uint8), dict[str | int, int]()
+        for c in self.classes:
+            if c.is_object:
+                lut[c.id] = numbers.setdefault(c.category or c.id, len(numbers) + 1)
+        return lut
+
+    @cached_property
     def bgr_lut(self) -> U8:
         """(256, 3) uint8, colour of each id as blue, green, red; black for unlabelled."""
         lut = np.zeros((256, 3), np.uint8)
@@ -104,6 +124,7 @@ class LabelSet:
         return [
             {"id": c.id, "name": c.name, "color": list(c.color), "is_object": c.is_object}
             | ({"drivable": True} if c.drivable else {})
+            | ({"category": c.category} if c.category else {})
             for c in self.classes
         ]
 
@@ -149,12 +170,14 @@ class LabelSet:
 
 def _class_of(row: Any) -> LabelClass:
     """Return a class from its entry in a list."""
-    needed, free = {"id", "name", "color"}, {"is_object", "drivable"}
+    needed, free = {"id", "name", "color"}, {"is_object", "drivable", "category"}
     if not isinstance(row, Mapping) or not needed <= set(row) <= needed | free:
         raise ConfigError(
-            f"class entry {shortened(row)} must have id, name, color, may have is_object and drivable, and no more"
+            f"class entry {shortened(row)} must have id, name, color, may have is_object, drivable and category, and "
+            "no more"
         )
     color, is_object, drivable = row["color"], row.get("is_object", False), row.get("drivable", False)
+    category = row.get("category", "")
     # By type: true is no number, 0.5 no id, and the text "false" would be true.
     if type(row["id"]) is not int or not isinstance(color, list | tuple) or [type(v) for v in color] != [int] * 3:
         raise ConfigError(
@@ -164,8 +187,10 @@ def _class_of(row: Any) -> LabelClass:
         raise ConfigError(
             f"class entry {shortened(row)}: name must be text, is_object and drivable true or false, without quotes"
         )
+    if not isinstance(category, str) or len(category) > MAX_NAME:
+        raise ConfigError(f"class entry {shortened(row)}: category must be a text of at most {MAX_NAME} characters")
     red, green, blue = color
-    return LabelClass(row["id"], printable(row["name"]), (red, green, blue), is_object, drivable)
+    return LabelClass(row["id"], printable(row["name"]), (red, green, blue), is_object, drivable, printable(category))
 
 
 # The 11 classes of CamVid in the SegNet split (Badrinarayanan et al. 2017), with its usual colours.

@@ -6,7 +6,7 @@ It runs on one thread, plane by plane: up-sampling all classes inside the networ
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.runtime.fusion import fuse
 from cmt_seg_ros.runtime.instances import find_instances, masks_of_instances
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, U16
@@ -47,7 +48,7 @@ def make_masks(
 
     Up-sampling is bilinear with half-pixel centres, as networks are trained. Of equal probabilities the class of the
     lower id is taken. Class ids without scores are repeated (nearest neighbour). Of a network that gives instances
-    alone, a pixel has the class of its instance.
+    alone, a pixel has the class of its instance; where it gives both, they are fused (:func:`fusion.fuse`).
 
     Args:
         outputs: of the network for one image, by name: ``probabilities`` (C, h, w) float32, 0-1, or ``class_ids``
@@ -73,15 +74,19 @@ def make_masks(
         for name in ("edges", "distance")
         if name in masks and name in outputs
     }
-    if "boxes" in outputs and ("instance_ids" in masks or "probabilities" not in outputs):
-        ids, instances = find_instances(outputs, size, config.instance_threshold, len(labels))
-        made.update(instance_ids=ids, instances=instances)
+    has_classes = "probabilities" in outputs or "class_ids" in outputs
+    needed = {*masks, "class_ids"} if "boxes" in outputs and "instance_ids" in masks else set(masks)
     if "probabilities" in outputs:
-        made.update(_of_scores(outputs, size, masks, config, labels))
+        made.update(_of_scores(outputs, size, needed, config, labels))
     elif "class_ids" in outputs:
         made.update(_of_class_ids(outputs["class_ids"], size, labels))
-    else:
-        made.update(masks_of_instances(ids, instances, labels))
+    if "boxes" in outputs and ("class_ids" in needed or not has_classes):
+        ids, instances = find_instances(outputs, size, config.instance_threshold, len(labels))
+        if has_classes:
+            made["class_ids"], ids, instances = fuse(made["class_ids"], ids, instances, labels)
+        else:
+            made.update(masks_of_instances(ids, instances, labels))
+        made.update(instance_ids=ids, instances=instances)
     wanted = (*masks, "instances") if "instance_ids" in masks else masks
     return {name: made[name] for name in wanted if name in made}
 
@@ -89,7 +94,7 @@ def make_masks(
 def _of_scores(
     outputs: Mapping[str, npt.NDArray[Any]],
     size: tuple[int, int],
-    masks: Sequence[str],
+    masks: Collection[str],
     config: SegmentationConfig,
     labels: LabelSet,
 ) -> dict[str, U8]:

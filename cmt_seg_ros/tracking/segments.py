@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import find_objects
 
 from cmt_seg_ros.errors import TrackingError
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
@@ -62,6 +61,8 @@ def segments_of_instances(
     Raises:
         TrackingError: as of :func:`find_segments`, also of the instances.
     """
+    from scipy.ndimage import find_objects  # here, as importing it would delay the start of segmentation_node
+
     check_masks(class_ids, objectness)
     if instance_ids.dtype != np.uint16 or instance_ids.shape != class_ids.shape:
         raise TrackingError(
