@@ -68,6 +68,12 @@ TOPICS = (
         f"{SUBSCRIBED}, if the model finds instances",
     ),
     _segmentation(
+        "panoptic",
+        IMAGE,
+        "mono16: class id << 8 | number of the object in its class, 1-255, 0 = none",
+        f"{SUBSCRIBED}, if the model finds instances",
+    ),
+    _segmentation(
         "instance_info",
         "cmt_seg_ros/msg/InstanceArray",
         "all objects of one frame, without tracking: the "

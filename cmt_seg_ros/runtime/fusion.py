@@ -6,6 +6,7 @@ class within a category, such as car or truck, as a detector sees an object whol
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import cv2
@@ -18,6 +19,8 @@ from cmt_seg_ros.structures import U8, U16, Instance
 
 MIN_AREA_FRACTION = 0.0003
 """Smaller pieces that belong to no instance do not become one; share of the image's area, as in tracking."""
+MOST_OF_A_CLASS = 255
+"""Most objects of one class in :func:`panoptic_image`."""
 MOST = 65535
 """Most instances of a frame; ids are of 16 bits."""
 
@@ -86,6 +89,27 @@ def fuse(
     fused, ids = class_ids.copy(), np.zeros_like(instance_ids)
     fused[window], ids[window] = classes, grown
     return fused, ids, _listed(grown, np.bincount(own, minlength=len(found) + 1), found, (left, top))
+
+
+def panoptic_image(class_ids: U8, instance_ids: U16, instances: Sequence[Instance]) -> tuple[U16, int]:
+    """Write class and object of each pixel into one image.
+
+    Args:
+        class_ids: (H, W) uint8, 255 = unlabelled.
+        instance_ids: (H, W) uint16, 0 = none, else the number of one of ``instances``.
+        instances: by falling score.
+
+    Returns:
+        (H, W) uint16: class id << 8 | k, where k counts the objects of a class, 1 to 255, and is 0 where there is none;
+        and how many objects got no number, as there were more than 255 of their class.
+    """
+    numbers, counts = np.zeros(max((i.instance_id for i in instances), default=0) + 1, np.uint16), Counter[int]()
+    for instance in instances:
+        counts[instance.class_id] += 1
+        if counts[instance.class_id] <= MOST_OF_A_CLASS:
+            numbers[instance.instance_id] = counts[instance.class_id]
+    image = np.left_shift(class_ids, 8, dtype=np.uint16) | numbers[instance_ids]
+    return image, sum(max(count - MOST_OF_A_CLASS, 0) for count in counts.values())
 
 
 def _listed(

@@ -9,7 +9,7 @@ import pytest
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
 from cmt_seg_ros.metrics.panoptic import panoptic_parts, panoptic_quality
-from cmt_seg_ros.runtime.fusion import fuse
+from cmt_seg_ros.runtime.fusion import fuse, panoptic_image
 from cmt_seg_ros.runtime.masks import make_masks
 from cmt_seg_ros.street import StreetScene
 from cmt_seg_ros.structures import F64, U8, U16, Frame, Instance
@@ -192,6 +192,16 @@ def test_a_network_that_gives_both_has_them_fused() -> None:
     only = make_masks(outputs, (20, 30), ("instance_ids",), config, LABELS)
     assert set(only) == {"instance_ids", "instances"}
     assert set(make_masks(outputs, (20, 30), ("objectness",), config, LABELS)) == {"objectness"}
+
+
+def test_panoptic_image_counts_the_objects_of_each_class() -> None:
+    ids = np.arange(301, dtype=np.uint16)[None]
+    classes = np.where(ids == 0, 255, np.where(ids % 300 == 1, PERSON, CAR)).astype(np.uint8)
+    listed = [Instance(k, int(classes[0, k]), 1.0, (0, 0, 1, 1), 1) for k in range(1, 301)]
+    image, left_out = panoptic_image(classes, ids, listed)
+    assert image[0, :4].tolist() == [0xFF00, PERSON << 8 | 1, CAR << 8 | 1, CAR << 8 | 2]
+    assert image[0, 256].item() == (CAR << 8 | 255) and image[0, 257].item() == CAR << 8
+    assert left_out == 299 - 255 and image.dtype == np.uint16
 
 
 @pytest.mark.parametrize("row", [{"category": 3}, {"category": "x" * 101}])

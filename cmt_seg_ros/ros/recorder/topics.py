@@ -57,6 +57,7 @@ RECORDED_TYPES = {
     "segmentation/overlay": Topic(Image),
     "segmentation/overlay/compressed": Topic(CompressedImage),
     "segmentation/instances": Topic(Image),
+    "segmentation/panoptic": Topic(Image),
     "segmentation/instance_info": Topic(InstanceArray),
     "segmentation/scene": Topic(Scene),
     "tracking/tracks": Topic(TrackArray, timed=True),

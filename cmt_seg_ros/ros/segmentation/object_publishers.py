@@ -17,6 +17,7 @@ from cmt_seg_ros.msg import Instance as InstanceMessage
 from cmt_seg_ros.msg import InstanceArray, Scene
 from cmt_seg_ros.ros.common import qos, vision
 from cmt_seg_ros.ros.common.images import image_from_array
+from cmt_seg_ros.runtime.fusion import panoptic_image
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Instance, Segmentation
 from cmt_seg_ros.tracking.segments import find_segments
@@ -29,15 +30,20 @@ class ObjectPublishers:
         node: owns the publishers.
         topic: turns the name of a result into the camera's topic.
         package: the model.
+
+    Attributes:
+        instances_without_number: objects that were more than segmentation/panoptic has numbers for.
     """
 
     def __init__(self, node: LifecycleNode, topic: Callable[[str], str], package: ModelPackage) -> None:
         self._node, self._labels, self._has_instances = node, package.labels, package.has_instances
+        self.instances_without_number = 0
 
         def make(kind: type, name: str) -> Any:
             return node.create_lifecycle_publisher(kind, topic(f"segmentation/{name}"), qos.RESULT)
 
         self.instances = make(Image, "instances") if self._has_instances else None
+        self.panoptic = make(Image, "panoptic") if self._has_instances else None
         self.instance_info = make(InstanceArray, "instance_info")
         self.scene = make(Scene, "scene")
         self.detections = make(vision.Detection2DArray, "detections") if vision.AVAILABLE else None
@@ -45,7 +51,8 @@ class ObjectPublishers:
     @property
     def all(self) -> list[Any]:
         """The publishers; the messages of each need inference."""
-        return [p for p in (self.instances, self.instance_info, self.scene, self.detections) if p is not None]
+        made = (self.instances, self.panoptic, self.instance_info, self.scene, self.detections)
+        return [publisher for publisher in made if publisher is not None]
 
     def requested_masks(self) -> tuple[str, ...]:
         """Return which of ``masks.MASKS`` the current subscribers need."""
@@ -60,8 +67,13 @@ class ObjectPublishers:
         if (result.instances if self._has_instances else result.objectness) is None:
             return  # somebody subscribed after the masks had been chosen
         found = objects_of(result, self._labels)
-        if self.instances is not None and _somebody(self.instances) and result.instance_ids is not None:
-            self.instances.publish(image_from_array(result.instance_ids, "mono16", header))
+        ids = result.instance_ids
+        if self.instances is not None and _somebody(self.instances) and ids is not None:
+            self.instances.publish(image_from_array(ids, "mono16", header))
+        if self.panoptic is not None and _somebody(self.panoptic) and ids is not None:
+            image, left_out = panoptic_image(result.class_ids, ids, found)
+            self.instances_without_number += left_out
+            self.panoptic.publish(image_from_array(image, "mono16", header))
         if _somebody(self.instance_info):
             self.instance_info.publish(instance_array(found, self._labels, result.class_ids.shape, header))
         if _somebody(self.scene):

@@ -77,7 +77,9 @@ class SegmentationReport:
         name, stamp = self._node.get_fully_qualified_name(), self._node.get_clock().now().to_msg()
         warnings = self._namesakes.warnings() + self.faults.news()
         statuses = [
-            camera_status(name, camera, c.statistics, now, extra, self._issues(c), warnings, self._why(c))
+            camera_status(
+                name, camera, c.statistics, now, extra | self._more(camera), self._issues(c), warnings, self._why(c)
+            )
             for camera, c in self._cameras.items()
         ]
         self._publisher.publish(diagnostic_array(statuses, stamp))
@@ -109,6 +111,11 @@ class SegmentationReport:
                 f"camera {camera.label}: a frame is {age_ms:.0f} ms old, max_age_ms allows {limit_ms:g}; is the "
                 "machine overloaded, the camera's clock wrong, or (a bag) use_sim_time not set?"
             )
+
+    def _more(self, camera: str) -> dict[str, str]:
+        """Return numbers that only some models have."""
+        objects = self._outputs[camera].objects
+        return {"instances_without_number": str(objects.instances_without_number)} if objects.panoptic else {}
 
     def _why(self, camera: CameraInput) -> str:
         """Return why frames of a camera are not answered, should they not be."""

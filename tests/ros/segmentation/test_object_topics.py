@@ -44,6 +44,7 @@ def test_instances_of_the_model_and_what_is_said_of_them(
     ros.add(SegmentationNode, device="CPU", model=str(instance_package(tmp_path).folder))
     made.clear()
     listened = {"instances": Image, "instance_info": InstanceArray, "scene": Scene, "mask": Image, "overlay": Image}
+    listened["panoptic"] = Image
     found = {name: ros.listen(kind, f"/segmentation/{name}") for name, kind in listened.items()}
     sent = street(7, 96, 64)
     ros.send("/image_raw", sent)
@@ -62,6 +63,13 @@ def test_instances_of_the_model_and_what_is_said_of_them(
         y, x = np.nonzero(inside)
         assert one.left_px <= x.min() + 0.5 and x.max() + 0.5 <= one.left_px + one.width_px
         assert one.top_px <= y.min() + 0.5 and y.max() + 0.5 <= one.top_px + one.height_px
+    panoptic = array(found["panoptic"][0])
+    assert found["panoptic"][0].encoding == "mono16"
+    np.testing.assert_array_equal(panoptic >> 8, classes)
+    for one in info.instances:
+        k = sum(other.class_id == one.class_id for other in info.instances[: one.id])
+        assert set(panoptic[image == one.id]) == {one.class_id << 8 | k}
+    assert set(panoptic[image == 0]) <= {255 << 8}
     scene = found["scene"][0]
     assert sum(scene.shares) + scene.unlabelled == pytest.approx(1)
     assert sum(scene.objects) == len(info.instances) and len(scene.shares) == len(scene.objects) == CLASSES
