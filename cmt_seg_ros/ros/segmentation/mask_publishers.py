@@ -15,7 +15,7 @@ from cmt_seg_ros.images.pixels import to_bgr
 from cmt_seg_ros.msg import ClassInfo, ClassMap
 from cmt_seg_ros.ros.common import qos, vision
 from cmt_seg_ros.ros.common.images import NS, attach, image_from_array
-from cmt_seg_ros.ros.segmentation.object_publishers import ObjectPublishers
+from cmt_seg_ros.ros.segmentation.object_publishers import ObjectPublishers, somebody
 from cmt_seg_ros.runtime.masks import MASKS
 from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import U8, Frame, Segmentation
@@ -67,11 +67,11 @@ class MaskPublishers:
 
     def requested_masks(self) -> tuple[str, ...]:
         """Return which of ``masks.MASKS`` the current subscribers need; none without subscribers."""
-        if not any(map(self._somebody, self.image_publishers)):
+        if not any(map(somebody, self.image_publishers)):
             return ()
-        overlay = self._somebody(self.overlay) or self._somebody(self.overlay_compressed)
-        objectness = overlay or self._somebody(self.objectness)
-        confidence = self.confidence is not None and self._somebody(self.confidence)
+        overlay = somebody(self.overlay) or somebody(self.overlay_compressed)
+        objectness = overlay or somebody(self.objectness)
+        confidence = self.confidence is not None and somebody(self.confidence)
         wanted = {
             "class_ids",
             *["objectness"] * objectness,
@@ -89,9 +89,9 @@ class MaskPublishers:
         masks = ((self.objectness, result.objectness), (self.confidence, result.confidence))
         self.objects.publish(result, header)
         for publisher, mask in (*masks, (self.mask, result.class_ids)):
-            if publisher is not None and mask is not None and self._somebody(publisher):
+            if publisher is not None and mask is not None and somebody(publisher):
                 publisher.publish(image_from_array(mask, "mono8", header))
-        if info is not None and self._somebody(self.camera_info):
+        if info is not None and somebody(self.camera_info):
             info.header = header
             self.camera_info.publish(info)
         self._publish_overlay(frame, result, alpha, header)
@@ -104,12 +104,8 @@ class MaskPublishers:
         for latched in filter(None, (self.label_info, self.vision_info)):
             self._node.destroy_publisher(latched)
 
-    @staticmethod
-    def _somebody(publisher: Any) -> bool:
-        return bool(publisher.get_subscription_count() > 0)
-
     def _publish_overlay(self, frame: Frame, result: Segmentation, alpha: float, header: Header) -> None:
-        raw, jpeg = self._somebody(self.overlay), self._somebody(self.overlay_compressed)
+        raw, jpeg = somebody(self.overlay), somebody(self.overlay_compressed)
         if result.objectness is None or not (raw or jpeg):
             return
         image, objectness = to_bgr(frame), result.objectness

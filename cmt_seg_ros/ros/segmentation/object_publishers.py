@@ -56,29 +56,29 @@ class ObjectPublishers:
 
     def requested_masks(self) -> tuple[str, ...]:
         """Return which of ``masks.MASKS`` the current subscribers need."""
-        if not any(map(_somebody, self.all)):
+        if not any(map(somebody, self.all)):
             return ()
         return ("class_ids", "instance_ids") if self._has_instances else ("class_ids", "objectness")
 
     def publish(self, result: Segmentation, header: Header) -> None:
         """Publish what has subscribers of the results of one frame."""
-        if not any(map(_somebody, self.all)):
+        if not any(map(somebody, self.all)):
             return
         if (result.instances if self._has_instances else result.objectness) is None:
             return  # somebody subscribed after the masks had been chosen
         found = objects_of(result, self._labels)
         ids = result.instance_ids
-        if self.instances is not None and _somebody(self.instances) and ids is not None:
+        if self.instances is not None and somebody(self.instances) and ids is not None:
             self.instances.publish(image_from_array(ids, "mono16", header))
-        if self.panoptic is not None and _somebody(self.panoptic) and ids is not None:
+        if self.panoptic is not None and somebody(self.panoptic) and ids is not None:
             image, left_out = panoptic_image(result.class_ids, ids, found)
             self.instances_without_number += left_out
             self.panoptic.publish(image_from_array(image, "mono16", header))
-        if _somebody(self.instance_info):
+        if somebody(self.instance_info):
             self.instance_info.publish(instance_array(found, self._labels, result.class_ids.shape, header))
-        if _somebody(self.scene):
+        if somebody(self.scene):
             self.scene.publish(scene_of(result.class_ids, found, self._labels, header))
-        if self.detections is not None and _somebody(self.detections):
+        if self.detections is not None and somebody(self.detections):
             self.detections.publish(vision.instance_detections(found, self._labels, header))
 
     def destroy(self) -> None:
@@ -132,5 +132,6 @@ def scene_of(class_ids: U8, instances: Sequence[Instance], labels: LabelSet, hea
     return message
 
 
-def _somebody(publisher: Any) -> bool:
+def somebody(publisher: Any) -> bool:
+    """Tell whether a publisher has a subscriber."""
     return bool(publisher.get_subscription_count() > 0)
