@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from cmt_seg_ros.structures import U8, U16
 
-_NONE = 65535
+MAX_ID = 65534
+"""Highest id of a region; the one above it stands for none while regions grow."""
+_NONE = MAX_ID + 1
 Mask = npt.NDArray[np.bool_]
 Window = tuple[slice, slice]
 Piece = tuple[Window, Mask]
@@ -22,7 +24,7 @@ def grow(ids: U16, kinds: U8) -> tuple[U16, list[Piece]]:
     numbered pixels at once. Of ids equally far the lower one is taken.
 
     Args:
-        ids: (H, W) uint16, 0 = none; pixels of kind 0 have none.
+        ids: (H, W) uint16, 0 = none, up to MAX_ID; pixels of kind 0 have none.
         kinds: (H, W) uint8, 0 = nothing grows here.
 
     Returns:

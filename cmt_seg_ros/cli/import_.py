@@ -28,8 +28,9 @@ EXAMPLES = """examples:
   cmt-seg import net.tflite --classes voc --objects person,car,bicycle
   cmt-seg import net.onnx --classes cityscapes --size 1024x512 --output aux=ignore --out models/mine
 
-reads ONNX, OpenVINO IR (.xml and .bin), TFLite and Paddle. What the file, or a file beside it, does not say is asked
-for. The package is checked against the bare model before it is written; then use it like any other:
+reads ONNX, OpenVINO IR (.xml and .bin), TFLite, Paddle and frozen TensorFlow (.pb). What the file, or a file beside it,
+does not say is asked for. The package is checked against the bare model before it is written; then use it like any
+other:
   cmt-seg predict --model NAME --images photos --out masks
 """
 CARD = "README.md"

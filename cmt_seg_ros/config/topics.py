@@ -156,7 +156,7 @@ SUBSCRIPTIONS = (
         RESULT,
         "tracker_node",
         "mono16 or 16UC1, 0 = none, of the mask's size and stamp; QoS likewise",
-        "but with `use_instances: never`",
+        "unless `use_instances` is `never`",
     ),
     Topic(
         "segmentation/label_info",

@@ -51,7 +51,7 @@ def from_plain(cls: type[T], values: Mapping[str, Any]) -> T:
     try:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
     except TypeError as error:
-        raise ConfigError(f"network description is not complete: {error}") from error
+        raise ConfigError(f"the network's description does not fit: {error}") from error
 
 
 def _plain(value: Any) -> Any:

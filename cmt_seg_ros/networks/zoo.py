@@ -89,8 +89,17 @@ def rebuild(values: Mapping[str, Any]) -> nn.Module:
     Raises:
         ConfigError: an unknown family, or a configuration that it does not know.
     """
+    config = config_of(values)
+    return FAMILIES[values["family"]][1](config)
+
+
+def config_of(values: Mapping[str, Any]) -> Any:
+    """Return the configuration that :func:`describe` described, of the class of its family.
+
+    Raises:
+        ConfigError: an unknown family, or a configuration that it does not know.
+    """
     family = values.get("family")
     if family not in FAMILIES:
         raise ConfigError(f"network family is {family!r}; known: {', '.join(FAMILIES)}")
-    config, network = FAMILIES[family]
-    return network(config.from_dict({k: v for k, v in values.items() if k != "family"}))
+    return FAMILIES[family][0].from_dict({k: v for k, v in values.items() if k != "family"})

@@ -14,15 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.labels import LabelSet
-from cmt_seg_ros.regions import grow
+from cmt_seg_ros.regions import MAX_ID, grow
 from cmt_seg_ros.structures import U8, U16, Instance
 
 MIN_AREA_FRACTION = 0.0003
 """Smaller pieces that belong to no instance do not become one; share of the image's area, as in tracking."""
 MOST_OF_A_CLASS = 255
 """Most objects of one class in :func:`panoptic_image`."""
-MOST = 65535
-"""Most instances of a frame; ids are of 16 bits."""
 
 
 def fuse(
@@ -78,7 +76,7 @@ def fuse(
     grown.ravel()[places] = numbers[own]
     found = [(i.class_id, i.score) for i in kept]
     for part, inside in pieces:
-        if np.count_nonzero(inside) >= least and len(found) < MOST:
+        if np.count_nonzero(inside) >= least and len(found) < MAX_ID:
             found.append((int(np.bincount(class_ids[window][part][inside]).argmax()), 0.0))
             grown[part][inside] = len(found)
     # 5. Each object has one class.

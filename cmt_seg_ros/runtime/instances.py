@@ -9,7 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
+from cmt_seg_ros.regions import MAX_ID
 from cmt_seg_ros.structures import F64, U8, U16, Box, Instance
 
 F32 = npt.NDArray[np.float32]
@@ -18,8 +20,6 @@ Outputs = Mapping[str, npt.NDArray[Any]]
 MAX_IOU = 0.7
 """Of boxes of one class that overlap more, the better one is kept: non-maximum suppression, as Ultralytics has it. What
 a network has suppressed itself, mostly at 0.5, is not changed."""
-MOST = 65535
-"""Most instances of a frame; ids are of 16 bits."""
 
 
 def find_instances(
@@ -43,7 +43,7 @@ def find_instances(
         pixel are left out.
 
     Raises:
-        RuntimeError: a score is no probability, a label is no class, or a box is not finite.
+        ModelError: a score is no probability, a label is no class, or a box is not finite.
     """
     chosen = _chosen(outputs, least_score, num_classes)
     ids = np.zeros(size, np.uint16)
@@ -52,7 +52,7 @@ def find_instances(
     for k in chosen:
         box = outputs["boxes"][k].astype(np.float64) * scale
         rows, columns = _pixels_between(box[1], box[3], size[0]), _pixels_between(box[0], box[2], size[1])
-        if not (len(rows) and len(columns)) or len(found) == MOST:
+        if not (len(rows) and len(columns)) or len(found) == MAX_ID:
             continue
         inside = _mask(outputs, k, box, rows, columns, size)
         window = ids[rows.start : rows.stop, columns.start : columns.stop]
@@ -82,7 +82,7 @@ def _chosen(outputs: Outputs, least_score: float, num_classes: int) -> list[int]
     """Return the rows of the instances that are kept, by falling score."""
     scores, labels = outputs["box_scores"].astype(np.float64), outputs["box_labels"]
     if scores.size and not (scores.min() >= -0.01 and scores.max() <= 1.01):  # NaN, too
-        raise RuntimeError(
+        raise ModelError(
             f"output box_scores has values from {scores.min():.3g} to {scores.max():.3g}; probabilities are 0 to 1"
         )
     rows = np.flatnonzero(scores >= max(least_score, 1e-6))
@@ -90,10 +90,11 @@ def _chosen(outputs: Outputs, least_score: float, num_classes: int) -> list[int]
         return []
     labels = labels[rows]
     if not ((labels >= 0) & (labels < num_classes)).all():
-        raise RuntimeError(f"output box_labels has {labels.max():g}; the model has {num_classes} classes")
+        wrong = labels[(labels < 0) | (labels >= num_classes)][0]
+        raise ModelError(f"output box_labels has {wrong:g}; the model has {num_classes} classes")
     boxes = outputs["boxes"][rows].astype(np.float64)
     if not np.isfinite(boxes).all():
-        raise RuntimeError("output boxes is not finite")
+        raise ModelError("output boxes is not finite")
     corners = [*boxes[:, :2].T, *np.maximum(boxes[:, 2:] - boxes[:, :2], 0).T]
     kept = cv2.dnn.NMSBoxesBatched(np.stack(corners, 1).tolist(), scores[rows].tolist(), labels.astype(int).tolist(),
                                    0.0, MAX_IOU)  # fmt: skip

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
 from cmt_seg_ros.runtime.fusion import fuse
 from cmt_seg_ros.runtime.instances import find_instances, masks_of_instances
@@ -67,7 +68,7 @@ def make_masks(
         ``instances``, a tuple.
 
     Raises:
-        RuntimeError: scores are not finite, or no probabilities.
+        ModelError: scores are not finite, or no probabilities; see also :func:`instances.find_instances`.
     """
     made: dict[str, Any] = {
         name: _as_u8(_scaled(_quantised(outputs, name)[0], size))
@@ -194,12 +195,12 @@ def _quantised(outputs: Mapping[str, npt.NDArray[Any]], name: str) -> U16:
     """Return (C, h, w) probabilities in uint16.
 
     Raises:
-        RuntimeError: they are none.
+        ModelError: they are none.
     """
     given = outputs[name]
     low, high = given.min(), given.max()
     if not (low >= -_TOLERANCE and high <= 1 + _TOLERANCE):  # NaN, too
-        raise RuntimeError(
+        raise ModelError(
             f"output {name} has values from {low:.3g} to {high:.3g}; probabilities are 0 to 1 (cmt-seg import makes "
             "them of raw scores)"
         )

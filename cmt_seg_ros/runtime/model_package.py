@@ -180,6 +180,21 @@ class ModelPackage:
             if channels and found.rank.is_static and not found[1].compatible(ov.Dimension(channels)):
                 what = f"{channels} classes are listed in model.yaml" if channels > 1 else "it must have one channel"
                 return f"output {name} is {found}; {what}"
+        return self._box_fault(model)
+
+    def _box_fault(self, model: ov.Model) -> str:
+        """Say what of the outputs of instances does not fit together; empty if all does."""
+        shapes = {name: model.output(name).get_partial_shape() for name in self.outputs}
+        shapes = {name: shape for name, shape in shapes.items() if shape.rank.is_static}
+        if "boxes" in shapes and not shapes["boxes"][2].compatible(ov.Dimension(4)):
+            return f"output boxes is {shapes['boxes']}; it must be (N, K, 4)"
+        rows = {name: shapes[name][1] for name in (*BOXES, *BOX_MASKS, PROTOTYPES[0]) if name in shapes}
+        for name, count in rows.items():
+            if not count.compatible(next(iter(rows.values()))):
+                return f"output {name} is {shapes[name]}, and boxes {shapes['boxes']}; both must be of as many objects"
+        if set(PROTOTYPES) <= set(shapes) and not shapes[PROTOTYPES[0]][2].compatible(shapes[PROTOTYPES[1]][1]):
+            of = " and ".join(f"{name} {shapes[name]}" for name in PROTOTYPES)
+            return f"outputs are {of}; each prototype needs a coefficient"
         return ""
 
 

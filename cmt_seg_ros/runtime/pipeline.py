@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.encodings import ENCODINGS
 from cmt_seg_ros.errors import ConfigError, FrameError
@@ -62,7 +64,7 @@ class Pipeline:
                 f"so it must be a number from 1 to {len(self.labels)}"
             )
         if not self.package.has_scores:
-            what = "instances alone" if self.package.has_instances else "class ids without scores"
+            what = "class ids without scores" if "class_ids" in self.package.outputs else "instances alone"
             if config.top_k > 1:
                 raise ConfigError(
                     f"segmentation.top_k is {config.top_k}; model {self.package.name} gives {what}, so it must be 1"
@@ -145,6 +147,7 @@ class Pipeline:
 
         Raises:
             DeviceError: inference failed.
+            ModelError: the model gives something else than its package says.
         """
         # 2. Scale to the size of the network: pixels.write_pixels, straight into its input. In the compiled graph
         # (graph.build): 3. colours and normalisation, 4. network with fused classification. Of its scores
@@ -155,6 +158,9 @@ class Pipeline:
             for f, m in zip(frames, found, strict=True)
         ]
         # 7. Smooth the class ids, if configured.
-        if self.config.smoothing == "none":
-            return results
-        return [replace(result, class_ids=smooth(result.class_ids, self.config)) for result in results]
+        return results if self.config.smoothing == "none" else list(map(self._smoothed, results))
+
+    def _smoothed(self, result: Segmentation) -> Segmentation:
+        """Smooth the class ids; an object keeps its one class."""
+        smoothed, ids = smooth(result.class_ids, self.config), result.instance_ids
+        return replace(result, class_ids=smoothed if ids is None else np.where(ids > 0, result.class_ids, smoothed))

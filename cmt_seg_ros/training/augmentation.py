@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 
+from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.labels import IGNORE_ID
 from cmt_seg_ros.structures import U8
 from cmt_seg_ros.training.appearance import defocus_or_noise, dusk, recolour, restyle, shade
+from cmt_seg_ros.training.checks import check_numbers, is_number
 from cmt_seg_ros.training.copy_paste import CutOut, paste
 from cmt_seg_ros.training.datasets import Sample
 
@@ -38,6 +40,15 @@ class Augmentation:
     defocus: float = 0.3
     paste: float = 0.5
     rare_first: float = 0.5
+
+    def __post_init__(self) -> None:
+        chances = {f.name: (float, 0, 1) for f in fields(self) if f.name != "scale"}
+        check_numbers("augmentation", self, chances)
+        scale = self.scale
+        if not isinstance(scale, tuple) or len(scale) != 2 or not all(is_number(v, float, 0.01, 100) for v in scale):
+            raise ConfigError(f"augmentation: scale is {scale!r}; it must be two factors, from 0.01 to 100")
+        if scale[0] > scale[1]:
+            raise ConfigError(f"augmentation: scale is {list(scale)}; the smaller factor comes first")
 
 
 def augment(

@@ -86,8 +86,8 @@ RECIPES = {
         row="cmt-mchh-vgg",
         encoder_lr=1.0,
     ),
-    # From chance, in ten minutes on two cores: a quarter of the paper's widths, small images, nearly whole, many small
-    # batches, and no changes of light, as so short a run learns little from more.
+    # From random weights, in ten minutes on two cores: a quarter of the paper's widths, small images, nearly whole, in
+    # many small batches, and no changes of light, as so short a run learns little from more.
     "unet-small": Recipe(
         (Stage("end to end", 1150, (144, 192), weights=(1.0, 0.0)),),
         row="unet",
@@ -105,7 +105,7 @@ RECIPES = {
         curriculum((300, 1000, 600, 600, 250, 250, 400, 6500), 3, 1, crops=((144, 184), (208, 256), (256, 320))),
         network={"fuse_in_training": False},
     ),
-    # From chance, in about ten minutes on two cores: likewise.
+    # From random weights, in about ten minutes on two cores: likewise.
     "cmt-mchh-vgg-small": Recipe(
         curriculum((80, 200, 150, 80, 80, 80, 700), crops=((96, 128), (144, 192))),
         row="cmt-mchh-vgg",

@@ -11,9 +11,24 @@ from typing import Any
 from cmt_seg_ros.errors import ConfigError
 from cmt_seg_ros.networks.zoo import ZOO, merged
 from cmt_seg_ros.training.augmentation import Augmentation
+from cmt_seg_ros.training.checks import Allowed, check_numbers, is_number
 from cmt_seg_ros.training.tasks import TASKS
 
 DEFAULT_ROW = "cmt-mchh-lite"
+
+
+NUMBERS: dict[str, Allowed] = {
+    "image_scale": (float, 0.1, 4),
+    "batch": (int, 1, 65536),
+    "lr": (float, 0, 1e3),
+    "encoder_lr": (float, 0, 1e3),
+    "weight_decay": (float, 0, 1e3),
+    "warmup": (int, 1, 10**9),
+    "ema": (float, 0, 1),
+    "boundary_weight": (float, 0, 1e6),
+    "seed": (int, 0, 2**32 - 1),
+    "scenes": (int, 1, 10**6),
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,12 @@ class Stage:
     network: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ConfigError(f"stage: name is {self.name!r}; it must be a text")
+        for key in ("tasks", "frozen"):
+            value = getattr(self, key)
+            if not isinstance(value, tuple) or not all(isinstance(part, str) for part in value):
+                raise ConfigError(f"stage {self.name!r}: {key} is {value!r}; it must be a list of texts")
         for key in ("hyper", "network"):
             if not isinstance(getattr(self, key), Mapping):
                 raise ConfigError(f"stage {self.name!r}: {key} is {getattr(self, key)!r}; it must be a mapping")
@@ -59,8 +80,13 @@ class Stage:
         weights = list(self.task_weights.values())
         if not all(isinstance(w, float | int) and 0 <= w < math.inf for w in weights) or not any(weights):
             raise ConfigError(f"stage {self.name!r}: weights are {self.weights}; they must be 0 or more, one above 0")
-        if self.iterations < 1 or len(self.crop) != 2 or min(self.crop) < 32:
-            raise ConfigError(f"stage {self.name!r}: needs at least one iteration and crops of 32 x 32 px or more")
+        check_numbers(f"stage {self.name!r}", self, dict.fromkeys(("partial", "synthetic"), (int, 0, 1024)))
+        check_numbers(f"stage {self.name!r}", self, {"iterations": (int, 1, 10**9)})
+        crop = self.crop
+        if not isinstance(crop, tuple) or len(crop) != 2 or not all(is_number(v, int, 32, 8192) for v in crop):
+            raise ConfigError(
+                f"stage {self.name!r}: crop is {crop!r}; it must be height and width, whole numbers from 32 to 8192"
+            )
         if not {task for task, weight in self.task_weights.items() if weight} <= set(self.tasks):
             raise ConfigError(f"stage {self.name!r}: weights are {self.weights} but tasks {self.tasks}")
 
@@ -116,8 +142,9 @@ class Recipe:
             raise ConfigError(f"row is {self.row!r}; the zoo has {', '.join(ZOO)}")
         if not isinstance(self.class_weights, bool):
             raise ConfigError(f"class_weights is {self.class_weights!r}; it must be true or false")
-        if not isinstance(self.image_scale, float | int) or not 0.1 <= self.image_scale <= 4:
-            raise ConfigError(f"image_scale is {self.image_scale!r}; allowed: 0.1 to 4")
+        if not self.stages:
+            raise ConfigError("recipe: stages is empty; it needs one or more")
+        check_numbers("recipe", self, NUMBERS)
         for before, after in pairwise(self.stages):
             if after.crop[0] < before.crop[0] or after.crop[1] < before.crop[1]:
                 raise ConfigError(

@@ -17,7 +17,7 @@ from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.files import is_hidden, refuse_lfs_pointer, write_whole
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.networks.cmt_mchh.encoder_lite import EfficientNetLite0
-from cmt_seg_ros.networks.zoo import describe, described_row, merged, rebuild
+from cmt_seg_ros.networks.zoo import config_of, describe, described_row, merged, rebuild
 from cmt_seg_ros.training.recipe import Recipe, Stage
 
 
@@ -61,6 +61,7 @@ def network_description(recipe: Recipe, stage: Stage, labels: LabelSet) -> dict[
         for key in {"family", "num_classes", "object_ids"} & set(changes):
             raise ConfigError(f"network: {key} cannot be changed; `row` names the network, the data set its classes")
     values = merged(row, recipe.network)
+    config_of(values)
     if "tasks" in values:
         tasks = values["tasks"]
         if not set(stage.tasks) <= set(tasks):

@@ -249,9 +249,8 @@ def evaluate(
     meter = MaskMeter(labels)
     for s in samples:
         image = s.image
-        if image_scale != 1:
-            how = cv2.INTER_AREA if image_scale < 1 else cv2.INTER_LINEAR
-            image = cv2.resize(image, seen_size(s, image_scale)[::-1], interpolation=how).astype(np.uint8, copy=False)
+        if image_scale != 1:  # bilinear, as the pipeline scales
+            image = cv2.resize(image, seen_size(s, image_scale)[::-1]).astype(np.uint8, copy=False)
         scores = model.deployed(to_input(image[None]).to(device))  # type: ignore[operator]
         classes, objectness = (_probabilities(x, s.labels.shape) for x in (scores.classes, scores.objectness))
         class_ids = torch.full(s.labels.shape, IGNORE_ID) if classes is None else classes.argmax(0)

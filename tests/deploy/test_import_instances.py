@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,15 +98,18 @@ def test_yolo_seg(tmp_path: Path, suppressed: bool) -> None:
     check(segment(package, IMAGE), *by_hand(boxes, scores, labels, mask_of))
 
 
-@pytest.mark.parametrize("kind", ["torchvision", "detectron2", "omz"])
+@pytest.mark.parametrize("kind", ["detectron2", "shares", "omz", "logits"])
 def test_mask_rcnn(tmp_path: Path, kind: str) -> None:
     path = write_mask_rcnn(tmp_path / "net.xml", kind)
     package, said = import_model(path, WISHES, tmp_path / "net")
-    assert "instances as of Mask R-CNN" in said[0] and ("shares" in said[0]) == (kind == "detectron2")
+    assert "instances as of Mask R-CNN" in said[0] and ("shares" in said[0]) == (kind == "shares")
+    assert package.max_batch == 1 and ("sigmoid" in said[0]) == (kind == "logits")
     given = bare(path, IMAGE)
-    boxes = given["boxes"] * ([96, 64, 96, 64] if kind == "detectron2" else [1] * given["boxes"].shape[1])
+    if kind == "logits":
+        given["masks"] = 1 / (1 + np.exp(-given["masks"]))
+    boxes = given["boxes"] * ([96, 64, 96, 64] if kind == "shares" else [1] * given["boxes"].shape[1])
     scores, boxes = (boxes[:, 4] if kind == "omz" else given["scores"]), boxes[:, :4]
-    labels, masks = given["classes" if kind == "detectron2" else "labels"], given["masks"].reshape(-1, 28, 28)
+    labels, masks = given["classes" if kind == "shares" else "labels"], given["masks"].reshape(-1, 28, 28)
     y, x = (grid.astype(np.float32) + 0.5 for grid in np.mgrid[:64, :96])
 
     def mask_of(k: int) -> np.ndarray:
@@ -122,18 +126,50 @@ def test_mask_rcnn(tmp_path: Path, kind: str) -> None:
     check(segment(package, IMAGE), *by_hand(boxes, scores, labels, mask_of))
 
 
+def pairs(found: Segmentation, expected: Segmentation) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Boxes of the instances of one class and score, which no other has, in both; at least three."""
+    sides = []
+    for result in (found, expected):
+        keys = [(i.class_id, round(i.score, 3)) for i in result.instances or ()]
+        boxes = zip(keys, result.instances or (), strict=True)
+        sides.append({key: np.array(i.box_px) for key, i in boxes if keys.count(key) == 1})
+    made = [(sides[0][key], sides[1][key]) for key in sides[0].keys() & sides[1].keys()]
+    assert len(made) >= 3, "the test would show nothing"
+    return made
+
+
 def test_instances_follow_a_letterboxed_image(tmp_path: Path) -> None:
     path = write_yolo(tmp_path / "net.xml")
     package, _ = import_model(path, Wishes(FIVE, mean=(0.0,), scale=(1.0,), resize="letterbox"), tmp_path / "net")
-    tall = cv2.resize(IMAGE, (128, 128))  # fills 64x64 of 64x96
-    found = segment(package, tall)
+    wide = cv2.resize(IMAGE, (192, 64), interpolation=cv2.INTER_NEAREST)  # fills 32x96 of 64x96
     canvas = np.full((64, 96, 3), 114, np.uint8)
-    canvas[:, :64] = cv2.resize(tall, (64, 64), interpolation=cv2.INTER_LINEAR)
-    alone = segment(package, canvas)
-    assert found.instances and alone.instance_ids is not None and found.instance_ids is not None
-    half = cv2.resize(found.instance_ids, (64, 64), interpolation=cv2.INTER_NEAREST_EXACT)
-    assert np.mean((half > 0) == (alone.instance_ids[:, :64] > 0)) > 0.97
-    assert all(0 <= i.box_px[0] < i.box_px[2] <= 128 for i in found.instances)
+    canvas[:32] = cv2.resize(wide, (96, 32), interpolation=cv2.INTER_AREA)
+    found, alone = segment(package, wide), segment(package, canvas)
+    assert found.class_ids.shape == (64, 192)
+    for box, small in pairs(found, alone):  # what lies beside the image is cut off
+        assert box == pytest.approx(np.minimum(2 * small, [192, 64, 192, 64]), abs=0.1)
+
+
+def test_shares_of_the_sides_hold_for_images_of_every_shape(tmp_path: Path) -> None:
+    path = write_mask_rcnn(tmp_path / "net.xml", "any-size")
+    wishes = replace(WISHES, size=(64, 96))
+    package, _ = import_model(path, wishes, tmp_path / "net")
+    assert (package.resize, package.height, package.width) == ("stretch", 64, 96)
+    tall = cv2.resize(IMAGE, (96, 128), interpolation=cv2.INTER_NEAREST)
+    for box, small in pairs(segment(package, tall), segment(package, IMAGE)):
+        assert box == pytest.approx(small * [1, 2, 1, 2], abs=0.1)
+    with pytest.raises(ConfigError, match="takes 96x64 only; use stretch or letterbox"):
+        import_model(path, replace(wishes, resize="keep-aspect"), tmp_path / "other")
+
+
+def test_frames_of_two_cameras_keep_their_own_instances(tmp_path: Path) -> None:
+    package, _ = import_model(write_mask_rcnn(tmp_path / "net.xml", "omz"), WISHES, tmp_path / "net")
+    images = [IMAGE, IMAGE[::-1].copy()]
+    pipeline = Pipeline(SegmentationConfig(model=str(package.folder), device="CPU", precision="f32", max_batch_size=2))
+    results = pipeline.process([Frame(str(k), 1, image) for k, image in enumerate(images)])
+    for result, image in zip(results, images, strict=True):
+        for box, other in pairs(result, segment(package, image)):
+            assert box == pytest.approx(other, abs=0.01)
 
 
 def test_nothing_found_and_everything_left_out(tmp_path: Path) -> None:
@@ -149,7 +185,19 @@ def test_nothing_found_and_everything_left_out(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_said_of_the_model(tmp_path: Path) -> None:
-    path = write_mask_rcnn(tmp_path / "net.xml", "torchvision")
+    path = write_mask_rcnn(tmp_path / "net.xml", "detectron2")
+    for kind, match in {
+        "per-class": r"masks? .*\(96, 5, 28, 28\)|no output is understood",
+        "pasted": "masks of the size of the image, as torchvision pastes them",
+        "scores": "the scores of the boxes are .*; 0 to 1 are needed",
+    }.items():
+        with pytest.raises(ModelError, match=match):
+            import_model(write_mask_rcnn(tmp_path / f"{kind}.xml", kind), WISHES, tmp_path / kind)
+    for name, role in (("bxs", "boxes"), ("typo", "ignore")):
+        with pytest.raises(ModelError, match=f"--output {name}={role}: the model has no such output; the model gives"):
+            import_model(path, replace(WISHES, outputs={name: role}), tmp_path / name)
+    _, said = import_model(write_mask_rcnn(tmp_path / "nothing.xml", "nothing"), WISHES, tmp_path / "nothing")
+    assert "no instance was found in the trial images" in said[-1]
     few = Wishes(named(["a", "b"]), mean=(0.0,), scale=(1.0,))
     with pytest.raises(ConfigError, match=r"output `labels` has the class id \d; 2 classes were given, .*`background`"):
         import_model(path, few, tmp_path / "few")

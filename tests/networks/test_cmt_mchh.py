@@ -159,7 +159,7 @@ def test_configuration_round_trip_and_checks() -> None:
         CmtMchhConfig.from_dict({**CONFIG.to_dict(), "depth": 3})
     with pytest.raises(ConfigError, match="unknown network key"):
         CmtMchhConfig.from_dict({**CONFIG.to_dict(), "semantic": {"widths": [8, 8, 8], "depth": 3}})
-    with pytest.raises(ConfigError, match="not complete"):
+    with pytest.raises(ConfigError, match="description does not fit"):
         CmtMchhConfig.from_dict({"num_classes": 11})
     old = CONFIG.to_dict()
     for key in ("semantic", "objectness"):  # as in 0.1

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cmt_seg_ros.config import SegmentationConfig
+from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import LabelClass, LabelSet
 from cmt_seg_ros.runtime.masks import MASKS, make_masks, possible_classes
 from cmt_seg_ros.structures import U8
@@ -178,7 +179,7 @@ def test_what_is_no_probability_is_said(value: float, output: int) -> None:
     outputs = [plane.copy() for plane in scores(4, (20, 30))]
     outputs[output][..., 3, 3] = value
     name = ("probabilities", "object_probability")[output]
-    with pytest.raises(RuntimeError, match=rf"output {name} has values from .* to .*; probabilities are 0 to 1"):
+    with pytest.raises(ModelError, match=rf"output {name} has values from .* to .*; probabilities are 0 to 1"):
         masks_of(outputs[0], outputs[1], (40, 60))
 
 

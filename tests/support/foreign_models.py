@@ -151,9 +151,17 @@ def write_yolo(path: Path, suppressed: bool = False, info: dict[str, str] | None
 
 
 def write_mask_rcnn(path: Path, kind: str) -> Path:
-    """Write an instance IR for 64x96: kinds torchvision, detectron2 (shares of the sides) and omz (five columns)."""
+    """Write an instance IR for 64x96: kinds detectron2, shares (of the sides) and omz (five columns).
+
+    Others: any-size (shares, of images of any size), logits (masks before the sigmoid), per-class (a mask for
+    each class), pasted (masks at the size of the image), nothing (no score is high), scores (raw ones).
+    """
     x, cell, (rows, columns) = image_input([1, 3, 64, 96]), 8, (8, 12)
-    classes, sides, coefficients = _instance_maps(x, cell)
+    inner = x
+    if kind == "any-size":
+        x = image_input([1, 3, -1, -1])
+        inner = ops.interpolate(x, ops.constant(np.array([64, 96])), "linear", "sizes", axes=ops.constant([2, 3]))
+    classes, sides, coefficients = _instance_maps(inner, cell)
     count = rows * columns
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1).reshape(count, 2).astype(np.float32)
 
@@ -164,19 +172,26 @@ def write_mask_rcnn(path: Path, kind: str) -> Path:
     extents = ops.gather(extents, ops.constant([0, 1]), ops.constant(1))
     centres = ops.constant((grid + 0.5) * cell)
     boxes = ops.concat([ops.subtract(centres, extents), ops.add(centres, extents)], 1)
-    best = ops.topk(ops.sigmoid(flat(classes, CLASSES)), ops.constant(1), 1, "max", "none")
+    raw = flat(classes, CLASSES)
+    sure = raw if kind == "scores" else ops.sigmoid(raw)
+    best = ops.topk(ops.multiply(sure, np.float32(0.3 if kind == "nothing" else 1)), ops.constant(1), 1, "max", "none")
     score = ops.squeeze(best.output(0), ops.constant([1]))
     label = ops.squeeze(best.output(1), ops.constant([1]))
     base = np.random.default_rng(3).normal(0, 1, (PROTOTYPES, 28, 28)).astype(np.float32)
     for axis in (1, 2):  # smooth
         base = sum(np.roll(base, k, axis) for k in range(-4, 5)) / 3
-    mask = ops.sigmoid(ops.matmul(flat(coefficients, PROTOTYPES), base.reshape(PROTOTYPES, -1), False, False))
+    mask = ops.matmul(flat(coefficients, PROTOTYPES), base.reshape(PROTOTYPES, -1), False, False)
+    mask = mask if kind == "logits" else ops.sigmoid(mask)
     if kind == "omz":
         masks = ops.reshape(mask, ops.constant([count, 28, 28]), False)
         table = ops.concat([boxes, ops.unsqueeze(score, ops.constant([1]))], 1)
         return save(path, x, {"boxes": table, "labels": label, "masks": masks})
     masks = ops.reshape(mask, ops.constant([count, 1, 28, 28]), False)
-    if kind == "detectron2":
+    if kind == "per-class":
+        masks = ops.concat([masks] * CLASSES, 1)
+    if kind == "pasted":
+        masks = ops.interpolate(masks, ops.constant(np.array([64, 96])), "linear", "sizes", axes=ops.constant([2, 3]))
+    if kind in ("shares", "any-size"):
         boxes = ops.divide(boxes, np.array([96, 64, 96, 64], np.float32))
         named = {"boxes": boxes, "classes": label, "masks": masks, "scores": score}
     else:

@@ -240,8 +240,23 @@ stages:
         ("base: end-to-end\nstages: 3", "stages is 3; it must be a list"),
         ("base: end-to-end\nnetwork: vgg", "network is 'vgg'; it must be a mapping"),
         ("base: end-to-end\nstages: [{name: a, iterations: 3}]", "stage 1: .*crop"),
+        ("base: end-to-end\nlr: 1e-3", "lr is '1e-3'; .*write 0.001 for 1e-3, which YAML takes for a text"),
+        ("base: end-to-end\nwarmup: 0", "warmup is 0; it must be a whole number from 1"),
+        ("base: end-to-end\nbatch: 8.5", "batch is 8.5; it must be a whole number"),
+        ("base: end-to-end\nseed: -1", "seed is -1"),
+        ("base: end-to-end\nstages: []", "stages is empty"),
+        ("base: end-to-end\nstages: [{name: 1, iterations: 3, crop: [64, 64]}]", "name is 1; it must be a text"),
+        ("base: end-to-end\nstages: [{name: a, iterations: 3.5, crop: [64, 64]}]", "iterations is 3.5"),
+        ("base: end-to-end\nstages: [{name: a, iterations: 3, crop: 64}]", "crop is 64; it must be height and width"),
+        (
+            "base: end-to-end\nstages: [{name: a, iterations: 3, crop: [64, 64], frozen: b}]",
+            "frozen is 'b'; it must be",
+        ),
+        ("base: end-to-end\naugmentation: {scale: 1.0}", "scale is 1.0; it must be two factors"),
+        ("base: end-to-end\naugmentation: {scale: [0, 2]}", "it must be two factors, from 0.01"),
+        ("base: end-to-end\naugmentation: {dusk: 2}", "dusk is 2; it must be a number from 0 to 1"),
         ("base: end-to-end\nclass_weights: some", "class_weights is 'some'; it must be true or false"),
-        ("base: end-to-end\nimage_scale: 9", "image_scale is 9; allowed: 0.1 to 4"),
+        ("base: end-to-end\nimage_scale: 9", "image_scale is 9; it must be a number from 0.1 to 4"),
         ("base: cmt-mchh-lite-camvid\nbatch: 4", "leave no room for fully labelled ones in batches of 4"),
         ("{", "is not YAML"),
     ):
@@ -250,6 +265,15 @@ stages:
             read_recipe(str(path))
     with pytest.raises(ConfigError, match="known: cmt-mchh-lite-camvid"):
         read_recipe("nothing")
+    for network, message in (
+        ({"tasks": 3}, "tasks is 3; allowed"),
+        ({"encoder": "vgg", "vgg": [16, 32]}, r"vgg is \(16, 32\); it must be a mapping"),
+        ({"semantic": {"resampled_to": 2.5}}, "resampled_to is 2.5; it must be a stage"),
+        ({"semantic": {"resampled_to": 0, "summing_steps": []}}, "resampled_to is 0; it must be a stage"),
+        ({"semantic": {"summing_steps": True}}, "summing_steps is True; it must be a list"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            network_description(replace(RECIPE, network=network), RECIPE.stages[1], CAMVID)
     alone = replace(RECIPE, network={"tasks": ["semantic"]})
     with pytest.raises(ConfigError, match="but the recipe's network has"):
         network_description(alone, RECIPE.stages[1], CAMVID)
@@ -300,7 +324,7 @@ def test_stages_are_checked() -> None:
         with pytest.raises(ConfigError, match="weights are"):
             Stage("a", 1, (64, 64), weights=weights)
     assert Stage("a", 1, (64, 64), weights={"objectness": 1.0}).task_weights == {"objectness": 1.0}
-    with pytest.raises(ConfigError, match="at least one iteration"):
+    with pytest.raises(ConfigError, match="iterations is 0; it must be a whole number from 1"):
         Stage("a", 0, (64, 64))
     with pytest.raises(ConfigError, match="but tasks"):
         Stage("a", 1, (64, 64), ("objectness",))

@@ -16,7 +16,7 @@ from openvino import Output, Type
 from openvino import opset13 as ops
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.deploy.importing.roles import Values, described
+from cmt_seg_ros.deploy.importing.roles import Values, described, fits
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.runtime.instances import find_instances, masks_of_instances
@@ -25,7 +25,9 @@ from cmt_seg_ros.structures import U8
 
 INSTANCE_ROLES = (*BOXES, *BOX_MASKS)
 """Roles of outputs that the user may name."""
+SURE = SegmentationConfig.instance_threshold
 _MASK_SIDES = range(7, 129)
+_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,24 @@ class InstanceLayout:
     Attributes:
         kind: "table" (YOLO-seg), "suppressed" (the same with duplicates suppressed) or "boxes" (Mask R-CNN).
         ports: name of the model's output by what it is: ``table`` and ``prototypes``, or INSTANCE_ROLES.
+        depth: columns of the table or of the boxes.
         classes: how many there are; 0: not known.
+        prototypes: how many there are.
+        mask_size: (rows, columns) of the mask of a box.
         shares: boxes are shares of the image's sides, not pixels.
+        mask_logits: masks are scores, of which a sigmoid makes probabilities.
+        seen: in the trial runs, instances with a score of SURE or more.
     """
 
     kind: str
     ports: Mapping[str, str]
+    depth: int
     classes: int = 0
+    prototypes: int = 0
+    mask_size: tuple[int, int] = (0, 0)
     shares: bool = False
+    mask_logits: bool = False
+    seen: int = 0
 
     is_foreground = False
     objects_only = True
@@ -64,7 +76,7 @@ class InstanceLayout:
         kinds = {
             "table": "instances as of YOLO-seg, whose duplicates are suppressed here",
             "suppressed": "instances as of YOLO-seg",
-            "boxes": f"instances as of Mask R-CNN; {where}",
+            "boxes": f"instances as of Mask R-CNN; {where}" + ("; a sigmoid was added to masks" * self.mask_logits),
         }
         return kinds[self.kind]
 
@@ -107,12 +119,11 @@ def find_instance_layout(
     """
     named = {role: name for name, role in given.items() if role in INSTANCE_ROLES}
     rest = {name: values for name, values in outputs.items() if given.get(name) != "ignore"}
-    if not named and (layout := _yolo(rest, names)):
+    if not set(given.values()) - {"ignore"} and (layout := _yolo(rest, size, names)):
         return layout
     ports = _box_ports(rest, named)
     if ports is not None:
-        highest = max((float(v[..., :4].max()) for v in rest[ports["boxes"]] if v.size), default=0.0)
-        return InstanceLayout("boxes", ports, shares=0 < highest <= 2 < min(size))
+        return _mask_rcnn(ports, rest, size)
     if named:
         raise ModelError(
             f"instances need outputs that are {', '.join(INSTANCE_ROLES)}; {described(outputs)}; boxes are (K, 4) or, "
@@ -121,19 +132,58 @@ def find_instance_layout(
     return None
 
 
-def _yolo(outputs: Mapping[str, Sequence[Values]], names: int) -> InstanceLayout | None:
-    planes = [name for name, values in outputs.items() if values[0].ndim == 4 and min(values[0].shape[2:]) > 1]
-    tables = [name for name, values in outputs.items() if values[0].ndim == 3]
+def _yolo(outputs: Mapping[str, Sequence[Values]], size: tuple[int, int], names: int) -> InstanceLayout | None:
+    floats = {name: values for name, values in outputs.items() if np.issubdtype(values[0].dtype, np.floating)}
+    planes = [name for name, values in floats.items() if values[0].ndim == 4 and min(values[0].shape[2:]) > 1]
+    tables = [name for name, values in floats.items() if values[0].ndim == 3]
     if len(planes) != 1 or len(tables) != 1:
         return None
     ports = {"table": tables[0], "prototypes": planes[0]}
     prototypes, (_, rows, columns) = outputs[planes[0]][0].shape[1], outputs[tables[0]][0].shape
-    if columns == 6 + prototypes and rows != 4 + names + prototypes:
-        return InstanceLayout("suppressed", ports)
-    classes = rows - 4 - prototypes
-    if classes < 1 or prototypes == names:  # the planes are scores
+    if fits(rows, columns, size) or prototypes == names:  # the table is a plane, or the planes are scores
         return None
-    return InstanceLayout("table", ports, classes)
+    if columns == 6 + prototypes and rows != 4 + names + prototypes:
+        seen = sum(int((v[0, :, 4] >= SURE).sum()) for v in outputs[tables[0]])
+        return InstanceLayout("suppressed", ports, columns, prototypes=prototypes, seen=seen)
+    classes = rows - 4 - prototypes
+    if classes < 1:
+        return None
+    seen = sum(int((v[0, 4 : 4 + classes].max(axis=0) >= SURE).sum()) for v in outputs[tables[0]])
+    return InstanceLayout("table", ports, rows, classes, prototypes, seen=seen)
+
+
+def _mask_rcnn(
+    ports: Mapping[str, str], outputs: Mapping[str, Sequence[Values]], size: tuple[int, int]
+) -> InstanceLayout:
+    """Read the outputs of a network like Mask R-CNN.
+
+    Raises:
+        ModelError: they do not fit together.
+    """
+    boxes, masks, labels = (outputs[ports[role]] for role in ("boxes", "box_masks", "box_labels"))
+    depth, mask_size = int(boxes[0].shape[-1]), (int(masks[0].shape[-2]), int(masks[0].shape[-1]))
+    if mask_size == size:
+        raise ModelError(
+            f"output `{ports['box_masks']}` has masks of the size of the image, as torchvision pastes them at the end; "
+            "export the network without that step: masks of each box, such as 28x28, are needed"
+        )
+    scores = [b[..., 4] for b in boxes] if depth == 5 else outputs[ports["box_scores"]]
+    for box, score, mask, label in zip(boxes, scores, masks, labels, strict=True):
+        counts = {math.prod(box.shape[:-1]), score.size, label.size, math.prod(mask.shape[:-2])}
+        if len(counts) > 1 or depth not in (4, 5):
+            what = ", ".join(f"{role} `{name}` {outputs[name][0].shape}" for role, name in ports.items())
+            raise ModelError(
+                f"{what} do not fit together: boxes are (K, 4) or, with the score, (K, 5), scores and labels (K,), "
+                "masks (K, m, m) for the same K; a mask for each class apart is not supported"
+            )
+        if score.size and not (score.min() >= -_TOLERANCE and score.max() <= 1 + _TOLERANCE):
+            raise ModelError(f"the scores of the boxes are {score.min():g} to {score.max():g}; 0 to 1 are needed")
+    extremes = [(float(v.min()), float(v.max())) for v in masks if v.size]
+    logits = any(low < -_TOLERANCE or high > 1 + _TOLERANCE for low, high in extremes)
+    highest = max((float(v[..., :4].max()) for v in boxes if v.size), default=0.0)
+    seen = sum(int((score >= SURE).sum()) for score in scores)
+    shares = 0 < highest <= 2 < min(size)
+    return InstanceLayout("boxes", ports, depth, 0, 0, mask_size, shares, logits, seen)
 
 
 def _box_ports(outputs: Mapping[str, Sequence[Values]], named: Mapping[str, str]) -> dict[str, str] | None:
@@ -154,7 +204,7 @@ def _box_role(name: str, values: Sequence[Values]) -> str:
     """Return which of INSTANCE_ROLES an output is, by its shape; empty: none."""
     *front, last = values[0].shape or (0,)
     if len(front) >= 2 and last in _MASK_SIDES and front[-1] in _MASK_SIDES:
-        return "box_masks"
+        return "box_masks" if sum(side > 1 for side in front[:-1]) <= 1 else ""
     if last in (4, 5) and len(front) >= 1 and math.prod(front[:-1]) == 1:
         return "boxes"
     if len(front) > 1 or math.prod(front) != 1:
@@ -176,6 +226,8 @@ def decoded(layout: InstanceLayout, values: Mapping[str, Values], size: tuple[in
         boxes = flat["boxes"].reshape(-1, flat["boxes"].shape[-1])
         scores = boxes[:, 4] if "box_scores" not in flat else flat["box_scores"].ravel()
         masks = flat["box_masks"]
+        if layout.mask_logits:
+            masks = np.float32(1) / (np.float32(1) + np.exp(-masks))
         return {
             "boxes": boxes[:, :4] / (1 if layout.shares else sides),
             "box_scores": scores,
@@ -197,21 +249,19 @@ def instance_outputs(layout: InstanceLayout, ports: Mapping[str, Output], size: 
     """Append what makes the outputs of a package, boxes in pixels, of those of the model; see :func:`decoded`."""
     given = {role: ops.convert(ports[name], Type.f32).output(0) for role, name in layout.ports.items()}
     if layout.kind == "boxes":
-        columns = given["boxes"].get_partial_shape()[-1].get_length()
-        boxes = _reshaped(given["boxes"], [1, -1, columns])
+        boxes = _reshaped(given["boxes"], [1, -1, layout.depth])
         corners = _columns(boxes, 0, 4)
         if layout.shares:
             corners = ops.multiply(corners, np.array([size[1], size[0]] * 2, np.float32)).output(0)
         scores = given["box_scores"] if "box_scores" in given else _columns(boxes, 4, 5)
-        side = [given["box_masks"].get_partial_shape()[axis].get_length() for axis in (-2, -1)]
+        masks = ops.sigmoid(given["box_masks"]).output(0) if layout.mask_logits else given["box_masks"]
         return {
             "boxes": corners,
             "box_scores": _reshaped(scores, [1, -1]),
             "box_labels": _reshaped(given["box_labels"], [1, -1]),
-            "box_masks": _reshaped(given["box_masks"], [1, -1, *side]),
+            "box_masks": _reshaped(masks, [1, -1, *layout.mask_size]),
         }
-    table = given["table"]
-    prototypes = given["prototypes"].get_partial_shape()[1].get_length()
+    table, prototypes = given["table"], layout.prototypes
     if layout.kind == "suppressed":
         return {
             "boxes": _columns(table, 0, 4),

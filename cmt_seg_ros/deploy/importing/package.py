@@ -33,7 +33,7 @@ from cmt_seg_ros.deploy.importing.original import (
     takes,
     values_text,
 )
-from cmt_seg_ros.deploy.importing.roles import PixelLayout, Values, described, find_pixel_layout
+from cmt_seg_ros.deploy.importing.roles import PixelLayout, Values, check_given, described, find_pixel_layout
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.files import write_whole
 from cmt_seg_ros.labels import LabelClass, LabelSet
@@ -75,6 +75,10 @@ def import_model(path: Path, wishes: Wishes, folder: Path, images: Sequence[U8] 
     names = wishes.labels.names if wishes.labels else hints.names
     layout = _layout(original, outputs, wishes, hints, len(names))
     labels, chosen = _labels(layout, outputs, wishes, hints)
+    if isinstance(layout, InstanceLayout):
+        # Boxes of several images cannot be told apart, and shares become pixels of this one size.
+        alone, fixed = layout.kind == "boxes", layout.shares
+        original = replace(original, batches=original.batches and not alone, any_size=original.any_size and not fixed)
     resize = wishes.resize or hints.resize or ("keep-aspect" if original.any_size else "stretch")
     if resize == "keep-aspect" and not original.any_size:
         raise ConfigError(
@@ -91,6 +95,11 @@ def import_model(path: Path, wishes: Wishes, folder: Path, images: Sequence[U8] 
         f"{len(labels)} classes{chosen}; objects: {', '.join(labels.names[k] for k in labels.object_ids) or 'none'} "
         "(--objects a,b,c changes that)",
     ]
+    if isinstance(layout, InstanceLayout) and not layout.seen:
+        said.append(
+            "no instance was found in the trial images, so boxes and masks could not be compared with the model's own: "
+            "look at --try PHOTO, with a photo that shows some"
+        )
     if "class_ids" in package.outputs:
         said.append("it gives class ids without scores: there is no confidence, and score_threshold has no effect")
     return package, said
@@ -100,6 +109,7 @@ def _layout(
     original: Original, outputs: Mapping[str, Sequence[Values]], wishes: Wishes, hints: Hints, names: int
 ) -> Layout:
     """Find out what the outputs are."""
+    check_given(outputs, wishes.outputs)
     if instances := find_instance_layout(outputs, wishes.outputs, original.size, names):
         return instances
     if hints.instances:

@@ -130,9 +130,6 @@ def find_pixel_layout(
     Raises:
         ModelError: none is understood, or several might be meant.
     """
-    for name, wanted in given.items():
-        if name not in outputs:
-            raise ModelError(f"--output {name}={wanted}: the model has no such output; {described(outputs)}")
     found = []
     for name, values in outputs.items():
         role = _role(name, values, given.get(name, ""), size, names)
@@ -158,6 +155,17 @@ def find_pixel_layout(
     return PixelLayout((*masks, *objects))
 
 
+def check_given(outputs: Mapping[str, Sequence[Values]], given: Mapping[str, str]) -> None:
+    """Refuse roles of outputs that a model does not have.
+
+    Raises:
+        ModelError: says which, and what there is.
+    """
+    for name, wanted in given.items():
+        if name not in outputs:
+            raise ModelError(f"--output {name}={wanted}: the model has no such output; {described(outputs)}")
+
+
 def described(outputs: Mapping[str, Sequence[Values]]) -> str:
     """List outputs with their shapes."""
     words = [f"`{name}` {tuple(values[0].shape)} {values[0].dtype}" for name, values in outputs.items()]
@@ -172,7 +180,7 @@ def _role(name: str, values: Sequence[Values], given: str, size: tuple[int, int]
     low, high = min(float(v.min()) for v in values), max(float(v.max()) for v in values)
     whole = all(bool(np.equal(np.mod(v, 1), 0).all()) for v in values) and low >= 0 and high < IGNORE_ID
     plane = [side for side in shape if side != 1]
-    ids = whole and len(plane) == 2 and len(shape) <= 4 and _fits(plane[0], plane[1], size)
+    ids = whole and len(plane) == 2 and len(shape) <= 4 and fits(plane[0], plane[1], size)
     # One channel of 0 and 1 in float is a mask of one class; all other whole numbers are ids.
     if given == "class_ids" or (not given and ids and (high > 1 or not floats)):
         if not ids:
@@ -181,7 +189,7 @@ def _role(name: str, values: Sequence[Values], given: str, size: tuple[int, int]
         extra = [axis for axis in range(1, len(shape)) if shape[axis] == 1]
         return Role(name, "class_ids", extra[0] if len(shape) == 4 else -1)
     planes = {1: shape[2:], 3: shape[1:3]} if len(shape) == 4 and shape[0] == 1 else {}
-    axes = [axis for axis, (rows, columns) in planes.items() if _fits(rows, columns, size)]
+    axes = [axis for axis, (rows, columns) in planes.items() if fits(rows, columns, size)]
     if len(axes) == 2:  # both might be: the one whose classes are known by name, else the shorter one
         axes = [axis for axis in axes if shape[axis] == names] or sorted(axes, key=lambda axis: shape[axis])
     if not axes:
@@ -202,7 +210,7 @@ def _role(name: str, values: Sequence[Values], given: str, size: tuple[int, int]
     return Role(name, kind, axis, shape[axis])
 
 
-def _fits(rows: int, columns: int, size: tuple[int, int]) -> bool:
+def fits(rows: int, columns: int, size: tuple[int, int]) -> bool:
     """Tell whether a plane has the shape of the image, at most twice as large, with room for rounding."""
     down, across = size[0] / rows, size[1] / columns
     return min(rows, columns) > 1 and abs(across - down) <= 0.2 * max(across, down) and down >= 0.5

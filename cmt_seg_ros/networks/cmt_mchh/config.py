@@ -42,12 +42,14 @@ class HyperConfig:
 
     def __post_init__(self) -> None:
         steps: Any = self.summing_steps
-        if steps in (0, 1, 2):
+        if type(steps) is int and steps in (0, 1, 2):
             object.__setattr__(self, "summing_steps", (2, 1)[:steps])
         for key in ("widths", "concatenated", "summing_steps"):
             value = getattr(self, key)
             if not isinstance(value, tuple) or not all(type(n) is int and n > 0 for n in value):
                 raise ConfigError(f"{key} is {value!r}; it must be a list of whole numbers above 0")
+        if type(self.resampled_to) is not int or self.resampled_to < 1:
+            raise ConfigError(f"resampled_to is {self.resampled_to!r}; it must be a stage of the encoder: 1, 2, ...")
         if not self.concatenated:
             raise ConfigError("concatenated is empty; it must name stages of the encoder")
         falling = (self.resampled_to, *self.summing_steps)
@@ -93,6 +95,9 @@ class VggConfig:
             raise ConfigError(f"vgg: pooled is {list(self.pooled)}; there are {len(self.widths)} stages")
 
 
+PARTS: dict[str, Any] = {"semantic": HyperConfig, "objectness": HyperConfig, "vgg": VggConfig}
+
+
 @dataclass(frozen=True)
 class CmtMchhConfig(NetworkConfig):
     """Configuration of CMT-MCHH.
@@ -130,6 +135,9 @@ class CmtMchhConfig(NetworkConfig):
         ids = range(self.num_classes)
         if not self.object_ids or not set(self.object_ids) < set(ids):
             raise ConfigError(f"object_ids is {self.object_ids}; it must name some, not all, of 0-{len(ids) - 1}")
+        for key, part in PARTS.items():
+            if not isinstance(getattr(self, key), part):
+                raise ConfigError(f"{key} is {getattr(self, key)!r}; it must be a mapping")
         for task in ("semantic", "objectness"):
             hyper = getattr(self, task)
             for key in ("concatenated", "summing_steps", "resampled_to"):
@@ -155,7 +163,7 @@ class CmtMchhConfig(NetworkConfig):
     def from_dict(cls, values: Mapping[str, Any]) -> CmtMchhConfig:
         """Build from plain values; see :meth:`NetworkConfig.from_dict`."""
         given = dict(values)
-        for key, part in (("semantic", HyperConfig), ("objectness", HyperConfig), ("vgg", VggConfig)):
+        for key, part in PARTS.items():
             if isinstance(given.get(key), Mapping):
                 given[key] = from_plain(part, given[key])
         return from_plain(cls, given)

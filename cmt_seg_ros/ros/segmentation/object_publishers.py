@@ -106,7 +106,7 @@ def instance_array(
         left, top, right, bottom = map(float, one.box_px)
         message.instances.append(
             InstanceMessage(
-                id=min(one.instance_id, 65535),
+                id=one.instance_id,
                 class_id=one.class_id,
                 class_name=labels.name_of(one.class_id),
                 score=float(one.score),

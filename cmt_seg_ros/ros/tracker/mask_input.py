@@ -170,13 +170,16 @@ class StampPairing:
             self._drop({topic: message})  # the same stamp twice: an older message waits still
         parts[topic] = message
         if self.needed <= set(parts):
-            while next(iter(self._waiting)) != stamp_ns:
-                self._drop(self._waiting.popitem(last=False)[1])
-            del self._waiting[stamp_ns]
-            self.paired += 1
-            self._on_complete(stamp_ns, parts)
+            self._complete(stamp_ns, parts)
         elif len(self._waiting) > self._depth:
             self._drop(self._waiting.popitem(last=False)[1])
+
+    def _complete(self, stamp_ns: int, parts: dict[str, Any]) -> None:
+        while next(iter(self._waiting)) != stamp_ns:
+            self._drop(self._waiting.popitem(last=False)[1])
+        del self._waiting[stamp_ns]
+        self.paired += 1
+        self._on_complete(stamp_ns, parts)
 
     @property
     def expected(self) -> list[str]:
@@ -184,8 +187,11 @@ class StampPairing:
         return [topic for topic in self._optional if topic in self.needed]
 
     def give_up(self, topic: str) -> None:
-        """Need an optional topic no more, until its next message."""
+        """Need an optional topic no more, until its next message; stamps that waited for it alone are complete."""
         self.needed.discard(topic)
+        for stamp, parts in list(self._waiting.items()):
+            if self.needed <= set(parts) and stamp in self._waiting:
+                self._complete(stamp, parts)
 
     def clear(self) -> None:
         """Drop all messages that wait."""
