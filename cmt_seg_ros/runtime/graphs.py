@@ -24,6 +24,8 @@ from cmt_seg_ros.structures import Frame
 
 IN_USE_S = 2.0  # a graph that was used in the last seconds is one of those that the cameras need now
 NETWORK_BYTES_A_PIXEL = 200  # of its activations and weights, as measured of cmt-mchh-lite
+# OpenVINO fills its table of NumPy's types at the first use; two threads that do so at once wait for ever.
+ov.Type.u8.to_dtype()
 BATCHES = "/"  # in the place of a camera's name, which never has a slash
 
 Keys = tuple[GraphKey, ...]

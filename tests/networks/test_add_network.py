@@ -50,10 +50,8 @@ def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("cmt_seg_ros.networks.dilated")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     exec(compile(code, str(PAGE), "exec"), module.__dict__)
-    for table, name in ((zoo, "FAMILIES"), (zoo, "ZOO"), (curriculum, "RECIPES")):
-        monkeypatch.setattr(table, name, dict(getattr(table, name)))
-    monkeypatch.setattr("cmt_seg_ros.training.recipe.ZOO", zoo.ZOO)
-    monkeypatch.setattr(curriculum, "ZOO", zoo.ZOO)
+    for table, name in ((zoo.FAMILIES, "dilated"), (zoo.ZOO, "dilated"), (curriculum.RECIPES, "dilated-small")):
+        monkeypatch.setitem(table, name, None)  # type: ignore[misc]  # what the page adds is taken out again
     names: dict[str, Any] = {**vars(zoo), "SMALL": {}}
     exec(row + small, names)
     exec(recipe, dict(vars(curriculum)))
