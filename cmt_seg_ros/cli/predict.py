@@ -25,7 +25,6 @@ from cmt_seg_ros.labels import LabelSet, write_classes
 from cmt_seg_ros.outputs import OutputFolder
 from cmt_seg_ros.problems import Problems
 from cmt_seg_ros.runtime.masks import default_masks
-from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.runtime.pipeline import Pipeline
 from cmt_seg_ros.sources import open_source
 from cmt_seg_ros.sources.images import frames_of
@@ -103,10 +102,9 @@ def run(args: argparse.Namespace) -> int:
     config = SegmentationConfig(model=args.model, device=args.device, overlay_alpha=args.alpha, **settings)
     clip = SourceConfig(images=args.images, video=args.video)
     source = open_source(clip)
-    instances = ModelPackage.load(args.model).has_instances
-    endings = (*ENDINGS[:3], *ENDINGS[3:] * (args.top_k > 1), *INSTANCE_ENDINGS * instances)
-    out = _open_folder(args, frames_of(clip, len(source)), endings)
     pipeline = Pipeline(config)
+    endings = (*ENDINGS[:3], *ENDINGS[3:] * (args.top_k > 1), *INSTANCE_ENDINGS * pipeline.package.has_instances)
+    out = _open_folder(args, frames_of(clip, len(source)), endings)
     write_classes(args.out, pipeline.labels)
     what = printable(f"{pipeline.package.name} on {pipeline.engine.device}")
     with tqdm(total=len(source), unit="frame", desc=what) as bar, _telling(bar, args.out):

@@ -26,7 +26,7 @@ class NetworkConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML."""
-        return dict(_plain(asdict(self)))
+        return dict(plain(asdict(self)))
 
     @classmethod
     def from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
@@ -54,7 +54,8 @@ def from_plain(cls: type[T], values: Mapping[str, Any]) -> T:
         raise ConfigError(f"the network's description does not fit: {error}") from error
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as YAML writes it: tuples as lists, at any depth."""
     if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value] if isinstance(value, list | tuple) else value

@@ -7,18 +7,17 @@ class within a category, such as car or truck, as a detector sees an object whol
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.labels import LabelSet
 from cmt_seg_ros.regions import MAX_ID, grow
 from cmt_seg_ros.structures import U8, U16, Instance
 
-MIN_AREA_FRACTION = 0.0003
-"""Smaller pieces that belong to no instance do not become one; share of the image's area, as in tracking."""
 MOST_OF_A_CLASS = 255
 """Most objects of one class in :func:`panoptic_image`."""
 
@@ -41,13 +40,13 @@ def fuse(
         instance_ids: (H, W) uint16, 0 = none, else the number of one of ``instances``.
         instances: by falling score.
         labels: the classes; their categories.
-        min_area_px: smaller pieces keep their class and become no instance; None: MIN_AREA_FRACTION of the image.
+        min_area_px: smaller pieces keep their class and become no instance; None: ``min_area_fraction`` of the tracker.
 
     Returns:
         Class ids and instance ids as above, and the instances: those that kept pixels, in their order, then the new
         ones in the order of their first pixel; numbered 1, 2, ...
     """
-    least = MIN_AREA_FRACTION * class_ids.size if min_area_px is None else min_area_px
+    least = TrackerConfig.min_area_fraction * class_ids.size if min_area_px is None else min_area_px
     table = labels.category_lut
     # 1. Split foreground, which has a category, from background.
     categories = cv2.LUT(class_ids, table).astype(np.uint8, copy=False)
@@ -55,38 +54,38 @@ def fuse(
     if not width:
         return class_ids.copy(), np.zeros_like(instance_ids), ()
     window = slice(top, top + height), slice(left, left + width)
-    # What follows looks at the foreground's pixels alone, by their flat indices.
-    foreground, given = (np.ascontiguousarray(plane[window]) for plane in (categories, instance_ids))
-    places = np.flatnonzero(foreground)
-    # 2. Match instances with pixels of their category.
-    of_instance = np.zeros(max((i.instance_id for i in instances), default=0) + 1, np.uint8)
-    for instance in instances:
-        of_instance[instance.instance_id] = table[instance.class_id]
-    own = given.ravel()[places]
+    # 2. Match instances with pixels of their category, and 3. grow them over the pixels of their category.
+    planes = categories, instance_ids, class_ids
+    foreground, given, classes = (np.ascontiguousarray(plane[window]) for plane in planes)
+    places = np.flatnonzero(foreground)  # what follows looks at these pixels alone
+    own, kinds = given.ravel()[places], {i.instance_id: table[i.class_id] for i in instances}
     matched = np.zeros_like(given)
-    matched.ravel()[places] = np.where(of_instance[own] == foreground.ravel()[places], own, np.uint16(0))
-    # 3. Grow the instances over the pixels of their category.
-    grown, pieces = grow(matched, foreground)
+    matched.ravel()[places] = np.where(_looked_up(kinds)[own] == foreground.ravel()[places], own, np.uint16(0))
+    ids, pieces = grow(matched, foreground)
     # 4. Pieces that no instance has reached become new ones; numbers have no gaps.
-    own = grown.ravel()[places]
-    present = set(np.flatnonzero(np.bincount(own, minlength=len(of_instance))).tolist())
+    own = ids.ravel()[places]
+    present = set(np.flatnonzero(np.bincount(own)).tolist())
     kept = [i for i in instances if i.instance_id in present]
-    numbers = np.zeros(len(of_instance), np.uint16)
-    numbers[[i.instance_id for i in kept]] = np.arange(1, len(kept) + 1)
-    grown.ravel()[places] = numbers[own]
+    ids.ravel()[places] = _looked_up({i.instance_id: number for number, i in enumerate(kept, 1)})[own]
     found = [(i.class_id, i.score) for i in kept]
     for part, inside in pieces:
         if np.count_nonzero(inside) >= least and len(found) < MAX_ID:
-            found.append((int(np.bincount(class_ids[window][part][inside]).argmax()), 0.0))
-            grown[part][inside] = len(found)
+            found.append((int(np.bincount(classes[part][inside]).argmax()), 0.0))
+            ids[part][inside] = len(found)
     # 5. Each object has one class.
-    own = grown.ravel()[places]
-    class_of = np.array([0, *(class_id for class_id, _ in found)], np.uint8)
-    classes = np.ascontiguousarray(class_ids[window])
+    own = ids.ravel()[places]
+    class_of = _looked_up({number: class_id for number, (class_id, _) in enumerate(found, 1)})
     classes.ravel()[places] = np.where(own > 0, class_of[own], classes.ravel()[places])
-    fused, ids = class_ids.copy(), np.zeros_like(instance_ids)
-    fused[window], ids[window] = classes, grown
-    return fused, ids, _listed(grown, np.bincount(own, minlength=len(found) + 1), found, (left, top))
+    fused, numbered = class_ids.copy(), np.zeros_like(instance_ids)
+    fused[window], numbered[window] = classes, ids
+    return fused, numbered, _listed(ids, np.bincount(own, minlength=len(found) + 1), found, (left, top))
+
+
+def _looked_up(values: Mapping[int, int]) -> U16:
+    """Return the value of each number as an array; 0 for numbers without."""
+    table = np.zeros(max(values, default=0) + 1, np.uint16)
+    table[list(values)] = list(values.values())
+    return table
 
 
 def panoptic_image(class_ids: U8, instance_ids: U16, instances: Sequence[Instance]) -> tuple[U16, int]:

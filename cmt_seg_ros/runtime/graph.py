@@ -80,7 +80,7 @@ def build(package: ModelPackage, keys: Sequence[GraphKey]) -> ov.Model:
 
     Inputs: one an image, (1, h, w, C) uint8 in its key's encoding (mono16: uint16). Outputs: those of the package in
     their order, one row an image, float32, but for ``class_ids`` in uint8: ``probabilities`` (N, classes, h', w') and
-    others of ``model_package.OUTPUTS`` at the size at which the network gives them; masks.py makes masks of them. All
+    others of ``contract.OUTPUTS`` at the size at which the network gives them; masks.py makes masks of them. All
     shapes are fixed but the number of boxes.
 
     Raises:

@@ -17,9 +17,10 @@ import openvino as ov
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.runtime import devices
+from cmt_seg_ros.runtime.contract import DENSE
 from cmt_seg_ros.runtime.graph import GraphKey, build, content_size, write_frame
 from cmt_seg_ros.runtime.masks import make_masks
-from cmt_seg_ros.runtime.model_package import DENSE, ModelPackage
+from cmt_seg_ros.runtime.model_package import ModelPackage
 from cmt_seg_ros.structures import Frame
 
 IN_USE_S = 2.0  # a graph that was used in the last seconds is one of those that the cameras need now

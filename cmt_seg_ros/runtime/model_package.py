@@ -16,7 +16,7 @@ from cmt_seg_ros.documents import read_yaml
 from cmt_seg_ros.errors import ConfigError, ModelError
 from cmt_seg_ros.files import is_hidden, openable, refuse_lfs_pointer, shared
 from cmt_seg_ros.labels import MAX_NAME, LabelSet
-from cmt_seg_ros.runtime import devices
+from cmt_seg_ros.runtime import contract, devices
 from cmt_seg_ros.text import printable, shortened
 
 FORMAT_VERSION = 1
@@ -25,20 +25,6 @@ CARD = "README.md"
 SIDES_PX = 32, 4096
 """Shortest and longest side of the images that a network may be trained for."""
 PRECISIONS = ("fp16", "int8")
-SCORES = ("probabilities", "object_probability")
-"""Outputs of a network whose model.yaml names none: (N, C, h, w) and (N, 1, h, w), 0-1."""
-BOXES = ("boxes", "box_scores", "box_labels")
-"""Outputs of a network that finds instances: (N, K, 4), (N, K) and (N, K), see :func:`instances.find_instances`."""
-BOX_MASKS = ("box_masks",)
-"""Beside BOXES: (N, K, m, m), the mask of each box."""
-PROTOTYPES = ("box_coefficients", "prototypes")
-"""Or: (N, K, P) and (N, P, h, w), of which the masks are made."""
-DENSE = (*SCORES, "edges", "distance", "prototypes")
-"""Outputs of (N, channels, h, w): planes that lie over the image."""
-OUTPUTS = (*SCORES, "class_ids", "edges", "distance", *BOXES, *BOX_MASKS, *PROTOTYPES)
-"""All outputs that a network may have; ``class_ids`` (N, h, w) takes the place of probabilities where it gives none.
-``edges`` and ``distance`` (N, 1, h, w) are 0-1; a distance of 1 is 10 pixels or more."""
-_RANKS = {"class_ids": 3, "boxes": 3, "box_scores": 2, "box_labels": 2, "box_coefficients": 3}  # of others: 4
 RESIZE = ("keep-aspect", "stretch", "letterbox")
 """How an image gets to the network's size, see :func:`graph.network_size`; the first is the default."""
 COLORS = ("rgb", "bgr")
@@ -62,7 +48,7 @@ class ModelPackage:
         resize: one of RESIZE.
         multiple: sides of its input are multiples of this, pixels.
         max_batch: images that it takes at a time at most; 0: any number.
-        outputs: names of its outputs, of OUTPUTS.
+        outputs: names of its outputs, of ``contract.OUTPUTS``.
         precision: of its weights: "fp16" or "int8".
         description: all of model.yaml.
     """
@@ -116,7 +102,7 @@ class ModelPackage:
                 resize=_choice({"resize": RESIZE[0], **size}, "resize", RESIZE),
                 multiple=int(_number({"multiple": 1, **size}, "multiple", 1, MAX_MULTIPLE, whole=True)),
                 max_batch=int(_number({"max_batch": 0, **size}, "max_batch", 0, 1024, whole=True)),
-                outputs=_outputs(description),
+                outputs=contract.read_outputs(description),
                 precision=_precision(description),
                 description=description,
             )
@@ -151,51 +137,12 @@ class ModelPackage:
                     raise ValueError("it is no XML")
             with openable(self.folder) as folder:
                 model = ov.Core().read_model(folder / "model.xml")
-            fault = self._fault(model)
+            fault = contract.fault_of(model, self.outputs, len(self.labels))
         except Exception as error:  # of a file that is cut or forged, OpenVINO raises whatever it stumbles over
             raise ModelError(f"{path} cannot be read: {devices.reason(error)}; export the model again") from error
         if fault:
             raise ModelError(f"{path}: {fault}; make a package of the original model with cmt-seg import")
         return model
-
-    def _fault(self, model: ov.Model) -> str:
-        """Say what of a network does not fit model.yaml; empty if all does."""
-        if len(model.inputs) != 1:
-            return f"the network has {len(model.inputs)} inputs; it must have one, the image"
-        shape = model.input().get_partial_shape()
-        if shape.rank.is_static and (len(shape) != 4 or not shape[1].compatible(ov.Dimension(3))):
-            return f"the network's input is {shape}; it must be (N, 3, H, W)"
-        for name in self.outputs:
-            port = next((port for port in model.outputs if name in port.get_names()), None)
-            if port is None:
-                there = ", ".join(
-                    f"{next(iter(port.get_names()), '?')} {port.get_partial_shape()}" for port in model.outputs
-                )
-                without = ", or say outputs: [probabilities] in model.yaml" if name == "object_probability" else ""
-                return f"the network has no output {name}; it has {printable(there)}{without}"
-            found, ranks = port.get_partial_shape(), _RANKS.get(name, 4)
-            if found.rank.is_static and len(found) != ranks:
-                return f"output {name} is {found}; it must have {ranks} dimensions"
-            channels = {"probabilities": len(self.labels)}.get(name, 1 if name in DENSE[1:4] else 0)
-            if channels and found.rank.is_static and not found[1].compatible(ov.Dimension(channels)):
-                what = f"{channels} classes are listed in model.yaml" if channels > 1 else "it must have one channel"
-                return f"output {name} is {found}; {what}"
-        return self._box_fault(model)
-
-    def _box_fault(self, model: ov.Model) -> str:
-        """Say what of the outputs of instances does not fit together; empty if all does."""
-        shapes = {name: model.output(name).get_partial_shape() for name in self.outputs}
-        shapes = {name: shape for name, shape in shapes.items() if shape.rank.is_static}
-        if "boxes" in shapes and not shapes["boxes"][2].compatible(ov.Dimension(4)):
-            return f"output boxes is {shapes['boxes']}; it must be (N, K, 4)"
-        rows = {name: shapes[name][1] for name in (*BOXES, *BOX_MASKS, PROTOTYPES[0]) if name in shapes}
-        for name, count in rows.items():
-            if not count.compatible(next(iter(rows.values()))):
-                return f"output {name} is {shapes[name]}, and boxes {shapes['boxes']}; both must be of as many objects"
-        if set(PROTOTYPES) <= set(shapes) and not shapes[PROTOTYPES[0]][2].compatible(shapes[PROTOTYPES[1]][1]):
-            of = " and ".join(f"{name} {shapes[name]}" for name in PROTOTYPES)
-            return f"outputs are {of}; each prototype needs a coefficient"
-        return ""
 
 
 def search_path() -> list[Path]:
@@ -275,25 +222,6 @@ def _choice(values: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> st
     if found not in allowed:
         raise ConfigError(f"input.{key} is {shortened(found)}; allowed: {', '.join(allowed)}")
     return str(found)
-
-
-def _outputs(description: Mapping[str, Any]) -> tuple[str, ...]:
-    found = description.get("outputs", list(SCORES))
-    if not isinstance(found, list) or not all(name in OUTPUTS for name in found) or len(set(found)) != len(found):
-        raise ConfigError(f"outputs is {shortened(found)}; it must be a list of some of {', '.join(OUTPUTS)}")
-    given = set(found)
-    if {"probabilities", "class_ids"} <= given or not given & {"probabilities", "class_ids", "boxes"}:
-        raise ConfigError(
-            f"outputs is {shortened(found)}; it must have either probabilities or class_ids, or boxes, of which "
-            "class ids are made"
-        )
-    instances = given & {*BOXES, *BOX_MASKS, *PROTOTYPES}
-    if instances not in (set(), {*BOXES, *BOX_MASKS}, {*BOXES, *PROTOTYPES}):
-        raise ConfigError(
-            f"outputs is {shortened(found)}; instances need {', '.join(BOXES)}, and either {BOX_MASKS[0]} or "
-            f"{' and '.join(PROTOTYPES)}"
-        )
-    return tuple(found)
 
 
 def _name(description: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from cmt_seg_ros.errors import ConfigError
+from cmt_seg_ros.networks.config import plain
 from cmt_seg_ros.networks.zoo import ZOO, merged
 from cmt_seg_ros.training.augmentation import Augmentation
 from cmt_seg_ros.training.checks import Allowed, check_numbers, is_number
@@ -165,10 +166,10 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML, those of CMT-MCHH as 0.1 recorded them, so that its runs can be resumed."""
-        values = _plain(asdict(self))
+        values = plain(asdict(self))
         if ZOO[self.row].family == ZOO[DEFAULT_ROW].family:
             del values["row"]  # the changes say which form it is
-            values["network"] = _plain(merged(ZOO[self.row].choices, self.network))
+            values["network"] = plain(merged(ZOO[self.row].choices, self.network))
         looks = values["augmentation"]
         for part, key, always in (
             (values, "class_weights", True),
@@ -217,9 +218,3 @@ def _checked(cls: type, values: Any, what: str) -> Any:
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{what}: {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

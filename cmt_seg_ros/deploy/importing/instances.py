@@ -1,8 +1,8 @@
 """Instance networks: which of a foreign model's outputs are boxes, scores, classes and masks, and how to read them.
 
 Two kinds are known. YOLO-seg of Ultralytics gives one table of candidates and prototypes of masks, with or without its
-own suppression of duplicates. Mask R-CNN, as torchvision, Detectron2 and Open Model Zoo export it, gives boxes, scores,
-labels and a small mask of each box.
+own suppression of duplicates. Mask R-CNN, as Detectron2 and Open Model Zoo export it, gives boxes, scores, labels and a
+small mask of each box.
 """
 
 from __future__ import annotations
@@ -16,15 +16,13 @@ from openvino import Output, Type
 from openvino import opset13 as ops
 
 from cmt_seg_ros.config import SegmentationConfig
-from cmt_seg_ros.deploy.importing.roles import Values, described, fits
+from cmt_seg_ros.deploy.importing.roles import INSTANCE_ROLES, Values, described, fits
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import LabelSet
+from cmt_seg_ros.runtime.contract import BOX_MASKS, BOXES, PROTOTYPES
 from cmt_seg_ros.runtime.instances import find_instances, masks_of_instances
-from cmt_seg_ros.runtime.model_package import BOX_MASKS, BOXES, PROTOTYPES
 from cmt_seg_ros.structures import U8
 
-INSTANCE_ROLES = (*BOXES, *BOX_MASKS)
-"""Roles of outputs that the user may name."""
 SURE = SegmentationConfig.instance_threshold
 _MASK_SIDES = range(7, 129)
 _TOLERANCE = 0.02

@@ -15,11 +15,13 @@ from openvino import opset13 as ops
 from cmt_seg_ros.config import SegmentationConfig
 from cmt_seg_ros.errors import ModelError
 from cmt_seg_ros.labels import IGNORE_ID, LabelSet
-from cmt_seg_ros.runtime.model_package import BOX_MASKS, BOXES
+from cmt_seg_ros.runtime.contract import BOX_MASKS, BOXES
 from cmt_seg_ros.structures import U8
 from cmt_seg_ros.text import printable
 
-ROLES = ("logits", "probabilities", "class_ids", "object_probability", *BOXES, *BOX_MASKS, "ignore")
+INSTANCE_ROLES = (*BOXES, *BOX_MASKS)
+ROLES = ("logits", "probabilities", "class_ids", "object_probability", *INSTANCE_ROLES, "ignore")
+"""Roles of outputs that the user may name."""
 Values = npt.NDArray[Any]
 _SUM_TOLERANCE = 0.02
 

@@ -42,11 +42,11 @@ class ObjectPublishers:
         def make(kind: type, name: str) -> Any:
             return node.create_lifecycle_publisher(kind, topic(f"segmentation/{name}"), qos.RESULT)
 
-        self.instances = make(Image, "instances") if self._has_instances else None
-        self.panoptic = make(Image, "panoptic") if self._has_instances else None
+        self.instances: Any = make(Image, "instances") if self._has_instances else None
+        self.panoptic: Any = make(Image, "panoptic") if self._has_instances else None
         self.instance_info = make(InstanceArray, "instance_info")
         self.scene = make(Scene, "scene")
-        self.detections = make(vision.Detection2DArray, "detections") if vision.AVAILABLE else None
+        self.detections: Any = make(vision.Detection2DArray, "detections") if vision.AVAILABLE else None
 
     @property
     def all(self) -> list[Any]:
@@ -62,23 +62,22 @@ class ObjectPublishers:
 
     def publish(self, result: Segmentation, header: Header) -> None:
         """Publish what has subscribers of the results of one frame."""
-        if not any(map(somebody, self.all)):
+        wanted = [publisher for publisher in self.all if somebody(publisher)]
+        ids, needed = result.instance_ids, result.instances if self._has_instances else result.objectness
+        if not wanted or needed is None:  # or somebody subscribed after the masks had been chosen
             return
-        if (result.instances if self._has_instances else result.objectness) is None:
-            return  # somebody subscribed after the masks had been chosen
         found = objects_of(result, self._labels)
-        ids = result.instance_ids
-        if self.instances is not None and somebody(self.instances) and ids is not None:
+        if self.instances in wanted and ids is not None:
             self.instances.publish(image_from_array(ids, "mono16", header))
-        if self.panoptic is not None and somebody(self.panoptic) and ids is not None:
+        if self.panoptic in wanted and ids is not None:
             image, left_out = panoptic_image(result.class_ids, ids, found)
             self.instances_without_number += left_out
             self.panoptic.publish(image_from_array(image, "mono16", header))
-        if somebody(self.instance_info):
+        if self.instance_info in wanted:
             self.instance_info.publish(instance_array(found, self._labels, result.class_ids.shape, header))
-        if somebody(self.scene):
+        if self.scene in wanted:
             self.scene.publish(scene_of(result.class_ids, found, self._labels, header))
-        if self.detections is not None and somebody(self.detections):
+        if self.detections in wanted:
             self.detections.publish(vision.instance_detections(found, self._labels, header))
 
     def destroy(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from cmt_seg_ros.msg import InstanceArray, Scene
@@ -13,10 +14,11 @@ from std_msgs.msg import Header
 from support.foreign_models import CLASSES, instance_package
 from support.ros_harness import Bench, array
 
+from cmt_seg_ros.config import TrackerConfig
 from cmt_seg_ros.labels import CAMVID, LabelClass, LabelSet
 from cmt_seg_ros.ros.common import vision
 from cmt_seg_ros.ros.common.images import image_from_array
-from cmt_seg_ros.ros.segmentation.object_publishers import scene_of
+from cmt_seg_ros.ros.segmentation.object_publishers import scene_of, somebody
 from cmt_seg_ros.ros.segmentation_node import SegmentationNode
 from cmt_seg_ros.runtime import masks
 from cmt_seg_ros.street import StreetScene
@@ -30,6 +32,12 @@ def street(stamp: int, width: int, height: int) -> Image:
     return image_from_array(np.ascontiguousarray(pixels), "bgr8", header)
 
 
+def heard(ros: Bench, node: SegmentationNode, count: int) -> None:
+    """Wait until so many results have a subscriber: what none hears is not made of the one frame that is sent."""
+    (outputs,) = node._outputs.values()
+    ros.until(lambda: sum(map(somebody, outputs.image_publishers)) == count, "the results are subscribed to")
+
+
 def test_instances_of_the_model_and_what_is_said_of_them(
     ros: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,11 +49,12 @@ def test_instances_of_the_model_and_what_is_said_of_them(
         return find(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(masks, "find_instances", counted)
-    ros.add(SegmentationNode, device="CPU", model=str(instance_package(tmp_path).folder))
+    node = ros.add(SegmentationNode, device="CPU", model=str(instance_package(tmp_path).folder))
     made.clear()
     listened = {"instances": Image, "instance_info": InstanceArray, "scene": Scene, "mask": Image, "overlay": Image}
     listened["panoptic"] = Image
     found = {name: ros.listen(kind, f"/segmentation/{name}") for name, kind in listened.items()}
+    heard(ros, node, len(listened))
     sent = street(7, 96, 64)
     ros.send("/image_raw", sent)
     ros.until(lambda: all(found.values()))
@@ -77,17 +86,20 @@ def test_instances_of_the_model_and_what_is_said_of_them(
 
 
 def test_components_where_the_model_finds_no_instances(ros: Bench) -> None:
-    ros.add(SegmentationNode, device="CPU")
+    node = ros.add(SegmentationNode, device="CPU")
     infos, masks_ = ros.listen(InstanceArray, "/segmentation/instance_info"), ros.listen(Image, "/segmentation/mask")
     scenes = ros.listen(Scene, "/segmentation/scene")
     detections = ros.listen(vision.Detection2DArray, "/segmentation/detections") if vision.AVAILABLE else []
+    heard(ros, node, 3 + vision.AVAILABLE)
     sent = street(7, 480, 360)
     ros.send("/image_raw", sent)
     ros.until(lambda: infos and masks_ and scenes and (detections or not vision.AVAILABLE))
     (info,), (scene,), mask = infos, scenes, array(masks_[0])
     assert info.header == scene.header == sent.header and info.instances
     cars = [one for one in info.instances if one.class_name == "Car"]
-    assert cars and max(one.area_px for one in cars) <= (mask == 8).sum()
+    parts = cv2.connectedComponentsWithStats((mask == 8).astype(np.uint8))[2][1:, cv2.CC_STAT_AREA]
+    least = TrackerConfig.min_area_fraction * mask.size
+    assert cars and sorted(one.area_px for one in cars) == sorted(parts[parts >= least].tolist())
     assert all(CAMVID.classes[one.class_id].is_object and 0 <= one.score <= 1 for one in info.instances)
     assert scene.objects[8] == len(cars) and scene.shares[8] == pytest.approx((mask == 8).mean())
     if detections:
